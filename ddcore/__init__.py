@@ -1,0 +1,6 @@
+"""The distillation backend: specs, store, jobs, data, networks, training, engines and methods.
+
+Importing the package is cheap; torch is imported only by the modules that compute.
+"""
+
+__version__ = "0.1.0"

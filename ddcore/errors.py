@@ -1,0 +1,48 @@
+"""Errors a person can act on. Everything the product raises on purpose derives from `DDError`."""
+
+from __future__ import annotations
+
+
+class DDError(Exception):
+    """Base of all expected errors: the message is one sentence for the user."""
+
+
+class SpecError(DDError, ValueError):
+    """A field of a spec has a value that is not allowed."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        self.field, self.value, self.allowed = field, value, allowed
+        super().__init__(f"{field} = {value!r} is not allowed: expected {allowed}.")
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.field, self.value, self.allowed))
+
+
+class DataError(DDError):
+    """A dataset is missing, damaged or not of a kind we can use."""
+
+
+class Damaged(DDError):
+    """A stored file does not hold what its manifest says."""
+
+
+class NotReady(DDError):
+    """A result was asked for that has not been computed yet."""
+
+
+class Cancelled(DDError):
+    """The task was asked to stop; its checkpoint is on disk."""
+
+
+class Diverged(DDError):
+    """The loss stayed non-finite after the runner's recovery attempts."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        self.step, self.loss = step, loss
+        super().__init__(
+            f"The run diverged at step {step} (loss {loss}) even after halving the learning rate "
+            "twice: choose a smaller learning rate."
+        )
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.step, self.loss))

@@ -1,0 +1,156 @@
+"""Asking for tasks, watching them, stopping them. Runs no numerics: everything is read from folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ddcore import locks, paths, queue
+from ddcore.errors import DDError
+from ddcore.specs import TaskSpec
+from ddcore.store import Store, Task
+
+ACTIVE = ("queued", "running")
+HEARTBEAT_LIMIT_S = 60.0
+TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
+
+
+def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
+    """Queue tasks that are neither done nor on their way; one worker runs them in order.
+
+    Returns the folder of every spec asked for. Calling it twice starts nothing twice: a second
+    worker finds the folder's lock taken and leaves.
+    """
+    tasks, new = [], []
+    for spec in specs:
+        task = store.task(spec)
+        tasks.append(task)
+        if task.is_done() or is_alive(task):
+            continue
+        store.create(spec)
+        (task.folder / "cancel").unlink(missing_ok=True)
+        task.write_status(
+            state="queued", queued=time.time(), heartbeat=time.time(), host=socket.gethostname()
+        )
+        new.append(task)
+    if new:
+        launch(new)
+    return tasks
+
+
+def launch(tasks: Sequence[Task]) -> subprocess.Popen:
+    """Start a worker process for the folders, in its own process group, outliving this one."""
+    environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(paths.PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
+    )
+    command = [sys.executable, "-m", "ddcore", "work", *(str(t.folder) for t in tasks)]
+    with open(tasks[0].folder / "log.txt", "ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=paths.PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def is_alive(task: Task) -> bool:
+    """Whether a process on this machine works on the folder or waits in the queue with it."""
+    return any(locks.is_held(task.folder / name) for name in (".worker.lock", ".lock"))
+
+
+def state(task: Task) -> dict[str, Any]:
+    """The task's status with what only an observer can know: lost workers and the queue place."""
+    status = task.status()
+    if status["state"] not in ACTIVE:
+        return status
+    age = time.time() - status.get("heartbeat", 0)
+    here = status.get("host") == socket.gethostname()
+    starting = age < queue.TICKET_GRACE_S
+    if (here and not starting and not is_alive(task)) or age > HEARTBEAT_LIMIT_S:
+        cancelled = (task.folder / "cancel").exists()
+        status["state"] = "cancelled" if cancelled else "lost"
+        status["message"] = (
+            "Stopped." if cancelled else "Its worker is gone; resuming continues from the checkpoint."
+        )
+    elif (task.folder / "cancel").exists():
+        status["message"] = "Stopping ..."
+    return status
+
+
+def queue_position(store: Store, task: Task) -> int | None:
+    """How many tasks are ahead of a queued one (None if it has no ticket)."""
+    for slot in ("compute", "light"):
+        for position, ticket in enumerate(queue.waiting(store.root, slot)):
+            if f".{task.key}." in ticket.name:
+                return position
+    return None
+
+
+def cancel(task: Task) -> None:
+    """Ask a task to stop: it writes its checkpoint first. `escalate` follows if it does not."""
+    if task.shipped or task.status()["state"] not in ACTIVE:
+        return
+    (task.folder / "cancel").touch()
+
+
+def escalate(task: Task) -> None:
+    """Signal the worker of a task whose cancel flag has been ignored for long."""
+    flag = task.folder / "cancel"
+    status = task.status()
+    if status["state"] not in ACTIVE or not flag.exists() or "pid" not in status:
+        return
+    age = time.time() - flag.stat().st_mtime
+    if age < TERM_AFTER_S or status.get("host") != socket.gethostname() or not is_alive(task):
+        return
+    try:
+        os.killpg(status["pid"], signal.SIGKILL if age > KILL_AFTER_S else signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+
+
+def resume(store: Store, task: Task) -> Task:
+    """Continue a cancelled, failed or lost task from its last checkpoint."""
+    if task.shipped:
+        raise DDError(f"{task.key} is part of the shipped gallery: it is complete.")
+    return submit(store, [task.spec()])[0]
+
+
+def wait(
+    task: Task,
+    on_status: Callable[[dict[str, Any]], None] = lambda _: None,
+    poll_s: float = 0.2,
+    timeout_s: float = float("inf"),
+) -> dict[str, Any]:
+    """Block until the task is no longer queued or running; returns its last status."""
+    end = time.time() + timeout_s
+    while True:
+        status = state(task)
+        on_status(status)
+        if status["state"] not in ACTIVE or time.time() > end:
+            return status
+        escalate(task)
+        time.sleep(poll_s)
+
+
+def prune(store: Store, *, older_than_days: float = 0.0, states: Iterable[str] = ()) -> list[str]:
+    """Delete own folders in one of `states` (default: all that are no results) past an age."""
+    states = tuple(states) or ("failed", "cancelled", "lost", "missing")
+    removed = []
+    for task in list(store.tasks()):
+        if task.shipped or state(task)["state"] not in states:
+            continue
+        age = time.time() - (task.folder / "spec.json").stat().st_mtime
+        if age >= older_than_days * 86400:
+            store.delete(task)
+            removed.append(f"{task.kind}/{task.key}")
+    return removed

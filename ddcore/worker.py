@@ -1,0 +1,288 @@
+"""The one way anything heavy runs: `python -m ddcore work FOLDER...`.
+
+The worker queues, takes a slot, computes, reports progress into the folder and leaves a manifest.
+Task code sees only its `Context`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save as safetensors_save
+
+from ddcore import locks, queue
+from ddcore.errors import Cancelled, DDError
+from ddcore.specs import TaskSpec
+from ddcore.store import Store, Task, write_arrays, write_atomic, write_json
+
+STATUS_EVERY_S = 0.5
+HEARTBEAT_EVERY_S = 2.0
+CHECKPOINT_EVERY_S = float(os.environ.get("DD_CHECKPOINT_S", "5"))
+
+
+class Context:
+    """What a running task may do: report, checkpoint, ask for other tasks, write results."""
+
+    def __init__(
+        self, store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
+    ) -> None:
+        self.store, self.task, self.spec, self.device, self.parent = store, task, spec, device, parent
+        self._lock = threading.Lock()
+        self._started = time.time()
+        self._status: dict[str, Any] = {}
+        self._last_status = self._last_checkpoint = 0.0
+        self._rate: tuple[int, float] | None = None
+        self._seconds_before = 0.0
+
+    # --- progress -------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Seconds computed so far, those before a resume included."""
+        return self._seconds_before + time.time() - self._started
+
+    def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
+        """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
+        self.check_cancel()
+        now = time.time()
+        if metrics:
+            event = {"step": step, "total": total, "seconds": round(self.seconds, 3), **metrics}
+            self._append_event(event)
+        if now - self._last_status < STATUS_EVERY_S and step < total:
+            return
+        if self._rate is None:
+            self._rate = (step, now)
+        done, spent = step - self._rate[0], now - self._rate[1]
+        eta = (total - step) * spent / done if done > 0 else None
+        self._write(state="running", step=step, total=total, eta_s=eta, message=message)
+        if self.parent:
+            self.parent.forward(f"{self.spec.title()}: {step} of {total}")
+
+    def forward(self, message: str) -> None:
+        """Show what a needed task is doing as this task's own message."""
+        self._write(message=message)
+
+    def check_cancel(self) -> None:
+        """Raise `Cancelled` if this task or the one that needs it was asked to stop."""
+        if (self.task.folder / "cancel").exists():
+            raise Cancelled("Stopped on request; resuming continues from the checkpoint.")
+        if self.parent:
+            self.parent.check_cancel()
+
+    def _append_event(self, event: dict[str, Any]) -> None:
+        with open(self.task.folder / "events.jsonl", "ab") as f:
+            f.write(json.dumps(event).encode() + b"\n")
+
+    def _write(self, **values: Any) -> None:
+        with self._lock:
+            self._status |= values
+            self._status |= {
+                "heartbeat": time.time(),
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "device": self.device,
+                "seconds": round(self.seconds, 3),
+            }
+            self._last_status = time.time()
+            self.task.write_status(**self._status)
+
+    @contextlib.contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Keep the heartbeat fresh while one step takes long."""
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(HEARTBEAT_EVERY_S):
+                with contextlib.suppress(OSError):
+                    self._write()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    # --- other tasks ----------------------------------------------------------------------------
+
+    def need(self, spec: TaskSpec) -> Task:
+        """The finished task for `spec`: found, waited for, or computed here and now."""
+        task = self.store.task(spec)
+        if not task.is_done():
+            self.store.create(spec)
+            run_task(self.store, task, spec, self.device, parent=self)
+        return task
+
+    def need_key(self, key: str) -> Task:
+        """Like `need`, for a task known by its key."""
+        task = self.store.find(key)
+        return task if task.is_done() else self.need(task.spec())
+
+    # --- results and checkpoints ----------------------------------------------------------------
+
+    def save_result(self, result: dict[str, Any]) -> None:
+        """Write result.json."""
+        write_json(self.task.folder / "result.json", result)
+
+    def save_arrays(self, arrays: dict[str, np.ndarray], name: str = "arrays") -> None:
+        """Write `<name>.safetensors`."""
+        write_arrays(self.task.folder / f"{name}.safetensors", arrays)
+
+    def save_snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Keep what the images look like at `step`, for the pages."""
+        write_arrays(self.task.folder / "snapshots" / f"{step:07d}.safetensors", arrays)
+
+    def checkpoint_due(self) -> bool:
+        """Whether enough time has passed since the last checkpoint."""
+        return time.time() - self._last_checkpoint >= CHECKPOINT_EVERY_S
+
+    def save_checkpoint(self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        """One atomic file with everything needed to go on from `step`."""
+        meta = meta | {"step": step, "seconds": self.seconds}
+        contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+        content = safetensors_save(contiguous, metadata={"meta": json.dumps(meta)})
+        write_atomic(self.task.folder / "checkpoint" / "state.safetensors", content)
+        self._last_checkpoint = time.time()
+
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The last checkpoint (arrays, meta), or None. Events and snapshots after it are dropped."""
+        path = self.task.folder / "checkpoint" / "state.safetensors"
+        self._last_checkpoint = time.time()
+        if not path.exists():
+            self._forget_after(-1)
+            return None
+        with safe_open(path, framework="numpy") as f:
+            meta = json.loads(f.metadata()["meta"])
+            arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+        self._seconds_before = meta["seconds"]
+        self._forget_after(meta["step"])
+        return arrays, meta
+
+    def _forget_after(self, step: int) -> None:
+        kept = [e for e in self.task.events() if e.get("step", 0) <= step]
+        lines = b"".join(json.dumps(e).encode() + b"\n" for e in kept)
+        write_atomic(self.task.folder / "events.jsonl", lines)
+        for later in self.task.snapshot_steps():
+            if later > step:
+                (self.task.folder / "snapshots" / f"{later:07d}.safetensors").unlink()
+
+
+def run_task(
+    store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
+) -> None:
+    """Compute one task in this process, under its folder's lock; errors end up in its status."""
+    context = Context(store, task, spec, device, parent)
+    while (lock := locks.acquire(task.folder / ".lock", timeout=1)) is None:
+        if parent:  # somebody else computes it: wait, but stay stoppable
+            parent.check_cancel()
+            parent.forward(f"waiting for {spec.title()}")
+    try:
+        if task.is_done():
+            return
+        if parent:
+            (task.folder / "cancel").unlink(missing_ok=True)
+        _compute(context)
+    finally:
+        lock.release()
+
+
+def _compute(context: Context) -> None:
+    spec, task = context.spec, context.task
+    try:
+        context._write(state="running", step=0, total=0, started=time.time(), message="")
+        with context.heartbeat():
+            spec.run(context)
+        task.finish()
+        context._write(state="done", message="", eta_s=None)
+        checkpoint = task.folder / "checkpoint"
+        if checkpoint.exists():
+            for f in checkpoint.iterdir():
+                f.unlink()
+            checkpoint.rmdir()
+    except Cancelled as stop:
+        context._write(state="cancelled", message=str(stop), eta_s=None)
+        raise
+    except BaseException as error:
+        expected = isinstance(error, (DDError, OSError, MemoryError))
+        message = str(error) if isinstance(error, DDError) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):
+            context._write(state="failed", message=message, expected=expected, eta_s=None)
+        raise
+
+
+def work(folders: list[Path]) -> int:
+    """Entry point of the worker process: run the folders' tasks in order. Returns an exit code."""
+    signal.signal(signal.SIGTERM, _raise_cancelled)
+    held = []
+    for folder in folders:
+        lock = locks.acquire(folder / ".worker.lock", timeout=1)
+        if lock:
+            held.append((Task(folder), lock))
+    code = 0
+    try:
+        for task, lock in held:
+            try:
+                _work_one(task)
+            except Cancelled:
+                code = 130
+                break
+            except Exception:
+                traceback.print_exc()
+                code = 1
+                break
+            finally:
+                lock.release()
+    finally:
+        for task, lock in held:
+            lock.release()
+            if code and task.status()["state"] == "queued":
+                task.write_status(state="cancelled", message="A task before it did not finish.")
+    return code
+
+
+def _work_one(task: Task) -> None:
+    store = Store(task.folder.parent.parent)
+    spec = task.spec()
+    context = Context(store, task, spec, device="")
+    ticket = queue.Ticket(store.root, spec.SLOT, task.key)
+
+    def on_wait(position: int) -> None:
+        if (task.folder / "cancel").exists():
+            context._write(state="cancelled", message="Stopped while waiting.")
+            raise Cancelled("Stopped while waiting.")
+        if time.time() - context._last_status > HEARTBEAT_EVERY_S:
+            context._write(state="queued", position=position, queued=context._started)
+
+    try:
+        slot = ticket.wait(on_wait)
+    finally:
+        ticket.close()
+    try:
+        _prepare_process(spec, slot.device)
+        run_task(store, task, spec, slot.device)
+    finally:
+        slot.release()
+
+
+def _prepare_process(spec: TaskSpec, device: str) -> None:
+    """Fix the thread count before torch is imported; it is not part of the spec."""
+    threads = "1" if spec.SLOT == "light" else os.environ.get("DD_THREADS", str(os.cpu_count() or 1))
+    os.environ.setdefault("OMP_NUM_THREADS", threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def _raise_cancelled(*_: object) -> None:
+    raise Cancelled("Stopped by a signal; resuming continues from the checkpoint.")
