@@ -1,3 +1,252 @@
-"""The artefact: everything needed to use a set of synthetic images, and nothing that needs torch to read."""
+"""The artefact: everything needed to use a set of synthetic images, and nothing that needs torch to read.
+
+made = DistilledSet.from_task(task)      # or ddcore.exports.load("set.safetensors")
+trained = made.train()
+classes = trained.predict(images)        # preprocessed like the set: made.preprocess.forward(...)
+"""
 
 from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ddcore.data.preprocess import Preprocess
+from ddcore.errors import DataError, SpecError
+from ddcore.nets.architectures import NetSpec
+from ddcore.protocols import Protocol
+
+if TYPE_CHECKING:
+    from ddcore.store import Task
+    from ddcore.training import TrainedNets
+    from ddcore.worker import Context
+
+FORMAT = "distilled-set"
+VERSION = 1
+HALF_STEP = 0.5 / 255  # of an 8-bit display
+_INIT = "init."
+_PREPROCESS = "preprocess."
+
+
+@dataclass(frozen=True, eq=False)
+class DistilledSet:
+    """Synthetic images with labels, and how they were made and are meant to be used.
+
+    Images are step-major: image i belongs to step i // (M / steps). Wrong shapes raise `DataError`.
+    """
+
+    images: np.ndarray  # (M, C, H, W) float32, preprocessed (what networks see), exact
+    labels: np.ndarray  # (M,) int64, or (M, K) float32 soft
+    class_names: tuple[str, ...]
+    preprocess: Preprocess
+    net: NetSpec  # the network it was made with
+    protocol: Protocol  # how it is meant to be trained on
+    method: str
+    run_key: str  # of the task that made it, "" if it was not made by one
+    data: dict[str, Any]  # DataSpec as a dict
+    steps: int = 1
+    lrs: np.ndarray | None = None  # (steps * passes,) learned step sizes in the order of use
+    init_weights: dict[str, np.ndarray] = field(default_factory=dict)  # of a fixed known network
+    params: dict[str, Any] = field(default_factory=dict)  # the method's
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        images, labels = np.asarray(self.images, np.float32), np.asarray(self.labels)
+        hard = labels.dtype.kind in "iub"
+        set_field = object.__setattr__
+        set_field(self, "images", images)
+        set_field(self, "labels", labels.astype(np.int64 if hard else np.float32, copy=False))
+        set_field(self, "class_names", tuple(map(str, self.class_names)))
+        if self.lrs is not None:
+            set_field(self, "lrs", np.asarray(self.lrs, np.float32))
+        self._validate()
+
+    def _validate(self) -> None:
+        m, k = len(self.images), len(self.class_names)
+        shape = self.labels.shape
+        _check(self.images.ndim == 4 and self.images.size > 0, "images of shape (M, C, H, W)")
+        _check(shape == (m,) or shape == (m, k), f"labels of shape ({m},) or ({m}, {k})")
+        if self.labels.ndim == 1:
+            inside = self.labels.min() >= 0 and self.labels.max() < k
+            _check(self.labels.dtype == np.int64 and bool(inside), f"labels from 0 to {k - 1}")
+        _check(self.steps >= 1 and m % self.steps == 0, f"steps that divide the {m} images evenly")
+        if self.lrs is not None:
+            whole = self.lrs.ndim == 1 and len(self.lrs) and len(self.lrs) % self.steps == 0
+            _check(bool(whole), f"step sizes for whole passes through {self.steps} steps")
+
+    # --- what is in it --------------------------------------------------------------------------
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def ipc(self) -> int:
+        """Images per class (rounded down where classes differ)."""
+        return len(self.images) // self.num_classes
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return tuple(self.images.shape[1:])
+
+    @property
+    def soft(self) -> bool:
+        """Whether labels are distributions over classes."""
+        return self.labels.ndim == 2
+
+    @property
+    def hard_labels(self) -> np.ndarray:
+        """(M,) int64; of soft labels the largest."""
+        return self.labels.argmax(1) if self.soft else self.labels
+
+    @property
+    def step_of(self) -> np.ndarray:
+        """(M,) int64: the step each image belongs to."""
+        return np.arange(len(self.images)) // (len(self.images) // self.steps)
+
+    def pixels(self) -> np.ndarray:
+        """(M, C, H, W) float32 on the scale where real images are 0..1; never clamped."""
+        return self.preprocess.inverse(self.images)
+
+    def clipped_share(self) -> float:
+        """Share of pixel values that a display cannot show: outside [0, 1] by more than rounding."""
+        x = self.pixels()
+        return float(np.mean((x < -HALF_STEP) | (x > 1 + HALF_STEP)))
+
+    # --- order and parts ------------------------------------------------------------------------
+
+    def order(self) -> np.ndarray:
+        """(M,) indices sorted by class; the images of a class stay in step order."""
+        return np.argsort(self.hard_labels, kind="stable")
+
+    def by_class(self) -> np.ndarray:
+        """(K, ipc) indices, a row for each class; `DataError` if classes differ in size."""
+        counts = np.bincount(self.hard_labels, minlength=self.num_classes)
+        if counts.min() != counts.max():
+            raise DataError(
+                f"The classes of this set have {counts.min()} to {counts.max()} images: "
+                "expected the same number each."
+            )
+        return self.order().reshape(self.num_classes, -1)
+
+    def subset(self, ipc: int) -> Self:
+        """The first `ipc` images of each class; with several steps, the first steps as a whole.
+
+        The part has no metrics and no run of its own, only a note of where it comes from.
+        """
+        rows = self.by_class()
+        per_step = rows.shape[1] // self.steps
+        if not 1 <= ipc <= rows.shape[1]:
+            raise SpecError("ipc", ipc, f"a whole number from 1 to {rows.shape[1]}")
+        if self.steps > 1 and ipc % per_step:
+            raise SpecError("ipc", ipc, f"a multiple of the {per_step} images per class and step")
+        keep = np.sort(rows[:, :ipc].ravel())
+        steps = ipc // per_step if self.steps > 1 else 1
+        lrs = self.lrs
+        if lrs is not None:
+            lrs = lrs.reshape(-1, self.steps)[:, :steps].ravel()
+        return dataclasses.replace(
+            self,
+            images=self.images[keep],
+            labels=self.labels[keep],
+            steps=steps,
+            lrs=lrs,
+            run_key="",
+            metrics={"subset_of": self.run_key, "ipc": ipc},
+        )
+
+    # --- storing --------------------------------------------------------------------------------
+
+    def to_arrays(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays by name and the rest, ready for JSON; `from_arrays` restores both exactly."""
+        arrays = {"images": self.images, "labels": self.labels}
+        if self.lrs is not None:
+            arrays["lrs"] = self.lrs
+        arrays |= {_INIT + name: w for name, w in self.init_weights.items()}
+        arrays |= self.preprocess.arrays(_PREPROCESS)
+        meta = {
+            "format": FORMAT,
+            "version": VERSION,
+            "method": self.method,
+            "run_key": self.run_key,
+            "class_names": list(self.class_names),
+            "data": self.data,
+            "net": self.net.to_dict(),
+            "protocol": self.protocol.to_dict(),
+            "steps": self.steps,
+            "params": self.params,
+            "metrics": self.metrics,
+        }
+        return arrays, meta
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Self:
+        """Inverse of `to_arrays`; `DataError` if something is missing or does not fit together."""
+        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+            raise DataError("This is not a distilled set written by this program.")
+        if meta.get("version") != VERSION:
+            raise DataError(
+                f"This distilled set has format version {meta.get('version')}: expected {VERSION}."
+            )
+        try:
+            return cls(
+                images=arrays["images"],
+                labels=arrays["labels"],
+                class_names=tuple(meta["class_names"]),
+                preprocess=Preprocess.from_arrays(arrays, _PREPROCESS),
+                net=NetSpec.from_dict(meta["net"]),
+                protocol=Protocol.from_dict(meta["protocol"]),
+                method=str(meta["method"]),
+                run_key=str(meta["run_key"]),
+                data=dict(meta["data"]),
+                steps=int(meta["steps"]),
+                lrs=arrays.get("lrs"),
+                init_weights={
+                    name.removeprefix(_INIT): w
+                    for name, w in arrays.items()
+                    if name.startswith(_INIT)
+                },
+                params=dict(meta["params"]),
+                metrics=dict(meta["metrics"]),
+            )
+        except KeyError as error:
+            raise DataError(f"This distilled set has no {error.args[0]!r}.") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"This distilled set is damaged: {error}") from error
+
+    def write(self, context: Context) -> dict[str, Any]:
+        """Save the arrays as a task's "set"; returns what belongs in its result under "set"."""
+        arrays, meta = self.to_arrays()
+        context.save_arrays(arrays, name="set")
+        return meta
+
+    @classmethod
+    def from_task(cls, task: Task) -> Self:
+        """The set of a finished task."""
+        meta = task.result().get("set")
+        if meta is None:
+            raise DataError(f"{task.kind} {task.key} has not made a distilled set.")
+        return cls.from_arrays(task.arrays("set"), meta)
+
+    # --- using ----------------------------------------------------------------------------------
+
+    def train(
+        self, net: NetSpec | None = None, *, seed: int = 0, nets: int = 1, device: str = "cpu"
+    ) -> TrainedNets:
+        """Train `nets` fresh networks on the set, the way it is meant to be used.
+
+        `predict(images)` of what is returned gives (nets, B) classes of preprocessed images; `module`
+        is the first network as an ordinary `torch.nn.Module`.
+        """
+        from ddcore.training import train_on_set
+
+        return train_on_set(self, net or self.net, seed=seed, nets=nets, device=device)
+
+
+def _check(ok: bool, expected: str) -> None:
+    if not ok:
+        raise DataError(f"This distilled set does not fit together: expected {expected}.")

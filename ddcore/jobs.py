@@ -80,7 +80,9 @@ def state(task: Task) -> dict[str, Any]:
         cancelled = (task.folder / "cancel").exists()
         status["state"] = "cancelled" if cancelled else "lost"
         status["message"] = (
-            "Stopped." if cancelled else "Its worker is gone; resuming continues from the checkpoint."
+            "Stopped."
+            if cancelled
+            else "Its worker is gone; resuming continues from the checkpoint."
         )
     elif (task.folder / "cancel").exists():
         status["message"] = "Stopping ..."

@@ -123,7 +123,7 @@ def task_from_document(document: dict[str, Any]) -> TaskSpec:
     if module.split(".")[0] not in ("ddcore", "analysis"):
         raise SpecError("module", module, "a module of ddcore or analysis")
     for cls in vars(importlib.import_module(module)).values():
-        if isinstance(cls, type) and issubclass(cls, TaskSpec) and cls.KIND == kind:
+        if isinstance(cls, type) and issubclass(cls, TaskSpec) and kind == cls.KIND:
             return cls.from_dict(document["spec"])
     raise SpecError("kind", kind, f"a task kind that {module} defines")
 

@@ -63,12 +63,14 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except (ValueError, OSError) as error:
-        raise Damaged(f"{path} cannot be read ({error}); delete its folder to compute it again.") from error
+        raise Damaged(
+            f"{path} cannot be read ({error}); delete its folder to compute it again."
+        ) from error
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Atomic safetensors file of numpy arrays."""
-    contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    contiguous = {name: np.asarray(a, order="C") for name, a in arrays.items()}
     write_atomic(path, safetensors_save(contiguous))
 
 
@@ -77,7 +79,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors_load(path.read_bytes())
     except (SafetensorError, ValueError, KeyError) as error:
-        raise Damaged(f"{path} is damaged ({error}); delete its folder to compute it again.") from error
+        raise Damaged(
+            f"{path} is damaged ({error}); delete its folder to compute it again."
+        ) from error
 
 
 def file_hash(path: Path) -> str:
@@ -164,7 +168,9 @@ class Task:
             raise NotReady(f"{self.kind} {self.key} has no file {name}.")
         path = self.folder / name
         if _cached_hash(path, _mtime(path)) != entry["sha256"]:
-            raise Damaged(f"{path} does not match its checksum; delete its folder to compute it again.")
+            raise Damaged(
+                f"{path} does not match its checksum; delete its folder to compute it again."
+            )
         return path
 
     def events(self) -> list[dict[str, Any]]:
@@ -263,7 +269,9 @@ class Store:
                     continue
                 task = Task(folder, shipped)
                 name = (task.kind, task.key)
-                if name in seen or (not shipped and not task.is_done() and self._shipped_done(name)):
+                if name in seen or (
+                    not shipped and not task.is_done() and self._shipped_done(name)
+                ):
                     continue
                 seen.add(name)
                 yield task
@@ -289,7 +297,9 @@ class Store:
 
 
 def _private(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") or part == "checkpoint" for part in path.relative_to(folder).parts)
+    return any(
+        part.startswith(".") or part == "checkpoint" for part in path.relative_to(folder).parts
+    )
 
 
 def _mtime(path: Path) -> int:

@@ -38,7 +38,13 @@ class Context:
     def __init__(
         self, store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
     ) -> None:
-        self.store, self.task, self.spec, self.device, self.parent = store, task, spec, device, parent
+        self.store, self.task, self.spec, self.device, self.parent = (
+            store,
+            task,
+            spec,
+            device,
+            parent,
+        )
         self._lock = threading.Lock()
         self._started = time.time()
         self._status: dict[str, Any] = {}
@@ -149,10 +155,12 @@ class Context:
         """Whether enough time has passed since the last checkpoint."""
         return time.time() - self._last_checkpoint >= CHECKPOINT_EVERY_S
 
-    def save_checkpoint(self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+    def save_checkpoint(
+        self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
+    ) -> None:
         """One atomic file with everything needed to go on from `step`."""
         meta = meta | {"step": step, "seconds": self.seconds}
-        contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+        contiguous = {k: np.asarray(v, order="C") for k, v in arrays.items()}
         content = safetensors_save(contiguous, metadata={"meta": json.dumps(meta)})
         write_atomic(self.task.folder / "checkpoint" / "state.safetensors", content)
         self._last_checkpoint = time.time()
@@ -279,7 +287,9 @@ def _work_one(task: Task) -> None:
 
 def _prepare_process(spec: TaskSpec, device: str) -> None:
     """Fix the thread count before torch is imported; it is not part of the spec."""
-    threads = "1" if spec.SLOT == "light" else os.environ.get("DD_THREADS", str(os.cpu_count() or 1))
+    threads = (
+        "1" if spec.SLOT == "light" else os.environ.get("DD_THREADS", str(os.cpu_count() or 1))
+    )
     os.environ.setdefault("OMP_NUM_THREADS", threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 

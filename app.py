@@ -1,0 +1,117 @@
+"""Start page: what this is, one distilled set beside its baselines, three ways on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddcore.data.registry import datasets
+from ddcore.store import Task
+from pages.components import runs, shell
+
+INTRO = """A distilled dataset is a handful of synthetic images made so that a network trained on them alone
+does well on real ones. This dashboard makes such sets, shows every image as it is, pixel by pixel, and
+measures whether they beat what you could have had for free: random real images or class means.
+Everything is computed on this machine; nothing is uploaded."""
+SHOWN = ("distilled", "random", "class_mean")
+
+
+def main() -> None:
+    """The whole page."""
+    st.title("A dataset, in a handful of images")
+    st.markdown(INTRO)
+    store = shell.store()
+    card = runs.featured(store)
+    if card:
+        example(card, store.find(card.key))
+    else:
+        st.info(
+            "There is no finished run yet. The first one takes less than a minute: distil the digits.",
+            icon=":material/science:",
+        )
+    ways_on(card)
+
+
+def example(card: runs.Card, task: Task) -> None:
+    """One run: how many real images became how many synthetic ones, the images, the accuracy."""
+    from ddcore.distilled import DistilledSet
+    from pages.components import sheet
+
+    made = DistilledSet.from_task(task)
+    pixels = made.pixels()
+    st.header(f"{real_count(card, task)} real images → {len(pixels):,} synthetic ones")
+    with st.container(horizontal=True, gap="large", vertical_alignment="center"):
+        with st.container(width=660):
+            sheet.by_class(
+                pixels,
+                made.hard_labels,
+                made.class_names,
+                key="start.sheet",
+                max_width=640,
+                what=f"Distilled images of {card.dataset} by {card.method_title}",
+            )
+        with st.container(width=300):
+            accuracy(card)
+
+
+def real_count(card: runs.Card, task: Task) -> str:
+    """How many training images the dataset has, or nothing if that is not recorded."""
+    data = task.document()["spec"]["data"]
+    source = datasets().get(data["name"])
+    return f"{source.train_size:,} {source.title.lower()}," if source else "Many"
+
+
+def accuracy(card: runs.Card) -> None:
+    """Test accuracy of the run beside random real images and class means, from its evaluation."""
+    from pages.components import charts
+
+    done = next((e for e in runs.evaluations(shell.store(), card.key) if e.is_done()), None)
+    if done is None:
+        st.caption("Its test accuracy has not been measured yet: see the Evaluate page.")
+        return
+    rows = runs.accuracies(done)
+    for name in SHOWN:
+        if row := rows.get(name):
+            label = charts.subject(name)[0]
+            st.metric(label, f"{100 * row['mean']:.1f} % ± {100 * row['std']:.1f}")
+    n, arch = rows["distilled"]["n"], rows["distilled"]["arch"]
+    name = done.result()["protocol"]["name"]
+    st.caption(
+        f"Test accuracy of {n} networks ({arch}) trained only on these images, protocol {name}: "
+        "mean ± standard deviation."
+    )
+
+
+def ways_on(card: runs.Card | None) -> None:
+    """Three cards with a link each."""
+    ways = (
+        (
+            "Explore the shipped runs",
+            "Look at every image, follow it from start to end, see what it was made of.",
+            "pages/4_Images.py",
+            "Images",
+            ":material/grid_view:",
+        ),
+        (
+            "Distil something small",
+            "Ten digits in well under a minute, on a processor without a graphics card.",
+            "pages/2_Distil.py",
+            "Distil",
+            ":material/science:",
+        ),
+        (
+            "Open your own data",
+            "A folder with one sub-folder of pictures per class, or parquet files.",
+            "pages/1_Data.py",
+            "Data",
+            ":material/photo_library:",
+        ),
+    )
+    for column, (title, text, path, label, icon) in zip(st.columns(3), ways):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.markdown(text)
+            shell.link(path, label, icon=icon, run=card.key if card else None)
+
+
+with shell.page("Start", icon=":material/home:", about="What this is"):
+    main()

@@ -1,0 +1,411 @@
+"""The command line: the same store, the same tasks as the dashboard.
+
+    python -m ddcore distill dm --dataset digits --ipc 1 --json
+    python -m ddcore export RUN --format npz distilled.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ddcore import jobs
+from ddcore.errors import DDError, NotReady
+from ddcore.specs import TaskSpec
+from ddcore.store import Store, Task
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. Expected errors are one line on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except DDError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if getattr(options, "json", False):
+            print(json.dumps({"state": "failed", "error": str(error)}))
+        return 2
+    except BrokenPipeError:
+        return 0
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def work(options: argparse.Namespace) -> int:
+    """Worker entry point (used by the launcher)."""
+    from ddcore.worker import work as run_folders
+
+    return run_folders([Path(f).resolve() for f in options.folders])
+
+
+def list_things(options: argparse.Namespace) -> None:
+    """`list methods|datasets|runs|protocols|nets`."""
+    rows = _LISTS[options.what](Store())
+    _output(options, rows, lambda: [print(_line(r)) for r in rows])
+
+
+def distill(options: argparse.Namespace) -> int:
+    """`distill METHOD`: run, evaluate beside the baselines, print."""
+    from ddcore.data import dataset_task, resolve
+    from ddcore.evaluation_spec import default_evaluation
+    from ddcore.methods.spec import make_spec
+
+    store = Store()
+    data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
+    dataset = _compute(store, dataset_task(data))
+    facts = dataset.result()
+    spec = make_spec(
+        options.method,
+        data,
+        tuple(facts["shape"]),
+        ipc=options.ipc,
+        seed=options.seed,
+        preset=options.preset,
+        settings=[_setting(s) for s in options.set],
+    )
+    evaluation = default_evaluation(spec.key, spec)
+    if options.dry_run:
+        from ddcore.estimate import distillation
+
+        guess = distillation(spec, store, tuple(facts["shape"]), len(facts["class_names"]))
+        print(f"{spec.title()} ({spec.key}): {guess.sentence()}")
+        return 0
+    tasks = jobs.submit(store, [spec] if options.no_evaluate else [spec, evaluation])
+    run = _watch(store, tasks[0])
+    answer = _run_facts(run)
+    if not options.no_evaluate:
+        answer |= _evaluation_facts(_watch(store, tasks[1]))
+    _output(options, answer, lambda: _print_run(answer))
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """`evaluate RUN`: under another protocol, with other networks, more baselines."""
+    from ddcore.evaluation_spec import default_evaluation
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.protocols import protocol
+
+    store = Store()
+    run = _run(store, options.run)
+    changes: dict[str, Any] = {"seed": options.seed}
+    if options.protocol:
+        changes["protocol"] = protocol(options.protocol)
+        changes["nets"] = changes["protocol"].nets
+    if options.nets:
+        changes["nets"] = options.nets
+    if options.arch:
+        own = run.spec().net
+        changes["archs"] = tuple(own if a == own.arch else NetSpec(arch=a) for a in options.arch)
+    if options.baseline:
+        chosen = dict.fromkeys(["random", "class_mean", *options.baseline])
+        changes["baselines"] = tuple(chosen)
+    task = _compute(store, default_evaluation(run.key, run.spec(), **changes))
+    answer = _run_facts(run) | _evaluation_facts(task)
+    _output(options, answer, lambda: _print_run(answer))
+
+
+def export(options: argparse.Namespace) -> None:
+    """`export RUN --format F OUT`."""
+    from ddcore import exports
+    from ddcore.distilled import DistilledSet
+
+    run = _run(Store(), options.run)
+    out = exports.export(DistilledSet.from_task(run), options.format, Path(options.out))
+    _output(options, {"key": run.key, "path": str(out or options.out)}, lambda: print(out or options.out))
+
+
+def list_jobs(options: argparse.Namespace) -> None:
+    """`jobs`: everything queued, running or not finished well."""
+    store = Store()
+    rows = []
+    for task in store.tasks():
+        status = jobs.state(task)
+        if options.all or status["state"] not in ("done", "missing"):
+            rows.append(_job_facts(store, task, status))
+    _output(options, rows, lambda: [print(_line(r)) for r in rows] or print(f"{len(rows)} jobs"))
+
+
+def cancel(options: argparse.Namespace) -> None:
+    """`cancel KEY`."""
+    task = Store().find(options.run)
+    jobs.cancel(task)
+    status = jobs.wait(task, timeout_s=jobs.KILL_AFTER_S + 10)
+    _output(options, {"key": task.key, "state": status["state"]}, lambda: print(status["state"]))
+
+
+def resume(options: argparse.Namespace) -> None:
+    """`resume KEY`: continue from the checkpoint."""
+    store = Store()
+    task = _watch(store, jobs.resume(store, store.find(options.run)))
+    answer = {"key": task.key, **task.status()}
+    _output(options, answer, lambda: print(f"{task.key} {answer['state']}"))
+
+
+def prune(options: argparse.Namespace) -> None:
+    """`prune`: delete folders that are no results."""
+    removed = jobs.prune(Store(), older_than_days=options.older_than, states=options.state)
+    _output(options, removed, lambda: print("\n".join(removed) or "nothing to delete"))
+
+
+def verify(options: argparse.Namespace) -> int:
+    """`verify [RUN...]`: compare finished folders with their checksums and keys."""
+    store = Store()
+    tasks = [store.find(k) for k in options.runs] or [t for t in store.tasks() if t.is_done()]
+    problems = [p for t in tasks for p in t.verify()]
+    answer = {"checked": len(tasks), "problems": problems}
+    _output(options, answer, lambda: print("\n".join([*problems, f"{len(tasks)} folders checked"])))
+    return 1 if problems else 0
+
+
+def download(options: argparse.Namespace) -> None:
+    """`download DATASET`."""
+    from ddcore.data import download_task
+
+    task = _compute(Store(), download_task(options.dataset))
+    _output(options, {"key": task.key, "state": "done"}, lambda: print("done"))
+
+
+# --- parts of commands --------------------------------------------------------------------------
+
+
+def _compute(store: Store, spec: TaskSpec) -> Task:
+    return _watch(store, jobs.submit(store, [spec])[0])
+
+
+def _watch(store: Store, task: Task) -> Task:
+    """Follow a task with a progress bar; Ctrl-C stops it with a checkpoint."""
+    bar = tqdm(desc=task.spec().title(), disable=not sys.stderr.isatty(), leave=False)
+
+    def show(status: dict[str, Any]) -> None:
+        bar.total = status.get("total") or None
+        bar.n = status.get("step") or 0
+        note = f"queued, {status.get('position', 0)} ahead" if status["state"] == "queued" else ""
+        bar.set_postfix_str(note or status.get("message") or "")
+
+    try:
+        status = jobs.wait(task, show)
+    except KeyboardInterrupt:
+        jobs.cancel(task)
+        jobs.wait(task, show)
+        raise DDError(f"Stopped; go on with: python -m ddcore resume {task.key}") from None
+    finally:
+        bar.close()
+    if status["state"] != "done":
+        message = status.get("message") or "no message"
+        raise DDError(f"{task.kind} {task.key} {status['state']}: {message}")
+    return store.find(task.key)
+
+
+def _run(store: Store, key: str) -> Task:
+    task = store.find(key)
+    if task.kind != "distill":
+        raise NotReady(f"{key} is a {task.kind}, not a distilled set.")
+    if not task.is_done():
+        raise NotReady(f"Run {key} is not finished ({jobs.state(task)['state']}).")
+    return task
+
+
+def _run_facts(task: Task) -> dict[str, Any]:
+    result, spec = task.result(), task.document()["spec"]
+    return {
+        "key": task.key,
+        "state": "done",
+        "method": spec["method"],
+        "dataset": spec["data"]["name"],
+        "ipc": spec["ipc"],
+        "seed": spec["seed"],
+        "seconds": round(result["seconds"], 3),
+        "validation_accuracy": result["validation"],
+        "device": result["device"],
+        "folder": str(task.folder),
+    }
+
+
+def _evaluation_facts(task: Task) -> dict[str, Any]:
+    result = task.result()
+    first = result["rows"][0]["arch"]
+    by_subject = {r["subject"]: _figure(r) for r in result["rows"] if r["arch"] == first}
+    answer = {
+        "evaluation": task.key,
+        "protocol": result["protocol"]["name"],
+        "arch": first,
+        "test_accuracy": by_subject.pop("distilled"),
+    }
+    if "other_inits" in by_subject:
+        answer["other_inits"] = by_subject.pop("other_inits")
+    answer["baselines"] = by_subject
+    others = [r for r in result["rows"] if r["arch"] != first]
+    if others:
+        answer["architectures"] = {
+            arch: {r["subject"]: _figure(r) for r in result["rows"] if r["arch"] == arch}
+            for arch in dict.fromkeys(r["arch"] for r in result["rows"])
+        }
+    return answer
+
+
+def _figure(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: row[k] for k in ("mean", "std", "n")}
+
+
+def _print_run(answer: dict[str, Any]) -> None:
+    print(f"run {answer['key']}: {answer['method']} on {answer['dataset']}, {answer['seconds']} s")
+    if "test_accuracy" not in answer:
+        return
+    print(f"test accuracy, protocol {answer['protocol']}, {answer['arch']}:")
+    rows = {"distilled": answer["test_accuracy"], **answer["baselines"]}
+    if "other_inits" in answer:
+        rows["distilled, other initialisations"] = answer["other_inits"]
+    for name, row in rows.items():
+        print(f"  {name:34s} {100 * row['mean']:5.1f} ± {100 * row['std']:.1f} %  (n = {row['n']})")
+
+
+def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "key": task.key,
+        "kind": task.kind,
+        "state": status["state"],
+        "step": status.get("step"),
+        "total": status.get("total"),
+        "position": jobs.queue_position(store, task) if status["state"] == "queued" else None,
+        "message": status.get("message", ""),
+    }
+
+
+def _list_methods(store: Store) -> list[dict[str, Any]]:
+    from ddcore.methods import methods
+
+    return [{"name": m.name, "title": m.title, "paper": m.paper} for m in methods().values()]
+
+
+def _list_datasets(store: Store) -> list[dict[str, Any]]:
+    from ddcore.data import datasets
+    from ddcore.paths import data_root
+
+    root = data_root()
+    return [
+        {"name": s.name, "title": s.title, "classes": len(s.classes), "here": s.available(root) or "no"}
+        for s in datasets().values()
+    ]
+
+
+def _list_runs(store: Store) -> list[dict[str, Any]]:
+    rows = []
+    for task in store.tasks("distill"):
+        spec, status = task.document()["spec"], jobs.state(task)
+        rows.append(
+            {
+                "key": task.key,
+                "state": status["state"],
+                "method": spec["method"],
+                "dataset": spec["data"]["name"],
+                "ipc": spec["ipc"],
+                "seed": spec["seed"],
+                "shipped": task.shipped,
+            }
+        )
+    return rows
+
+
+def _list_protocols(store: Store) -> list[dict[str, Any]]:
+    from ddcore.protocols import PURPOSE
+
+    return [{"name": n, "purpose": p} for n, p in PURPOSE.items()]
+
+
+def _list_nets(store: Store) -> list[dict[str, Any]]:
+    from ddcore.nets import ARCHITECTURES
+
+    return [{"name": n, "title": a.title, **a.knobs} for n, a in ARCHITECTURES.items()]
+
+
+_LISTS: dict[str, Callable[[Store], list[dict[str, Any]]]] = {
+    "methods": _list_methods,
+    "datasets": _list_datasets,
+    "runs": _list_runs,
+    "protocols": _list_protocols,
+    "nets": _list_nets,
+}
+
+
+def _output(options: argparse.Namespace, answer: Any, show: Callable[[], Any]) -> None:
+    """For people, or one JSON line."""
+    if options.json:
+        print(json.dumps(answer))
+    else:
+        show()
+
+
+def _line(row: dict[str, Any]) -> str:
+    return "  ".join(str(v) for v in row.values() if v not in (None, ""))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise DDError(f"--set {text!r} is not understood: write field=value.")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ddcore", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Callable, summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(command=function)
+        sub.add_argument("--json", action="store_true", help="print one JSON line")
+        return sub
+
+    sub = command("list", list_things, "what there is: methods, datasets, runs, protocols, nets")
+    sub.add_argument("what", choices=sorted(_LISTS))
+
+    sub = command("distill", distill, "distil a dataset and evaluate the set beside its baselines")
+    sub.add_argument("method")
+    sub.add_argument("--dataset", default="digits", help="a name, or the path of a folder of yours")
+    sub.add_argument("--resolution", type=int, help="resize images to this side")
+    sub.add_argument("--grey", action="store_true", help="convert images to grey")
+    sub.add_argument("--ipc", type=int, default=1, help="images per class")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--preset", default="quick", help="quick, teaching or paper")
+    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+    sub.add_argument("--no-evaluate", action="store_true", help="stop after distilling")
+    sub.add_argument("--dry-run", action="store_true", help="print the estimate and stop")
+
+    sub = command("evaluate", evaluate, "test accuracy of a run beside its baselines")
+    sub.add_argument("run")
+    sub.add_argument("--protocol")
+    sub.add_argument("--nets", type=int)
+    sub.add_argument("--arch", nargs="+")
+    sub.add_argument("--baseline", nargs="+", help="beyond random and class_mean")
+    sub.add_argument("--seed", type=int, default=0)
+
+    sub = command("export", export, "write a distilled set for use elsewhere")
+    sub.add_argument("run")
+    sub.add_argument("--format", required=True, choices=["npz", "pt", "safetensors", "png", "hf"])
+    sub.add_argument("out")
+
+    sub = command("jobs", list_jobs, "what is queued, running or stopped")
+    sub.add_argument("--all", action="store_true")
+    for name, function, summary in (
+        ("cancel", cancel, "stop a task; its checkpoint stays"),
+        ("resume", resume, "continue a stopped, failed or lost task"),
+    ):
+        command(name, function, summary).add_argument("run")
+    sub = command("prune", prune, "delete folders that are no results")
+    sub.add_argument("--older-than", type=float, default=0.0, metavar="DAYS")
+    sub.add_argument("--state", action="append", default=[], help="only these states")
+    sub = command("verify", verify, "compare results with their checksums")
+    sub.add_argument("runs", nargs="*")
+    sub = command("download", download, "fetch a dataset into the data root")
+    sub.add_argument("dataset")
+    sub = command("work", work, "run task folders (used by the launcher)")
+    sub.add_argument("folders", nargs="+")
+    return parser
+

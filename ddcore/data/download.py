@@ -1,0 +1,99 @@
+"""Downloads: only ever started by an explicit command, complete or not there at all.
+
+torchvision fetches into a hidden folder under the data root, in a process of its own so that it
+can be stopped; what arrived is read back and checked, and only then moved to its place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddcore import paths
+from ddcore.data.registry import get
+from ddcore.data.sources._base import Progress, Source, no_progress
+from ddcore.errors import DataError
+
+if TYPE_CHECKING:
+    from ddcore.worker import Context
+
+POLL_S = 0.3
+MODULE = "ddcore.data.sources._torchvision"
+
+
+def command(source: Source, folder: Path) -> list[str]:
+    """The process that downloads `source` into `folder`."""
+    return [sys.executable, "-m", MODULE, source.torchvision, str(folder)]
+
+
+def fetch(source: Source, root: Path, progress: Progress = no_progress) -> None:
+    """Download `source` into `root`; `progress(megabytes, 0)` may raise to stop it.
+
+    Raises `DataError` if the set cannot be fetched or what arrived is damaged; `root` is then as
+    it was before.
+    """
+    if source.available(root) in ("bundled", "torchvision"):
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".download-{source.name}-", dir=root))
+    except OSError as error:
+        raise DataError(f"{root} cannot be written to ({error.strerror}).") from None
+    try:
+        _run(source, temporary, progress)
+        try:
+            source.load(temporary, "torchvision")
+        except DataError as error:
+            raise DataError(f"The download of {source.title} is damaged: {error}") from None
+        for top in {Path(name).parts[0] for name in source.layout}:
+            if (root / top).exists():  # an incomplete older copy
+                os.replace(root / top, temporary / f".old-{top}")
+            os.replace(temporary / top, root / top)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _run(source: Source, folder: Path, progress: Progress) -> None:
+    environment = os.environ | {"PYTHONPATH": str(paths.PROJECT)}
+    # A file, not a pipe: torchvision's progress bar would fill a pipe that nobody reads.
+    with open(folder / ".log", "wb") as log:
+        process = subprocess.Popen(
+            command(source, folder), env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            while process.poll() is None:
+                progress(_megabytes(folder), 0)
+                time.sleep(POLL_S)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if process.returncode:
+        lines = (folder / ".log").read_text(errors="replace").strip().splitlines()
+        reason = lines[-1].strip().rstrip(".") if lines else f"exit status {process.returncode}"
+        raise DataError(f"{source.title} could not be downloaded ({reason}).")
+
+
+def _megabytes(folder: Path) -> int:
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(base, name)).st_size
+            except OSError:  # archives come and go
+                continue
+    return total >> 20
+
+
+def run(context: Context) -> None:
+    """Runner of `DownloadTask`."""
+    root = paths.data_root()
+    source = get(context.spec.name)
+    source.download(root, context.progress)
+    context.save_result({"name": source.name, "available": source.available(root)})

@@ -1,0 +1,1 @@
+"""The mathematics that methods are wired from: unrolled meta-gradients and feature matching."""

@@ -1,0 +1,139 @@
+"""What a task will cost, before it starts: operations counted, speed taken from past runs.
+
+Every finished run stores the multiply-adds it needed and the seconds it took; the shipped gallery makes
+sure there are some from the start. No torch here.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ddcore.evaluation_spec import EvaluateTask
+from ddcore.methods import method
+from ddcore.methods.spec import DistillSpec
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape, cost
+from ddcore.protocols import Protocol
+from ddcore.queue import devices
+from ddcore.store import Store
+
+START_S = 6.0  # importing torch and decoding the data
+GUESS_MACS_PER_S = {"cpu": 5e9, "cuda": 1e12}  # only until a run of the kind has finished
+BASE_BYTES = 500 << 20  # interpreter and torch
+NEIGHBOURS = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of computing, bytes of memory and disk; `basis` says what the time rests on."""
+
+    seconds: float
+    memory: float
+    disk: float
+    basis: str
+
+    def sentence(self) -> str:
+        """For people."""
+        return (
+            f"about {duration(self.seconds)}, {size(self.memory)} of memory and {size(self.disk)} on "
+            f"disk ({self.basis})"
+        )
+
+
+def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) -> Estimate:
+    """Estimate of a distillation, validation included."""
+    p = spec.params
+    work = method(spec.method).work(spec, shape, classes)
+    checks = spec.validations * spec.val_nets
+    if not spec.protocol.ordered:
+        images = classes * spec.ipc
+        work += checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
+    rate, basis = _rate(store, "distill", work / p.iterations, spec.method)
+    macs = cost(spec.net.plan(shape, classes), shape)
+    real = getattr(p, "real_batch", 0) * (classes if spec.method == "dm" else 1)
+    graph = macs.activations * (real + 3 * classes * spec.ipc) * getattr(p, "nets", 1) * 4
+    stored = macs.parameters * 4 * getattr(p, "steps", 1) * getattr(p, "passes", 0)
+    pixels = math.prod(shape) * classes * spec.ipc
+    return Estimate(
+        seconds=START_S + work / rate,
+        memory=BASE_BYTES + graph + stored,
+        disk=pixels * (2 * 36 + 4) + 100_000,
+        basis=basis,
+    )
+
+
+def evaluation(
+    task: EvaluateTask, run: DistillSpec, store: Store, shape: Shape, classes: int
+) -> Estimate:
+    """Estimate of a run's evaluation beside its baselines (their selection not included)."""
+    images = classes * run.ipc
+    subjects = 1 + len([b for b in task.baselines if b != "whole"])
+    work = sum(
+        subjects * task.nets * protocol_work(task.protocol, net, shape, classes, images)
+        for net in task.archs
+    )
+    rate, basis = _rate(store, "accuracy", work)
+    largest = max(cost(net.plan(shape, classes), shape).activations for net in task.archs)
+    batch = min(task.protocol.batch or images, images)
+    return Estimate(
+        seconds=START_S + work / rate,
+        memory=BASE_BYTES + 12.0 * largest * max(200, batch),
+        disk=4000.0 * subjects * len(task.archs),
+        basis=basis,
+    )
+
+
+def protocol_work(
+    protocol: Protocol, net: NetSpec, shape: Shape, classes: int, images: int
+) -> float:
+    """Multiply-adds of training one network on `images` images: forward and backward."""
+    return 3.0 * protocol.epochs * images * cost(net.plan(shape, classes), shape).macs
+
+
+def _rate(store: Store, kind: str, work: float, name: str = "") -> tuple[float, str]:
+    """Multiply-adds per second of the past tasks most like this one, and what they were."""
+    device = devices()[0].split(":")[0]
+    past: list[tuple[float, float]] = []
+    for task in store.tasks(kind):
+        if not task.is_done():
+            continue
+        result = task.result()
+        done, seconds = result.get("work"), result.get("seconds")
+        if not done or not seconds or result.get("device", "").split(":")[0] != device:
+            continue
+        if name and task.document()["spec"]["method"] != name:
+            continue
+        size = done / result.get("iterations", 1)
+        past.append((abs(math.log(size / max(work, 1.0))), done / seconds))
+    if not past:
+        return GUESS_MACS_PER_S[device], "a first guess: nothing of the kind has run here yet"
+    nearest = sorted(past)[:NEIGHBOURS]
+    runs = "1 past run" if len(nearest) == 1 else f"{len(nearest)} past runs"
+    return statistics.median(rate for _, rate in nearest), f"from {runs} on {device}"
+
+
+def duration(seconds: float) -> str:
+    """Rounded for reading: "40 s", "3 min", "1.5 h"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes for reading."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def mean_std(values: Sequence[float]) -> str:
+    """"84.6 ± 1.2 % (n = 10)" from accuracies as shares."""
+    values = [100 * v for v in values]
+    std = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.fmean(values):.1f} ± {std:.1f} % (n = {len(values)})"

@@ -1,0 +1,111 @@
+"""Specs of measuring: baselines, one accuracy, and a run beside its baselines. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ddcore.data.spec import DataSpec
+from ddcore.nets.architectures import NetSpec
+from ddcore.protocols import PROTOCOLS, Protocol
+from ddcore.specs import TaskSpec
+
+BASELINES = {
+    "random": "random real images, drawn anew for every network",
+    "class_mean": "means of random parts of each class (one image per class: the class mean)",
+    "optimised_random": "the best random draws of many, chosen on training data",
+    "kmeans": "k-means centroids of each class",
+    "herding": "real images whose running feature mean stays nearest the class mean",
+    "kcenter": "real images that cover the class: farthest first in feature space",
+}
+WHOLE = "whole"  # the whole training set: a ceiling rather than a set of the same size
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineTask(TaskSpec):
+    """Sets of the same size made without distilling; `draws` of them where chance is involved.
+
+    `net` gives the features for herding and k-center and judges the optimised draws; the others do not
+    use it and are stored once for all networks.
+    """
+
+    KIND: ClassVar[str] = "baseline"
+    RUNNER: ClassVar[str] = "ddcore.baselines:run"
+
+    name: str
+    data: DataSpec
+    ipc: int
+    seed: int = 0
+    draws: int = 1
+    net: NetSpec | None = None
+
+    def validate(self) -> None:
+        """Check ranges."""
+        self.require_choice("name", BASELINES)
+        self.require_range("ipc", 1, 1000)
+        self.require_range("draws", 1, 1000)
+
+    def title(self) -> str:
+        """Line for lists."""
+        return f"baseline {self.name}, {self.ipc} per class of {self.data.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyTask(TaskSpec):
+    """Test accuracy of `nets` networks trained on one set.
+
+    `subject` is the key of a run or a baseline, or "whole". `like` is a run whose steps, step sizes
+    and known initial weights are used, which the ordered protocol needs ("" otherwise). `fresh`
+    ignores known initial weights: how a set made for one initialisation does on others.
+    """
+
+    KIND: ClassVar[str] = "accuracy"
+    RUNNER: ClassVar[str] = "ddcore.evaluation:run_accuracy"
+
+    subject: str
+    data: DataSpec
+    net: NetSpec
+    protocol: Protocol
+    nets: int = 10
+    seed: int = 0
+    like: str = ""
+    fresh: bool = False
+
+    def title(self) -> str:
+        """Line for lists."""
+        return f"accuracy of {self.subject} in {self.net.label()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateTask(TaskSpec):
+    """A run beside its baselines under one protocol, for one or several architectures."""
+
+    KIND: ClassVar[str] = "evaluate"
+    RUNNER: ClassVar[str] = "ddcore.evaluation:run_evaluate"
+
+    run_key: str
+    protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
+    nets: int = 10
+    archs: tuple[NetSpec, ...] = ()
+    baselines: tuple[str, ...] = ("random", "class_mean")
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Check ranges; random and class mean are always part of it."""
+        self.require_range("nets", 1, 1000)
+        for name in self.baselines:
+            if name not in (*BASELINES, WHOLE):
+                self.require("baselines", False, "any of " + ", ".join((*BASELINES, WHOLE)))
+        for name in ("random", "class_mean"):
+            self.require("baselines", name in self.baselines, f"a list that contains {name}")
+        self.require("archs", len(self.archs) > 0, "at least one architecture")
+
+    def title(self) -> str:
+        """Line for lists."""
+        return f"evaluation of {self.run_key}, {self.protocol.name}"
+
+
+def default_evaluation(run_key: str, run: object, **changes: object) -> EvaluateTask:
+    """The evaluation that belongs to a run: its own network and protocol."""
+    values = {"protocol": run.protocol, "nets": run.protocol.nets, "archs": (run.net,)}
+    return EvaluateTask(run_key=run_key, **{**values, **changes})

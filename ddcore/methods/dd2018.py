@@ -1,0 +1,152 @@
+"""Dataset distillation: Wang, Zhu, Torralba & Efros (2018).
+
+Learn images, and the step sizes they are used with, such that a network trained on them by a few steps
+of gradient descent does well on real data: the gradient of that real loss is taken through training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.errors import SpecError
+from ddcore.methods.base import Method, Params, image_macs
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape
+from ddcore.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.engines.problem import Distiller, Problem
+    from ddcore.methods.spec import DistillSpec
+
+SETTINGS = ("fixed", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DD2018Params(Params):
+    """`setting` fixed: one known initialisation for ever; unknown: fresh ones in every iteration.
+
+    The set is split into `steps` parts used one after the other, `passes` times over; every step of
+    every pass has its own learned step size, starting at `lr0`. `lr` and `lr_rates` are Adam's step
+    sizes for pixels and for the (softplus) step sizes; both are multiplied by `decay` every
+    `decay_every` iterations (0: never). `clip` bounds the norm of the pixels' gradient (0: no bound).
+    """
+
+    setting: str = "unknown"
+    steps: int = 1
+    passes: int = 3
+    lr0: float = 0.02
+    iterations: int = 24_000
+    nets: int = 1
+    real_batch: int = 1024
+    lr: float = 0.01
+    lr_rates: float = 0.01
+    beta1: float = 0.5
+    decay: float = 0.5
+    decay_every: int = 0
+    clip: float = 0.0
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        self.require_choice("setting", SETTINGS)
+        self.require_range("steps", 1, 1000)
+        self.require_range("passes", 1, 1000)
+        self.require_range("lr0", 1e-6, 100)
+        self.require_range("nets", 1, 1000)
+        if self.setting == "fixed":
+            self.require("nets", self.nets == 1, "1 with setting = fixed (there is one network)")
+        self.require_range("real_batch", 1, 1_000_000)
+        self.require_range("lr", 1e-7, 100)
+        self.require_range("lr_rates", 0, 100)
+        self.require_range("beta1", 0, 0.999)
+        self.require_range("decay", 0.01, 1)
+        self.require_range("decay_every", 0, 10_000_000)
+        self.require_range("clip", 0, 1e6)
+
+    def check_with(self, spec: DistillSpec) -> None:
+        """Each step needs the same number of images of every class."""
+        if spec.ipc % self.steps:
+            raise SpecError("steps", self.steps, f"a divisor of ipc = {spec.ipc}")
+        if spec.net.norm == "batch":
+            raise SpecError("net.norm", "batch", "a norm without running statistics")
+
+
+def build(problem: Problem) -> Distiller:
+    """Meta-learning through gradient descent in a fixed order, with learned step sizes."""
+    from ddcore.engines.meta import MetaLearning
+
+    return MetaLearning(problem)
+
+
+def work(spec: DistillSpec, shape: Shape, classes: int) -> float:
+    """Per inner step a gradient (3 passes) and its recomputation with a double backward (9)."""
+    p = spec.params
+    images = p.passes * classes * spec.ipc * 12 + 3 * p.real_batch
+    return p.iterations * p.nets * images * image_macs(spec.net, shape, classes)
+
+
+def presets(
+    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Digits-sized: the CPU-scale set-up; larger: LeNet or AlexCifarNet as published."""
+    setting = variant.get("setting", "unknown")
+    fixed = setting == "fixed"
+    protocol = PROTOCOLS["native-2018"]
+    if shape[1] < 20:
+        small = {
+            "net": NetSpec(width=16, depth=2),
+            "protocol": protocol,
+            "init": "noise" if fixed else "real",
+            "val_nets": 1 if fixed else 10,
+        }
+        common = {"setting": setting, "steps": 1, "beta1": 0.5, "real_batch": 256}
+        if fixed:
+            quick = {**common, "passes": 3, "lr0": 0.1, "lr": 0.05, "lr_rates": 0.02, "nets": 1}
+        else:
+            quick = {**common, "passes": 10, "lr0": 0.1, "lr": 0.05, "lr_rates": 0.02, "nets": 4}
+            quick["clip"] = 2.0
+        return {
+            "quick": {**small, "params": {**quick, "iterations": 600 if fixed else 200}},
+            "teaching": {**small, "params": {**quick, "iterations": 1500 if fixed else 600}},
+            "paper": {**small, "params": {**quick, "iterations": 6000 if fixed else 3000}},
+        }
+    grey = shape[0] == 1
+    published = {
+        "net": NetSpec(arch="lenet" if grey else "alexcifarnet", init="xavier"),
+        "protocol": protocol,
+        "init": "noise",
+        "val_nets": 1 if fixed else 20,
+        "validations": 20,
+    }
+    common = {
+        "setting": setting,
+        "steps": 1 if ipc == 1 else min(ipc, 10) if ipc % 10 == 0 else ipc,
+        "passes": 3,
+        "lr0": 0.02 if grey else 0.001,
+    }
+    quick = {**common, "real_batch": 256, "iterations": 1500, "decay_every": 500}
+    teaching = {**common, "real_batch": 512, "iterations": 4000, "decay_every": 1000}
+    paper = {**common, "iterations": 24_000 if grey else 19_600, "decay_every": 2400}
+    return {
+        "quick": {**published, "params": quick},
+        "teaching": {**published, "params": teaching},
+        "paper": {**published, "params": paper},
+    }
+
+
+METHOD = Method(
+    name="dd2018",
+    title="Dataset distillation (2018)",
+    idea="Learn images and step sizes by differentiating the real loss through training itself.",
+    paper="Wang, Zhu, Torralba & Efros 2018, Dataset Distillation",
+    formula=r"\min_{X,\eta} \; \mathbb{E}_{\theta_0} \, \ell(T, \theta_K), \quad "
+    r"\theta_{k+1} = \theta_k - \eta_k \nabla \ell(X_{k \bmod S}, \theta_k)",
+    params=DD2018Params,
+    build=build,
+    work=work,
+    presets=presets,
+    variants={"setting": SETTINGS},
+    caveat="The images need their own order and step sizes; with a fixed initialisation they are "
+    "worthless for any other, which the Evaluate page shows.",
+)

@@ -1,0 +1,117 @@
+"""Distribution matching (DM): Zhao & Bilen, "Dataset Condensation with Distribution Matching" (2021).
+
+Match the mean features of synthetic and real images of each class, in fresh random networks that are
+never trained. No second derivatives, so it is the cheapest method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.methods.base import Method, Params, image_macs
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape
+from ddcore.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.engines.problem import Distiller, Problem
+    from ddcore.methods.spec import DistillSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class DMParams(Params):
+    """`nets` fresh networks and `real_batch` real images per class are drawn in every iteration."""
+
+    iterations: int = 20_000
+    nets: int = 1
+    real_batch: int = 256
+    lr: float = 1.0
+    momentum: float = 0.5
+    augment: str = "color_crop_cutout_flip_scale_rotate"
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        self.require_range("nets", 1, 1000)
+        self.require_range("real_batch", 1, 100_000)
+        self.require_range("lr", 1e-6, 1e5)
+        self.require_range("momentum", 0, 0.999)
+
+
+def build(problem: Problem) -> Distiller:
+    """Feature matching on pixels."""
+    from ddcore.engines.match import FeatureMatching
+
+    return FeatureMatching(problem)
+
+
+def work(spec: DistillSpec, shape: Shape, classes: int) -> float:
+    """Real images forward, synthetic images forward and backward, per network and iteration."""
+    p = spec.params
+    images = classes * (p.real_batch + 3 * spec.ipc)
+    return p.iterations * p.nets * images * image_macs(spec.net, shape, classes)
+
+
+def presets(
+    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Small images: a narrow network for the CPU. Others: narrow for quick, as published for paper."""
+    digits = data in ("digits", "mnist", "usps", "svhn")
+    strategy = "color_crop_cutout_scale_rotate" if digits else "color_crop_cutout_flip_scale_rotate"
+    paper_protocol = PROTOCOLS["dsa-digits" if digits else "dsa"]
+    if shape[1] <= 16:
+        small = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"]}
+        quick = {"nets": 4, "real_batch": 64, "lr": max(1.0, ipc), "augment": ""}
+        return {
+            "quick": {**small, "params": {**quick, "iterations": 300}},
+            "teaching": {**small, "params": {**quick, "iterations": 1000}},
+            "paper": {**small, "params": {"augment": strategy, "iterations": 20_000}},
+        }
+    narrow = {
+        "net": NetSpec(width=32, depth=3),
+        "protocol": PROTOCOLS["quick"].replace(nets=5),
+        "validations": 4,
+    }
+    return {
+        "quick": {
+            **narrow,
+            "params": {
+                "iterations": 200,
+                "real_batch": 32,
+                "augment": strategy,
+                "lr": max(1.0, ipc),
+            },
+        },
+        "teaching": {
+            **narrow,
+            "params": {
+                "iterations": 1000,
+                "real_batch": 64,
+                "augment": strategy,
+                "lr": max(1.0, ipc),
+            },
+        },
+        "paper": {
+            "net": NetSpec(width=128, depth=3),
+            "protocol": paper_protocol,
+            "validations": 10,
+            "params": {"augment": strategy, "lr": 10.0 if ipc >= 100 else 1.0},
+        },
+    }
+
+
+METHOD = Method(
+    name="dm",
+    title="Distribution matching",
+    idea="Make synthetic images whose average features equal those of real images, class by class, "
+    "in many random networks.",
+    paper="Zhao & Bilen 2021, Dataset Condensation with Distribution Matching",
+    formula=r"\min_S \; \mathbb{E}_{\theta,\omega} \sum_c \left\| "
+    r"\overline{f_\theta(A_\omega(T_c))} - \overline{f_\theta(A_\omega(S_c))} \right\|^2",
+    params=DMParams,
+    build=build,
+    work=work,
+    presets=presets,
+    caveat="With one image per class the optimum lies near the class mean: compare with it.",
+)

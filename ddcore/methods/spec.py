@@ -1,0 +1,123 @@
+"""The spec of a distillation run, and how it is put together from a method, a preset and settings."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from ddcore.data.spec import DataSpec
+from ddcore.errors import SpecError
+from ddcore.methods import Params, method
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape
+from ddcore.protocols import PROTOCOLS, Protocol, protocol
+from ddcore.specs import Spec, TaskSpec, parse_text, with_setting
+
+PRESETS = ("quick", "teaching", "paper")
+INITS = ("real", "noise", "mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillSpec(TaskSpec):
+    """One distillation: which images, how many, by which method, judged by which protocol.
+
+    `init` is how the images start: real training images, Gaussian noise, or means of random parts of
+    each class. `validations` times during the run the set is judged on the validation split with
+    `val_nets` networks, and the best one is kept; test data never steer anything.
+    """
+
+    KIND: ClassVar[str] = "distill"
+    VERSION: ClassVar[int] = 1
+    RUNNER: ClassVar[str] = "ddcore.runner:run"
+
+    method: str
+    data: DataSpec = field(default_factory=DataSpec)
+    ipc: int = 1
+    seed: int = 0
+    net: NetSpec = field(default_factory=NetSpec)
+    parametrization: str = "pixels"
+    init: str = "real"
+    labels: str = "hard"
+    protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
+    validations: int = 8
+    val_nets: int = 3
+    params: Params = field(default_factory=Params)
+
+    def __post_init__(self) -> None:
+        kind = method(self.method).params
+        if isinstance(self.params, dict):
+            object.__setattr__(self, "params", kind.from_dict(self.params))
+        elif type(self.params) is Params:
+            object.__setattr__(self, "params", kind())
+        super().__post_init__()
+
+    def validate(self) -> None:
+        """Check ranges and the parts that do not compose."""
+        self.require_range("ipc", 1, 1000)
+        self.require_range("seed", 0, 2**31 - 1)
+        self.require_choice("init", INITS)
+        self.require_choice("parametrization", ("pixels",))
+        self.require_choice("labels", ("hard",))
+        self.require_range("validations", 0, 1000)
+        self.require_range("val_nets", 1, 200)
+        check = getattr(self.params, "check_with", None)
+        if check:
+            check(self)
+
+    def title(self) -> str:
+        """Line for lists."""
+        return f"{method(self.method).title} on {self.data.name}, {self.ipc} per class"
+
+
+def with_text_setting(spec: DistillSpec, path: str, text: str) -> DistillSpec:
+    """`spec` with one field set from text; a method's own parameters need no `params.` before them."""
+    names = {f.name for f in fields(spec.params)}
+    if path == "protocol":
+        return spec.replace(protocol=protocol(text))
+    if path == "net.arch":  # another family has other knobs: back to its defaults
+        return spec.replace(net=NetSpec(arch=text, init=spec.net.init))
+    if path in names:
+        hint = typing.get_type_hints(type(spec.params))[path]
+        return spec.replace(params=spec.params.replace(**{path: parse_text(path, text, hint)}))
+    if path.split(".")[0] not in {f.name for f in fields(spec)}:
+        known = sorted(names | {f.name for f in fields(spec)} - {"params"})
+        raise SpecError(path, text, "one of the fields " + ", ".join(known))
+    return typing.cast(DistillSpec, with_setting(spec, path, text))
+
+
+def make_spec(
+    method_name: str,
+    data: DataSpec,
+    shape: Shape,
+    *,
+    ipc: int = 1,
+    seed: int = 0,
+    preset: str = "quick",
+    settings: Iterable[tuple[str, str]] = (),
+) -> DistillSpec:
+    """The run a preset describes, with single fields changed.
+
+    `shape` is the images' (C, H, W). `settings` are (field, text) pairs as typed by the user; those
+    that name a variant (such as `setting` of dd2018) choose the preset's variant first.
+    """
+    chosen = method(method_name)
+    if preset not in PRESETS:
+        raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
+    settings = list(settings)
+    variant = {k: v for k, v in settings if k in chosen.variants}
+    for name, value in variant.items():
+        if value not in chosen.variants[name]:
+            raise SpecError(name, value, "one of " + ", ".join(chosen.variants[name]))
+    fields_of = chosen.presets(data.name, shape, ipc, variant)[preset]
+    spec = DistillSpec(
+        **{"method": method_name, "data": data, "ipc": ipc, "seed": seed, **_built(fields_of)}
+    )
+    for path, text in settings:
+        spec = with_text_setting(spec, path, text)
+    return spec
+
+
+def _built(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: (v.to_dict() if isinstance(v, Spec) else v) for k, v in values.items()}

@@ -1,0 +1,187 @@
+"""The networks of the field, each a function from a spec and an image shape to a layer plan.
+
+Sources: ConvNet, VGG-11, AlexNet, ResNet-18/34 and MLP as in the gradient-matching line of work (Zhao
+et al. 2021; CIFAR stem, no global pooling in ConvNet); LeNet and AlexCifarNet as in Wang et al. 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ddcore.errors import SpecError
+from ddcore.nets.plan import Act, Conv, Linear, LocalResponseNorm, Norm, Plan, Pool, Residual, Shape
+from ddcore.specs import Spec
+
+NORMS = ("none", "instance", "batch", "layer", "group")
+ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "swish")
+POOLINGS = ("none", "avg", "max")
+INITS = ("default", "xavier")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSpec(Spec):
+    """An architecture and its knobs. A knob left None takes the architecture's default.
+
+    `init` is "default" (Kaiming-uniform with a = sqrt(5), PyTorch's own) or "xavier" (normal, gain 1,
+    biases 0, as in Wang et al. 2018).
+    """
+
+    arch: str = "convnet"
+    width: int | None = None
+    depth: int | None = None
+    norm: str | None = None
+    activation: str | None = None
+    pooling: str | None = None
+    init: str = "default"
+
+    def __post_init__(self) -> None:
+        defaults = ARCHITECTURES[self.arch].knobs if self.arch in ARCHITECTURES else {}
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        super().__post_init__()
+
+    def validate(self) -> None:
+        """Check the knobs against the architecture."""
+        self.require_choice("arch", ARCHITECTURES)
+        self.require_choice("init", INITS)
+        knobs = ARCHITECTURES[self.arch].knobs
+        for name in ("width", "depth", "norm", "activation", "pooling"):
+            if name not in knobs:
+                self.require(
+                    name, getattr(self, name) is None, f"nothing: {self.arch} has no {name}"
+                )
+        if "width" in knobs:
+            self.require_range("width", 1, 2048)
+        if "depth" in knobs:
+            self.require_range("depth", 1, 8)
+        for name, allowed in (("norm", NORMS), ("activation", ACTIVATIONS), ("pooling", POOLINGS)):
+            if name in knobs:
+                self.require_choice(name, allowed)
+        if self.norm == "group":
+            self.require(
+                "width", self.width is None or self.width % 4 == 0, "a multiple of 4 groups"
+            )
+
+    def plan(self, shape: Shape, classes: int) -> Plan:
+        """Layers for images of `shape` and `classes` outputs."""
+        return ARCHITECTURES[self.arch].plan(self, shape, classes)
+
+    def label(self) -> str:
+        """Short name for tables: "ConvNet-3 w128 instance"."""
+        name = ARCHITECTURES[self.arch].title
+        name += f"-{self.depth}" if self.depth is not None else ""
+        name += f" w{self.width}" if self.width is not None else ""
+        defaults = ARCHITECTURES[self.arch].knobs
+        for knob in ("norm", "activation", "pooling"):
+            if knob in defaults and getattr(self, knob) != defaults[knob]:
+                name += f" {getattr(self, knob)}"
+        return name
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A named family: its plan, the knobs it has with their defaults, and the smallest image side."""
+
+    title: str
+    plan: Callable[[NetSpec, Shape, int], Plan]
+    knobs: dict = field(default_factory=dict)
+    min_side: int = 1
+
+
+def _convnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    if shape[1] >> net.depth < 1 and net.pooling != "none":
+        largest = shape[1].bit_length() - 1
+        raise SpecError("depth", net.depth, f"at most {largest} for {shape[1]}x{shape[2]} images")
+    layers: list = []
+    for block in range(net.depth):
+        # Padding 3 turns 28x28 grey images into a 32x32 grid (official code).
+        padding = 3 if block == 0 and shape == (1, 28, 28) else 1
+        layers += [Conv(net.width, 3, padding=padding), Norm(net.norm), Act(net.activation)]
+        if net.pooling != "none":
+            layers.append(Pool(net.pooling, 2, 2))
+    return (*layers, Linear(classes))
+
+
+def _mlp(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    hidden = [layer for _ in range(net.depth) for layer in (Linear(net.width), Act(net.activation))]
+    return (*hidden, Linear(classes))
+
+
+def _lenet(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    relu, pool = Act("relu"), Pool("max", 2, 2)
+    first = Conv(6, 5, padding=0 if shape[1] >= 32 else 2)
+    head = (Linear(120), relu, Linear(84), relu, Linear(classes))
+    return (first, relu, pool, Conv(16, 5), relu, pool, *head)
+
+
+def _alexcifarnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    relu, pool = Act("relu"), Pool("max", 3, 2, padding=1)
+    lrn = LocalResponseNorm(4, alpha=0.001 / 9, beta=0.75, k=1.0)
+    convs = (Conv(64, 5, padding=2), relu, pool, lrn, Conv(64, 5, padding=2), relu, lrn, pool)
+    return (*convs, Linear(384), relu, Linear(192), relu, Linear(classes))
+
+
+def _alexnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    relu, pool, norm = Act("relu"), Pool("max", 2, 2), Norm(net.norm)
+    first = Conv(128, 5, padding=4 if shape == (1, 28, 28) else 2)
+    layers: list = [first, norm, relu, pool, Conv(192, 5, padding=2), norm, relu, pool]
+    for out in (256, 192, 192):
+        layers += [Conv(out, 3, padding=1), norm, relu]
+    return (*layers, pool, Linear(classes))
+
+
+def _vgg11(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    layers: list = []
+    for out in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool"):
+        if out == "pool":
+            layers.append(Pool(net.pooling, 2, 2))
+            continue
+        padding = 3 if not layers and shape == (1, 28, 28) else 1
+        layers += [Conv(out, 3, padding=padding), Norm(net.norm), Act("relu")]
+    return (*layers, Linear(classes))
+
+
+def _resnet(blocks: tuple[int, int, int, int]) -> Callable[[NetSpec, Shape, int], Plan]:
+    def plan(net: NetSpec, shape: Shape, classes: int) -> Plan:
+        relu, norm, width = Act("relu"), Norm(net.norm), net.width
+        layers: list = [Conv(width, 3, padding=1, bias=False), norm, relu]
+        channels = width
+        for stage, count in enumerate(blocks):
+            out = width << stage
+            for index in range(count):
+                stride = 2 if stage and index == 0 else 1
+                changed = stride != 1 or channels != out
+                shortcut = (Conv(out, 1, stride, bias=False), norm) if changed else ()
+                body = (
+                    Conv(out, 3, stride, 1, bias=False),
+                    norm,
+                    relu,
+                    Conv(out, 3, 1, 1, bias=False),
+                    norm,
+                )
+                layers.append(Residual(body, shortcut, relu))
+                channels = out
+        side = -(-shape[1] // 8)
+        return (*layers, Pool("avg", side, side), Linear(classes))
+
+    return plan
+
+
+_RESNET = {"width": 64, "norm": "batch"}
+ARCHITECTURES: dict[str, Architecture] = {
+    "convnet": Architecture(
+        "ConvNet",
+        _convnet,
+        {"width": 128, "depth": 3, "norm": "instance", "activation": "relu", "pooling": "avg"},
+        min_side=2,
+    ),
+    "lenet": Architecture("LeNet", _lenet, min_side=12),
+    "alexcifarnet": Architecture("AlexCifarNet", _alexcifarnet, min_side=8),
+    "mlp": Architecture("MLP", _mlp, {"width": 128, "depth": 2, "activation": "relu"}),
+    "resnet18": Architecture("ResNet-18", _resnet((2, 2, 2, 2)), _RESNET, min_side=8),
+    "resnet34": Architecture("ResNet-34", _resnet((3, 4, 6, 3)), _RESNET, min_side=8),
+    "vgg11": Architecture("VGG-11", _vgg11, {"norm": "instance", "pooling": "max"}, min_side=32),
+    "alexnet": Architecture("AlexNet", _alexnet, {"norm": "none"}, min_side=8),
+}

@@ -1,0 +1,88 @@
+"""Named evaluation protocols: how networks are trained on a set before its accuracy is measured.
+
+An accuracy without its protocol means nothing: published ones differ by many points on the same
+images. Each entry says where it comes from; `quick` is ours, for small images on a CPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ddcore.specs import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(Spec):
+    """A training recipe.
+
+    `batch` 0 is the whole set at once. The step size is multiplied by `decay` at each of
+    `milestones` (fractions of the epochs). `augment` is a strategy of `ddcore.augment` ("" for none,
+    drawn per image). `ordered` means the 2018 way: plain gradient descent through the set's own steps
+    in their learned order with the learned step sizes, for which the recipe's other fields are unused.
+    """
+
+    name: str = "custom"
+    optimiser: str = "sgd"
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    milestones: tuple[float, ...] = ()
+    decay: float = 0.1
+    epochs: int = 300
+    batch: int = 256
+    augment: str = ""
+    loss: str = "ce"
+    ordered: bool = False
+    nets: int = 5
+
+    def validate(self) -> None:
+        """Check ranges."""
+        self.require_choice("optimiser", ("sgd", "adam"))
+        self.require_choice("loss", ("ce", "mse"))
+        self.require_range("lr", 1e-8, 1e3)
+        self.require_range("momentum", 0, 1)
+        self.require_range("weight_decay", 0, 10)
+        self.require_range("epochs", 1, 100_000)
+        self.require_range("batch", 0, 1_000_000)
+        self.require_range("nets", 1, 1000)
+
+
+_DC = Protocol(name="dc", milestones=(0.5,), epochs=300, nets=20)
+PROTOCOLS: dict[str, Protocol] = {
+    p.name: p
+    for p in (
+        # Ours: 200 full-batch steps, large step size; about 0.1 s per network on 8x8 digits.
+        Protocol(name="quick", lr=0.05, milestones=(0.5,), epochs=200, batch=0, nets=10),
+        # Wang et al. 2018: gradient descent with learned steps, 200 held-out networks in the paper.
+        Protocol(
+            name="native-2018", ordered=True, momentum=0, weight_decay=0, epochs=1, batch=0, nets=20
+        ),
+        _DC,  # Zhao et al. 2021
+        _DC.replace(name="dc-mnist", epochs=1000, augment="crop_scale_rotate45"),
+        _DC.replace(name="dsa", epochs=1000, augment="color_crop_cutout_flip_scale_rotate"),
+        _DC.replace(name="dsa-digits", epochs=1000, augment="color_crop_cutout_scale_rotate"),
+        # Yang et al. 2024: 300 full-batch steps without decay or augmentation ("T300").
+        Protocol(name="t300", weight_decay=0.0, epochs=300, batch=0, nets=5),
+        # Deng & Russakovsky 2022 (without ZCA and augmentation).
+        Protocol(name="bptt", weight_decay=0.0, epochs=300, batch=640, nets=10),
+    )
+}
+
+
+def protocol(name: str) -> Protocol:
+    """The named protocol; unknown names list the known ones."""
+    probe = Protocol(name=name)
+    probe.require_choice("name", PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+PURPOSE = {
+    "quick": "200 full-batch steps; ours, for small images on a CPU",
+    "native-2018": "the set's own steps, order and learned step sizes (Wang et al. 2018)",
+    "dc": "300 epochs, no augmentation (Zhao et al. 2021)",
+    "dc-mnist": "1000 epochs with crop, scale or rotation per image (Zhao et al. 2021, digits)",
+    "dsa": "1000 epochs with differentiable augmentation (Zhao & Bilen 2021)",
+    "dsa-digits": "as dsa, without horizontal flips",
+    "t300": "300 full-batch steps (Yang et al. 2024)",
+    "bptt": "300 epochs, constant step size (Deng & Russakovsky 2022)",
+}

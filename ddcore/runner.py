@@ -1,0 +1,236 @@
+"""The outer loop of every method: steps, validation, snapshots, checkpoints, recovery from divergence.
+
+Resuming equals never having stopped: the state is the tensors and the optimiser's, and the randomness
+of iteration t is drawn from streams that name t.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddcore import rng
+from ddcore.data import ensure
+from ddcore.data.tensors import DeviceData
+from ddcore.distilled import DistilledSet
+from ddcore.engines.problem import Current, Distiller, Problem
+from ddcore.errors import Cancelled, Diverged
+from ddcore.evaluation import summary, train_for
+from ddcore.methods import method
+from ddcore.methods.spec import DistillSpec
+from ddcore.worker import Context
+
+SNAPSHOTS = 30
+METRIC_EVENTS = 300  # about so many points on the loss curve
+GOOD_STATE_EVERY = 50
+HALVINGS = 2
+
+
+def run(context: Context) -> None:
+    """Task `distill`."""
+    spec: DistillSpec = context.spec
+    dataset = ensure(context, spec.data)
+    problem = Problem(spec, DeviceData(dataset, context.device), context.device)
+    run = _Run(context, problem, method(spec.method).build(problem), dataset)
+    run.restore()
+    run.loop()
+    run.finish()
+
+
+def snapshot_steps(iterations: int) -> set[int]:
+    """Steps at which images are kept: the first ones densely, then evenly."""
+    early = {0, 1, 2, 5, 10, 20}
+    even = {round(i * iterations / SNAPSHOTS) for i in range(SNAPSHOTS + 1)}
+    return {s for s in early | even if s <= iterations}
+
+
+class _Run:
+    def __init__(
+        self, context: Context, problem: Problem, distiller: Distiller, dataset: Any
+    ) -> None:
+        self.context, self.problem, self.distiller, self.dataset = (
+            context,
+            problem,
+            distiller,
+            dataset,
+        )
+        self.spec = problem.spec
+        self.total = self.spec.params.iterations
+        self.base_lrs = [g["lr"] for g in distiller.optimiser.param_groups]
+        self.step, self.halvings = 0, 0
+        self.best: dict[str, Any] = {"validation": -1.0, "step": 0}
+        self.best_arrays: dict[str, np.ndarray] = {}
+        n = self.spec.validations
+        self.validate_at = {round(self.total * (i + 1) / n) for i in range(n)} | {self.total}
+        self.snapshot_at = snapshot_steps(self.total)
+        self.event_every = max(1, self.total // METRIC_EVENTS)
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    def loop(self) -> None:
+        good = (self.step, self.arrays())
+        if self.step == 0:
+            self.snapshot()
+        while self.step < self.total:
+            metrics = self.advance()
+            if not all(math.isfinite(v) for v in metrics.values()) or not self.finite():
+                self.recover(good, metrics["loss"])
+                continue
+            self.step += 1
+            if self.step % GOOD_STATE_EVERY == 0:
+                good = (self.step, self.arrays())
+            if self.step in self.snapshot_at:
+                self.snapshot()
+            if self.step in self.validate_at:
+                metrics["validation"] = self.validate()
+            self.report(metrics)
+
+    def advance(self) -> dict[str, float]:
+        """One iteration; the optimiser steps only on finite gradients."""
+        scale = self.distiller.lr_factor(self.step) * 0.5**self.halvings
+        for group, lr in zip(self.distiller.optimiser.param_groups, self.base_lrs):
+            group["lr"] = lr * scale
+        metrics = self.distiller.step(self.step)
+        if math.isfinite(metrics["loss"]):
+            self.distiller.optimiser.step()
+        return metrics
+
+    def finite(self) -> bool:
+        """Whether the learnable tensors are still finite."""
+        return all(bool(t.isfinite().all()) for t in self.distiller.tensors().values())
+
+    def recover(self, good: tuple[int, dict[str, np.ndarray]], loss: float) -> None:
+        """Back to the last good state with half the step size, twice; then give up."""
+        if self.halvings >= HALVINGS:
+            raise Diverged(self.step, loss)
+        self.halvings += 1
+        self.step = good[0]
+        self.load_arrays(good[1])
+        self.context._append_event(
+            {"step": self.step, "note": f"halved the step size (loss {loss})"}
+        )
+
+    def report(self, metrics: dict[str, float]) -> None:
+        event = self.step % self.event_every == 0 or "validation" in metrics
+        try:
+            self.context.progress(self.step, self.total, **(metrics if event else {}))
+        except Cancelled:
+            self.checkpoint()
+            raise
+        if self.context.checkpoint_due():
+            self.checkpoint()
+
+    # --- looking at the set ---------------------------------------------------------------------
+
+    def snapshot(self) -> None:
+        """Keep the images as pixels for the step slider (16-bit: for the eye, not the data)."""
+        pixels = self.dataset.pixels(self.distiller.current().images)
+        self.context.save_snapshot(self.step, {"pixels": pixels.astype(np.float16)})
+
+    def validate(self) -> float:
+        """Mean validation accuracy of a few fresh networks; the best set so far is kept."""
+        current = self.distiller.current()
+        made = self.distilled(current, {})
+        device, data = self.problem.device, self.problem.data
+        images = torch.from_numpy(current.images).to(device)
+        labels = torch.from_numpy(current.labels).to(device)
+        seeds = [rng.derive(self.spec.seed, "validation", i) for i in range(self.spec.val_nets)]
+        if current.init_weights:
+            seeds = seeds[:1]
+        nets = train_for(images, labels, data, self.spec.net, self.spec.protocol, seeds, made)
+        accuracies = nets.accuracy(data.val)
+        score = statistics.fmean(accuracies)
+        if math.isfinite(score) and score >= self.best["validation"]:
+            self.best = {"validation": score, "step": self.step, "of": summary(accuracies)}
+            self.best_arrays = {k: v.copy() for k, v in self.arrays().items()}
+        return score
+
+    def distilled(self, current: Current, metrics: dict[str, Any]) -> DistilledSet:
+        """The artefact for a state of the set."""
+        spec = self.spec
+        return DistilledSet(
+            images=current.images,
+            labels=current.labels,
+            class_names=self.dataset.class_names,
+            preprocess=self.dataset.preprocessing,
+            net=spec.net,
+            protocol=spec.protocol,
+            method=spec.method,
+            run_key=spec.key,
+            data=spec.data.to_dict(),
+            steps=current.steps,
+            lrs=current.lrs,
+            init_weights=current.init_weights,
+            params=spec.params.to_dict(),
+            metrics=metrics,
+        )
+
+    # --- state ----------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Tensors and optimiser state by name."""
+        found = {f"tensor.{k}": v for k, v in self.distiller.tensors().items()}
+        for index, state in self.distiller.optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                found[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
+        return {k: v.detach().cpu().numpy().copy() for k, v in found.items()}
+
+    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Inverse of `arrays`."""
+        for name, tensor in self.distiller.tensors().items():
+            with torch.no_grad():
+                tensor.copy_(torch.from_numpy(arrays[f"tensor.{name}"]))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in arrays.items():
+            if name.startswith("optimiser."):
+                _, index, field = name.split(".", 2)
+                state.setdefault(int(index), {})[field] = torch.from_numpy(value.copy())
+        optimiser = self.distiller.optimiser
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+    def checkpoint(self) -> None:
+        """Everything needed to go on from here."""
+        best = {f"best.{k}": v for k, v in self.best_arrays.items()}
+        meta = {"best": self.best, "halvings": self.halvings}
+        self.context.save_checkpoint(self.step, {**self.arrays(), **best}, meta)
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        found = self.context.load_checkpoint()
+        if not found:
+            return
+        arrays, meta = found
+        self.step, self.best, self.halvings = meta["step"], meta["best"], meta["halvings"]
+        prefix = "best."
+        self.best_arrays = {
+            k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)
+        }
+        self.load_arrays({k: v for k, v in arrays.items() if not k.startswith(prefix)})
+
+    def finish(self) -> None:
+        """Write the best set on validation data, and what the run cost."""
+        self.load_arrays(self.best_arrays)
+        spec, data = self.spec, self.problem.data
+        metrics = {"validation": self.best.get("of"), "step": self.best["step"]}
+        made = self.distilled(self.distiller.current(), metrics)
+        meta = made.write(self.context)
+        work = method(spec.method).work(spec, data.shape, self.problem.classes)
+        self.context.save_result(
+            {
+                "set": meta,
+                "validation": self.best.get("of"),
+                "best_step": self.best["step"],
+                "iterations": self.total,
+                "halvings": self.halvings,
+                "seconds": self.context.seconds,
+                "work": work,
+                "device": self.context.device,
+                "shape": list(data.shape),
+                "data_label": self.dataset.label,
+            }
+        )

@@ -1,0 +1,298 @@
+"""Training N networks at once under a protocol, and measuring them.
+
+Network i of a batch draws its weights, its order of images and its augmentation from its own streams,
+so N networks at once give what N separate trainings give (to rounding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ddcore import augment, rng
+from ddcore.data.tensors import Part
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.network import Network, Params, select, to_module
+from ddcore.protocols import Protocol
+
+if TYPE_CHECKING:
+    from ddcore.distilled import DistilledSet
+
+Images = Tensor | np.ndarray | Part  # preprocessed (B, C, H, W)
+
+CPU_IMAGES_AT_ONCE = 200  # networks x batch; beyond it a loop beats grouped convolutions (measured)
+CUDA_FLOATS_AT_ONCE = 1 << 30  # activations kept for the backward pass
+
+
+@dataclass(frozen=True)
+class TrainedNets:
+    """N trained networks: stacked weights and batch-norm statistics."""
+
+    network: Network
+    params: Params
+    stats: Params
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The first network as an ordinary `nn.Module` in eval mode."""
+        return to_module(self.network, self.params, self.stats)
+
+    def predict(self, images: Images, batch: int = 2000) -> Tensor:
+        """Predicted classes (N, B) of preprocessed images (B, C, H, W), on the CPU."""
+        return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images, batch)], dim=1)
+
+    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+        """Outputs (N, b, K) per batch, on the CPU; networks one by one, which is fastest when large."""
+        single = self.network.with_nets(1)
+        device = next(iter(self.params.values())).device
+        found = []
+        with torch.no_grad():
+            for part in _in_batches(images, batch):
+                part = part.to(device)
+                outputs = [
+                    single.logits(
+                        select(self.params, i), part, select(self.stats, i), training=False
+                    )
+                    for i in range(self.network.num_nets)
+                ]
+                found.append(torch.cat(outputs).cpu())
+        return found
+
+    def features(self, images: Images, batch: int = 2000) -> Tensor:
+        """Penultimate features (N, B, F), on the CPU."""
+        device = next(iter(self.params.values())).device
+        with torch.no_grad():
+            parts = [
+                self.network.features(self.params, p.to(device), self.stats, training=False).cpu()
+                for p in _in_batches(images, batch)
+            ]
+        return torch.cat(parts, dim=1)
+
+    def accuracy(self, part: Part) -> list[float]:
+        """Share of the part's images that each network classifies as labelled."""
+        correct = self.predict(part) == part.labels.cpu()
+        return correct.float().mean(1).tolist()
+
+    def losses(self, part: Part) -> list[float]:
+        """Mean cross-entropy of each network on the part."""
+        logits = torch.cat(self.logits_in_batches(part), dim=1)
+        targets = part.labels.cpu().expand(len(logits), -1)
+        return F.cross_entropy(logits.mT, targets, reduction="none").mean(1).tolist()
+
+
+def _in_batches(images: Images, batch: int) -> Iterator[Tensor]:
+    if isinstance(images, Part):
+        yield from (x for x, _ in images.batches(batch))
+    else:
+        yield from _tensor(images).split(batch)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Sum over networks of the mean cross-entropy: logits (N, B, K), targets (B,), (N, B) or soft."""
+    n, b, k = logits.shape
+    if targets.is_floating_point():
+        targets = targets.expand(n, b, k).reshape(n * b, k)
+    else:
+        targets = targets.expand(n, b).reshape(n * b)
+    return F.cross_entropy(logits.reshape(n * b, k), targets, reduction="sum") / b
+
+
+def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    """Sum over networks of the mean squared error to (one-hot) targets."""
+    if not targets.is_floating_point():
+        targets = F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
+    return (logits - targets).square().mean((1, 2)).sum()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "mse": squared_error}
+
+
+def nets_at_once(network: Network, batch: int, device: str | torch.device) -> int:
+    """How many networks to train together: measured on the CPU, bounded by memory on a GPU."""
+    if torch.device(device).type == "cpu":
+        return max(1, CPU_IMAGES_AT_ONCE // max(batch, 1))
+    from ddcore.nets.plan import cost
+
+    per_net = cost(network.plan, network.shape).activations * max(batch, 1)
+    return max(1, CUDA_FLOATS_AT_ONCE // per_net)
+
+
+def train(
+    net: NetSpec,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    protocol: Protocol,
+    seeds: Sequence[int],
+    *,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+    network: Network | None = None,
+    chunk: int | None = None,
+) -> TrainedNets:
+    """Train one network per seed on preprocessed images.
+
+    images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
+    device to train on. labels: (M,) integers or (M, K) soft. `chunk` overrides how many networks are
+    trained together. Raises nothing on divergence: the accuracy says it.
+    """
+    shared = images.ndim == 4
+    network = network or Network(net, tuple(images.shape[-3:]), classes)
+    batch = protocol.batch or images.shape[-4]
+    chunk = chunk or nets_at_once(network, min(batch, images.shape[-4]), images.device)
+    trained = []
+    for start in range(0, len(seeds), chunk):
+        part = seeds[start : start + chunk]
+        own = images if shared else images[start : start + chunk]
+
+        def report(step: int, total: int, done: int = start, count: int = len(part)) -> None:
+            on_step(done * total + count * step, len(seeds) * total)
+
+        trained.append(
+            _train_chunk(network.with_nets(len(part)), own, labels, protocol, part, report)
+        )
+    return TrainedNets(
+        network.with_nets(len(seeds)),
+        {k: torch.cat([t.params[k] for t in trained]) for k in trained[0].params},
+        {k: torch.cat([t.stats[k] for t in trained]) for k in trained[0].stats},
+    )
+
+
+def _train_chunk(
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    protocol: Protocol,
+    seeds: Sequence[int],
+    on_step: Callable[[int, int], None],
+) -> TrainedNets:
+    device = images.device
+    params = network.init([rng.generator(s, "init") for s in seeds], device)
+    stats = network.init_stats(device)
+    weights = [w.requires_grad_() for w in params.values()]
+    optimiser = make_optimiser(protocol, weights)
+    batches = _Batches(images, labels, protocol, seeds)
+    loss_of = LOSSES[protocol.loss]
+    drops = {int(m * protocol.epochs) + 1 for m in protocol.milestones}  # E // 2 + 1 when m = 0.5
+    step, total = 0, protocol.epochs * batches.per_epoch
+    for epoch in range(protocol.epochs):
+        if epoch in drops:
+            for group in optimiser.param_groups:
+                group["lr"] *= protocol.decay
+        for x, y in batches.epoch():
+            loss = loss_of(network.logits(params, x, stats), y)
+            gradients = torch.autograd.grad(loss, weights)
+            for w, g in zip(weights, gradients):
+                w.grad = g
+            optimiser.step()
+            step += 1
+            on_step(step, total)
+    return TrainedNets(network, {k: w.detach() for k, w in params.items()}, stats)
+
+
+def make_optimiser(protocol: Protocol, weights: list[Tensor]) -> torch.optim.Optimizer:
+    """The protocol's optimiser; elementwise, so stacked networks stay independent."""
+    if protocol.optimiser == "adam":
+        return torch.optim.Adam(weights, protocol.lr, weight_decay=protocol.weight_decay)
+    return torch.optim.SGD(
+        weights, protocol.lr, momentum=protocol.momentum, weight_decay=protocol.weight_decay
+    )
+
+
+class _Batches:
+    """Minibatches by index, shuffled and augmented per network."""
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, protocol: Protocol, seeds: Sequence[int]
+    ) -> None:
+        self.images, self.labels, self.protocol = images, labels, protocol
+        self.shared = images.ndim == 4
+        self.count = images.shape[-4]
+        self.batch = min(protocol.batch or self.count, self.count)
+        self.per_epoch = -(-self.count // self.batch)
+        self.orders = [rng.generator(s, "order") for s in seeds]
+        self.augments = [rng.generator(s, "augment") for s in seeds]
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images, labels); images (N, B, C, H, W), or (B, C, H, W) when all see the same."""
+        if self.batch == self.count:
+            yield self._augmented(self.images), self.labels
+            return
+        order = torch.stack([torch.randperm(self.count, generator=g) for g in self.orders])
+        order = order.to(self.images.device)
+        nets = torch.arange(len(order), device=order.device)[:, None]
+        for index in order.split(self.batch, dim=1):
+            x = self.images[index] if self.shared else self.images[nets, index]
+            yield self._augmented(x), self.labels[index]
+
+    def _augmented(self, x: Tensor) -> Tensor:
+        if not self.protocol.augment:
+            return x
+        n = len(self.augments)
+        if x.ndim == 4:
+            x = x.expand(n, *x.shape)
+        draws = [augment.sample(self.protocol.augment, x.shape[1], g) for g in self.augments]
+        draw = augment.Draw.cat(draws).to(x.device)
+        return augment.apply(x.flatten(0, 1), draw).unflatten(0, (n, -1))
+
+
+def train_ordered(
+    network: Network,
+    params: Params,
+    images: Tensor,
+    labels: Tensor,
+    lrs: Tensor,
+    steps: int,
+    on_step: Callable[[int, Params], None] = lambda step, params: None,
+) -> Params:
+    """Plain gradient descent through a set's own steps in order (protocol `native-2018`).
+
+    images (M, C, H, W) or (N, M, ...), step-major with M / steps each; lrs (steps * passes,).
+    """
+    per_step = images.shape[-4] // steps
+    params = dict(params)
+    for k, lr in enumerate(lrs.tolist()):
+        s = slice((k % steps) * per_step, (k % steps + 1) * per_step)
+        x = images[s] if images.ndim == 4 else images[:, s]
+        weights = {name: w.detach().requires_grad_() for name, w in params.items()}
+        loss = cross_entropy(network.logits(weights, x), labels[s])
+        gradients = torch.autograd.grad(loss, list(weights.values()))
+        params = {n: (w - lr * g).detach() for (n, w), g in zip(weights.items(), gradients)}
+        on_step(k + 1, params)
+    return params
+
+
+def train_on_set(
+    distilled: DistilledSet, net: NetSpec, *, seed: int = 0, nets: int = 1, device: str = "cpu"
+) -> TrainedNets:
+    """Train networks on a distilled set the way it is meant to be used (its own protocol)."""
+    images = _tensor(distilled.images).to(device)
+    labels = _tensor(distilled.labels).to(device)
+    seeds = [rng.derive(seed, "net", i) for i in range(nets)]
+    classes = distilled.num_classes
+    if not distilled.protocol.ordered:
+        return train(net, images, labels, classes, distilled.protocol, seeds)
+    network = Network(net, distilled.shape, classes, nets)
+    params = starting_weights(distilled, network, seeds, device)
+    lrs = _tensor(distilled.lrs)
+    params = train_ordered(network, params, images, labels, lrs, distilled.steps)
+    return TrainedNets(network, params, network.init_stats(device))
+
+
+def starting_weights(
+    distilled: DistilledSet, network: Network, seeds: Sequence[int], device: str
+) -> Params:
+    """The fixed known weights a set was made for, or fresh ones, one network per seed."""
+    if distilled.init_weights and network.net == distilled.net:
+        fixed = {k: _tensor(w).to(device) for k, w in distilled.init_weights.items()}
+        return {k: w.expand(len(seeds), *w.shape[1:]).clone() for k, w in fixed.items()}
+    return network.init([rng.generator(s, "init") for s in seeds], device)
+
+
+def _tensor(values: Tensor | np.ndarray) -> Tensor:
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))

@@ -1,0 +1,111 @@
+"""Run: is it working? Queue place, progress, curves, first and newest images, what to do next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddcore import jobs
+from ddcore.errors import DDError
+from ddcore.estimate import duration
+from ddcore.store import Task
+from pages.components import run_views, runs, shell, task_panel
+
+
+def main() -> None:
+    """One run, or the list of runs when none is named."""
+    key = shell.run_key()
+    if not key:
+        st.title("Run")
+        st.markdown("Watch a set being made, or look back at how it was made. Choose a run:")
+        recent()
+        return
+    try:
+        task = shell.find_run(key)
+    except DDError as error:
+        st.title("Run")
+        st.warning(f"{error} Choose another run.", icon=":material/link_off:")
+        recent()
+        return
+    shell.remember(key)
+    one(task)
+
+
+def one(task: Task) -> None:
+    """Everything about one run."""
+    card = runs.card(task)
+    st.title(card.title)
+    status = jobs.state(task)
+    state = status["state"]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        task_panel.badge(state)
+        if card.shipped:
+            st.badge("shipped", icon=":material/inventory_2:", color="violet")
+        st.caption(f"{card.facts} · run {card.key}", width="content")
+    if state == "missing":
+        st.warning("This run was set up but never queued.", icon=":material/pending:")
+        if st.button("Start it", key="run.start", type="primary"):
+            jobs.submit(shell.store(), [task.spec()])
+            st.rerun()
+    elif state in jobs.ACTIVE:
+        st.caption("You may close this tab: the run goes on, and this page finds it again.")
+    task_panel.show(task, key="run", extra=views)
+    if state == "done":
+        finished(task)
+    if state not in jobs.ACTIVE:
+        views(task)
+    footer(task, state)
+
+
+def views(task: Task) -> None:
+    """Curves and images; part of the live panel while the run is active."""
+    if task.events():
+        run_views.curves(task, "run.curves")
+    if task.snapshot_steps():
+        run_views.then_and_now(task, "run.images")
+
+
+def finished(task: Task) -> None:
+    """What came out, how long it took, where to look."""
+    result = task.result()
+    with st.container(horizontal=True):
+        shell.link("pages/4_Images.py", "See the images", icon=":material/grid_view:", run=task.key)
+        shell.link("pages/5_Evaluate.py", "Does it help?", icon=":material/balance:", run=task.key)
+    halved = f" The step size was halved {result['halvings']} times." if result["halvings"] else ""
+    st.markdown(
+        f"{result['iterations']:,} iterations in {duration(result['seconds'])} on {result['device']}. "
+        f"The set kept is the one of iteration {result['best_step']:,}, the best on validation images."
+        + halved
+    )
+    st.subheader("Is it better than what is free?")
+    run_views.evaluation(task)
+
+
+def footer(task: Task, state: str) -> None:
+    """Settings, the log, other runs."""
+    with st.expander("Settings", icon=":material/tune:", key="run.settings"):
+        run_views.settings(task)
+    if state in ("done", *jobs.ACTIVE):
+        task_panel.log(task, "run.footer")
+    with st.expander("Other runs", icon=":material/list:", key="run.others"):
+        recent(without=task.key)
+
+
+def recent(without: str = "") -> None:
+    """Recent runs of every state, each with a link."""
+    found = [(t, s) for t, s in runs.recent(shell.store()) if t.key != without]
+    if not found:
+        st.caption("There is no run yet.")
+        shell.link("pages/2_Distil.py", "Distil something", icon=":material/science:")
+    for task, status in found:
+        card = runs.card(task)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            task_panel.badge(status["state"])
+            shell.link("pages/3_Run.py", card.title, run=task.key)
+            origin = "shipped" if card.shipped else runs.ago(card.started)
+            st.caption(f"{card.facts} · {origin}", width="content")
+
+
+with shell.page(
+    "Run", section="Make", icon=":material/monitoring:", about="Watch a set being made"
+):
+    main()

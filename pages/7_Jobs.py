@@ -1,0 +1,123 @@
+"""Jobs: what the machine is doing; stop, resume, delete; disk."""
+
+from __future__ import annotations
+
+import shutil
+
+import streamlit as st
+
+from ddcore import jobs, locks, queue
+from ddcore.estimate import size
+from ddcore.store import Store, Task
+from pages.components import runs, shell, task_panel
+
+STOPPED = ("failed", "cancelled", "lost")
+RECENT = 20
+
+
+def main() -> None:
+    """The whole page."""
+    st.title("Jobs")
+    st.markdown(
+        "Everything that takes longer than a moment runs here, one task per device at a time."
+    )
+    store = shell.store()
+    found = [(t, jobs.state(t)) for t in store.tasks() if not t.shipped]
+    active = [t for t, s in found if s["state"] in jobs.ACTIVE]
+    stopped = [(t, s) for t, s in found if s["state"] in STOPPED]
+    done = [(t, s) for t, s in found if s["state"] == "done"]
+    machine(store, len(stopped))
+    st.header("Now")
+    if not active:
+        st.caption("Nothing is running or waiting.")
+        shell.link("pages/2_Distil.py", "Distil something", icon=":material/science:")
+    for task in sorted(active, key=lambda t: t.status().get("queued", 0)):
+        task_panel.show(task, key=f"jobs.{task.key}")
+        jobs.escalate(task)
+    if stopped:
+        st.header("Stopped")
+        for task, status in newest(stopped):
+            row(store, task, status)
+    st.header("Finished")
+    if not done:
+        st.caption("Nothing has been computed here yet; shipped results are not listed.")
+    for task, status in newest(done)[:RECENT]:
+        row(store, task, status)
+    if len(done) > RECENT:
+        st.caption(f"The newest {RECENT} of {len(done)} are shown.")
+
+
+def newest(found: list[tuple[Task, dict]]) -> list[tuple[Task, dict]]:
+    """Last written first."""
+    return sorted(found, key=lambda ts: -changed(ts[0]))
+
+
+def changed(task: Task) -> float:
+    """When the folder's state was last written."""
+    return (task.folder / "spec.json").stat().st_mtime
+
+
+def machine(store: Store, stopped: int) -> None:
+    """Slots, disk and the prune button."""
+    names = queue.slot_names("compute")
+    columns = st.columns([*[1] * min(len(names), 4), 1, 1, 2])
+    for column, name in zip(columns, names[:4]):
+        busy = locks.is_held(store.root / "slots" / f"{name}.lock")
+        column.metric(name.partition("-")[2], "busy" if busy else "free", help="A compute slot.")
+    waiting = sum(len(queue.waiting(store.root, slot)) for slot in ("compute", "light"))
+    columns[-3].metric("Waiting", f"{waiting}")
+    used, free = disk(str(store.root))
+    columns[-2].metric(
+        "Results on disk", size(used), help=f"{size(free)} are free. In {store.root}"
+    )
+    with columns[-1].popover(
+        "Clean up ...", icon=":material/cleaning_services:", disabled=not stopped
+    ):
+        st.markdown(
+            f"Delete the folders of {stopped} stopped tasks, with their checkpoints? "
+            "Finished results stay."
+        )
+        if st.button("Delete them", key="jobs.prune", type="primary", icon=":material/delete:"):
+            removed = jobs.prune(store, states=STOPPED)
+            st.toast(f"{len(removed)} folders deleted.")
+            disk.clear()
+            st.rerun()
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def disk(root: str) -> tuple[int, int]:
+    """Bytes used by the store, bytes free beside it."""
+    store = Store(root, None)
+    used = sum(task.bytes_on_disk() for task in store.tasks())
+    return used, shutil.disk_usage(store.root if store.root.exists() else ".").free
+
+
+def row(store: Store, task: Task, status: dict) -> None:
+    """One stopped or finished task with its actions."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        task_panel.badge(status["state"])
+        if task.kind == "distill":
+            shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
+        else:
+            st.markdown(task_panel.title(task), width="content")
+        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), task.key[:8]]
+        st.caption(" · ".join(facts), width="content")
+        if status["state"] in STOPPED and st.button(
+            "Resume", key=f"jobs.resume.{task.key}", icon=":material/restart_alt:"
+        ):
+            jobs.resume(store, task)
+            st.rerun()
+        with st.popover("Delete", icon=":material/delete:", key=f"jobs.ask.{task.key}"):
+            st.markdown("Delete this folder for good? It can be computed again.")
+            if st.button("Delete", key=f"jobs.delete.{task.key}", type="primary"):
+                store.delete(task)
+                disk.clear()
+                st.rerun()
+    if status["state"] in STOPPED and status.get("message"):
+        st.caption(status["message"])
+
+
+with shell.page(
+    "Jobs", section="Machine", icon=":material/memory:", about="What the machine is doing"
+):
+    main()

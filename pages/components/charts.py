@@ -1,0 +1,159 @@
+"""Plotly figures in the project's colours. Plotly is imported when the first one is drawn.
+
+One colour per method and per subject on every page; all of them reach a contrast of 3 : 1 on the light
+and the dark background, and series differ by dash or marker too, never by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+# Blue, orange, green, red, teal, ochre, violet, brown, rose, grey; contrast >= 3.6 in both modes.
+COLOURS = (
+    "#4e79a7",
+    "#c8690e",
+    "#4a9049",
+    "#d64b4e",
+    "#2f8f8a",
+    "#a58209",
+    "#a065a0",
+    "#96705a",
+    "#d2607c",
+    "#7d7f85",
+)
+GREY = COLOURS[-1]
+# The palette of classes (as in .streamlit/config.toml): fills, always with a label beside them.
+CLASS_COLOURS = (
+    "#4e79a7",
+    "#f28e2b",
+    "#59a14f",
+    "#e15759",
+    "#76b7b2",
+    "#edc948",
+    "#b07aa1",
+    "#9c755f",
+    "#ff9da7",
+    "#bab0ac",
+)
+_FIXED = {"dm": COLOURS[0], "dd2018": COLOURS[1]}
+SUBJECTS = {
+    "distilled": ("Distilled", COLOURS[0], "circle"),
+    "other_inits": ("Distilled, other initialisations", COLOURS[8], "circle-open"),
+    "random": ("Random real images", GREY, "square"),
+    "class_mean": ("Class means", COLOURS[5], "diamond"),
+    "optimised_random": ("Best of many random draws", COLOURS[7], "square-open"),
+    "kmeans": ("k-means centroids", COLOURS[4], "diamond-open"),
+    "herding": ("Herding", COLOURS[2], "triangle-up"),
+    "kcenter": ("k-center", COLOURS[6], "triangle-down"),
+    "whole": ("All training images", COLOURS[3], "star"),
+}
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+CONFIG = {"displayModeBar": False, "scrollZoom": False}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or row of dots. `spread` is drawn as error bars."""
+
+    name: str
+    x: Sequence[Any]
+    y: Sequence[Any]
+    colour: str = COLOURS[0]
+    dash: str = "solid"
+    markers: bool = False
+    spread: Sequence[float] | None = None
+    symbol: str = "circle"
+
+
+def method_colour(name: str) -> str:
+    """The colour of a method, the same everywhere; new methods take the free ones in turn."""
+    from ddcore.methods import methods
+
+    free = [c for c in COLOURS[:-1] if c not in _FIXED.values()]
+    others = [m for m in methods() if m not in _FIXED]
+    if name in _FIXED:
+        return _FIXED[name]
+    return free[others.index(name) % len(free)] if name in others else GREY
+
+
+def subject(name: str) -> tuple[str, str, str]:
+    """(label, colour, marker symbol) of a row of an evaluation."""
+    return SUBJECTS.get(name, (name.replace("_", " ").capitalize(), GREY, "x"))
+
+
+def lines(
+    series: Sequence[Series],
+    *,
+    x: str,
+    y: str,
+    log_y: bool = False,
+    per_cent: bool = False,
+    height: int = 300,
+) -> Figure:
+    """Lines over a common axis. `per_cent` formats y values that are shares."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for s in series:
+        figure.add_scatter(
+            name=s.name,
+            x=list(s.x),
+            y=list(s.y),
+            mode="lines+markers" if s.markers else "lines",
+            line={"color": s.colour, "dash": s.dash, "width": 2},
+            marker={"color": s.colour, "symbol": s.symbol, "size": 7},
+            error_y={"array": list(s.spread), "thickness": 1} if s.spread else None,
+        )
+    return _framed(figure, x, y, log_y, per_cent, height, legend=len(series) > 1)
+
+
+def dots(
+    rows: Sequence[tuple[str, Sequence[float], str, str]],
+    *,
+    x: str,
+    per_cent: bool = True,
+    height: int | None = None,
+) -> Figure:
+    """One row of dots per (label, values, colour, symbol) with the mean as a line, first row on top."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for label, values, colour, symbol in rows:
+        mean = sum(values) / len(values)
+        marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.75}
+        figure.add_scatter(x=list(values), y=[label] * len(values), mode="markers", marker=marker)
+        bar = {"symbol": "line-ns", "size": 22, "color": colour}
+        bar |= {"line": {"width": 3, "color": colour}}
+        figure.add_scatter(x=[mean], y=[label], mode="markers", marker=bar, name=f"mean of {label}")
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure = _framed(figure, x, "", False, False, height or 70 + 44 * len(rows), legend=False)
+    return figure.update_xaxes(tickformat=".0%") if per_cent else figure
+
+
+def show(figure: Figure, *, key: str, alt: str) -> None:
+    """Draw a figure; `alt` says in a sentence what it shows."""
+    st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=alt)
+
+
+def _framed(
+    figure: Figure, x: str, y: str, log_y: bool, per_cent: bool, height: int, legend: bool
+) -> Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28 if legend else 8, "b": 8},
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+    )
+    figure.update_xaxes(title=x)
+    figure.update_yaxes(title=y or None, type="log" if log_y else None)
+    if per_cent:
+        figure.update_yaxes(tickformat=".0%")
+    return figure

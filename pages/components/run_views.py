@@ -1,0 +1,132 @@
+"""What is seen of one run while it goes on and afterwards: curves, first and newest images, settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ddcore import estimate
+from ddcore.data.registry import datasets
+from ddcore.data.spec import DataSpec, dataset_task
+from ddcore.errors import DDError
+from ddcore.evaluation_spec import default_evaluation
+from ddcore.store import Task
+from pages.components import charts, runs, shell, task_panel
+
+
+def curves(task: Task, key: str) -> None:
+    """Loss and validation accuracy over the iterations, as far as they are."""
+    events = task.events()
+    loss = [(e["step"], e["loss"]) for e in events if "loss" in e]
+    checks = [(e["step"], e["validation"]) for e in events if "validation" in e]
+    colour = charts.method_colour(task.document()["spec"]["method"])
+    left, right = st.columns(2, gap="large")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader("Loss", width="content")
+            log = st.toggle("Log scale", key="log", bind="query-params", value=False)
+        if loss:
+            _line("Loss", loss, f"{key}.loss", colour, log_y=log, markers=False)
+        else:
+            st.caption("Appears with the first iterations.")
+    with right:
+        st.subheader("Validation accuracy")
+        if checks:
+            _line("Validation accuracy", checks, f"{key}.val", colour, per_cent=True, markers=True)
+        else:
+            st.caption("Appears with the first check on held-out training images.")
+    for note in (e["note"] for e in events if "note" in e):
+        st.caption(f"Note: {note}.")
+
+
+def _line(
+    name: str, points: list[tuple[float, float]], key: str, colour: str, markers: bool, **more: Any
+) -> None:
+    x, y = zip(*points)
+    series = charts.Series(name, x, y, colour=colour, markers=markers)
+    figure = charts.lines([series], x="iteration", y="", height=240, **more)
+    first, last = f"{y[0]:.3g}", f"{y[-1]:.3g}"
+    alt = f"{name} from {first} at iteration {x[0]} to {last} at iteration {x[-1]}"
+    charts.show(figure, key=key, alt=alt)
+
+
+def then_and_now(task: Task, key: str) -> None:
+    """The images at step 0 beside the newest ones."""
+    from pages.components import sheet
+
+    steps = task.snapshot_steps()
+    if not steps:
+        st.caption("The first images appear as soon as the data have been read.")
+        return
+    names, spec = class_names(task), task.document()["spec"]
+    shown = [steps[0], steps[-1]] if len(steps) > 1 else steps
+    for column, step in zip(st.columns(2, gap="large"), shown):
+        with column:
+            st.subheader("Start" if step == 0 else f"Iteration {step:,}")
+            pixels = task.snapshot(step)["pixels"].astype("float32")
+            sheet.by_class(
+                pixels,
+                runs.labels_of(spec, len(pixels)),
+                names,
+                key=f"{key}.{step}",
+                max_width=520,
+                what=f"Images at iteration {step}",
+            )
+
+
+def class_names(task: Task) -> tuple[str, ...]:
+    """Names of the classes, from the decoded dataset or the registry."""
+    data = task.document()["spec"]["data"]
+    if data["name"] in datasets():
+        return datasets()[data["name"]].classes
+    decoded = shell.store().task(dataset_task(DataSpec.from_dict(data)))
+    return tuple(decoded.result()["class_names"])
+
+
+def settings(task: Task) -> None:
+    """Every setting of the run as a table."""
+    rows = [f"| `{name}` | `{value}` |" for name, value in flat(task.document()["spec"])]
+    st.markdown("\n".join(["| Setting | Value |", "| --- | --- |", *rows]))
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted names; empty ones are left out."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += flat(value, f"{prefix}{name}.")
+        elif value not in (None, "", []):
+            found.append((prefix + name, str(value).replace("|", "\\|")))
+    return found
+
+
+def evaluation(task: Task) -> None:
+    """The run's own evaluation: its panel while there is none, its figures when there is."""
+    spec = task.spec()
+    wanted = default_evaluation(spec.key, spec)
+    done = task_panel.ensure(
+        wanted,
+        key="run.evaluation",
+        label="Evaluate",
+        why="Test accuracy beside random real images and class means.",
+        estimate=_evaluation_cost(task, wanted),
+    )
+    if done is None:
+        return
+    rows = runs.accuracies(done)
+    shown = [n for n in ("distilled", "other_inits", "random", "class_mean") if n in rows]
+    for column, name in zip(st.columns(4), shown):
+        value = estimate.mean_std(rows[name]["accuracies"])
+        column.metric(charts.subject(name)[0], value.partition(" (")[0], help=value)
+    n = rows["distilled"]["n"]
+    st.caption(f"Test accuracy, {n} networks, protocol {spec.protocol.name}.")
+
+
+def _evaluation_cost(task: Task, wanted: Any) -> str:
+    try:
+        shape = tuple(task.result()["shape"])
+        classes = len(class_names(task))
+        return estimate.evaluation(wanted, task.spec(), shell.store(), shape, classes).sentence()
+    except DDError:
+        return ""

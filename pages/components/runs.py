@@ -1,0 +1,148 @@
+"""What there is to look at: runs and their evaluations as small records, read from their folders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ddcore import jobs
+from ddcore.data.registry import datasets
+from ddcore.methods import methods
+from ddcore.store import Store, Task
+
+
+@dataclass(frozen=True)
+class Card:
+    """A run in few words. `validation` is a share (None while it is not finished)."""
+
+    key: str
+    method: str  # registry name, for colours
+    method_title: str
+    dataset: str
+    ipc: int
+    seed: int
+    variant: str  # such as "fixed" or "unknown" initialisation; "" for most methods
+    shipped: bool
+    started: float
+    validation: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Method (and variant) on dataset."""
+        variant = f", {self.variant}" if self.variant else ""
+        return f"{self.method_title}{variant} on {self.dataset}"
+
+    @property
+    def facts(self) -> str:
+        """Size and seed."""
+        return f"{self.ipc} per class, seed {self.seed}"
+
+    @property
+    def line(self) -> str:
+        """One line for lists."""
+        score = "" if self.validation is None else f" · validation {100 * self.validation:.1f} %"
+        origin = " · shipped" if self.shipped else ""
+        return f"{self.title} · {self.facts}{score}{origin} · {self.key[:8]}"
+
+
+def card(task: Task) -> Card:
+    """The card of a run folder, finished or not."""
+    spec = task.document()["spec"]
+    known = methods().get(spec["method"])
+    names = known.variants if known else {}
+    variant = ", ".join(f"{name} {spec['params'].get(name)}" for name in names)
+    done = task.is_done()
+    validation = (task.result().get("validation") or {}).get("mean") if done else None
+    return Card(
+        key=task.key,
+        method=spec["method"],
+        method_title=known.title if known else spec["method"],
+        dataset=data_title(spec["data"]),
+        ipc=spec["ipc"],
+        seed=spec["seed"],
+        variant=variant,
+        shipped=task.shipped,
+        started=(task.folder / "spec.json").stat().st_mtime,
+        validation=validation,
+    )
+
+
+def data_title(data: dict[str, Any]) -> str:
+    """What people call the dataset of a stored spec."""
+    source = datasets().get(data["name"])
+    text = source.title if source else data.get("path", "").rstrip("/").rpartition("/")[2]
+    notes = [f"{data['resolution']} px"] if data.get("resolution") else []
+    notes += ["grey"] if data.get("grey") else []
+    return f"{text} ({', '.join(notes)})" if notes else text
+
+
+def finished(store: Store) -> list[Card]:
+    """Finished runs: own ones newest first, then the shipped ones in a fixed order."""
+    cards = [card(t) for t in store.tasks("distill") if t.is_done()]
+    return sorted(cards, key=lambda c: (c.shipped, *_rank(c)))
+
+
+def _rank(c: Card) -> tuple:
+    return (
+        (c.dataset != "Digits", c.dataset, c.ipc, c.title, c.seed) if c.shipped else (-c.started,)
+    )
+
+
+def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
+    """Runs of every state with their state, newest first, shipped ones last."""
+    tasks = sorted(store.tasks("distill"), key=lambda t: (t.shipped, -_created(t)))[:limit]
+    return [(t, jobs.state(t)) for t in tasks]
+
+
+def _created(task: Task) -> float:
+    return (task.folder / "spec.json").stat().st_mtime
+
+
+def featured(store: Store) -> Card | None:
+    """The run the Start page shows: shipped, digits, smallest, usable from any initialisation."""
+    cards = finished(store)
+
+    def rank(c: Card) -> tuple:
+        return (
+            not c.shipped,
+            c.dataset != "Digits",
+            c.ipc,
+            "fixed" in c.variant,
+            -(c.validation or 0.0),
+        )
+
+    return min(cards, key=rank, default=None)
+
+
+def evaluations(store: Store, run_key: str) -> Iterator[Task]:
+    """Evaluations of a run, in any state."""
+    for task in store.tasks("evaluate"):
+        if task.document()["spec"].get("run_key") == run_key:
+            yield task
+
+
+def accuracies(evaluation: Task, arch: str = "") -> dict[str, dict[str, Any]]:
+    """Rows of a finished evaluation by subject, for one architecture ("" for the first)."""
+    rows = evaluation.result()["rows"]
+    arch = arch or rows[0]["arch"]
+    return {row["subject"]: row for row in rows if row["arch"] == arch}
+
+
+def labels_of(spec: dict[str, Any], images: int) -> list[int]:
+    """The class of each of a run's images: class order within each of the method's ordered steps."""
+    steps = spec["params"].get("steps", 1) or 1
+    per_class = spec["ipc"] // steps
+    classes = images // spec["ipc"]
+    return [c for c in range(classes) for _ in range(per_class)] * steps
+
+
+def ago(then: float) -> str:
+    """ "3 min ago", "2 days ago"."""
+    seconds = max(0.0, time.time() - then)
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds / size)
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"

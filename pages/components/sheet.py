@@ -1,0 +1,184 @@
+"""Contact sheets: all images of a view in one lossless PNG, every pixel a whole number of screen pixels.
+
+    sheet.by_class(pixels, labels, names, key="images.sheet", what="Distilled images")
+    sheet.show(pixels, columns=12, left=names, key="data.rows", alt="Twelve images of each class")
+
+`pixels` are floats (M, C, H, W), 0..1 for real images and never clamped before; labels of rows and
+columns are part of the picture, so that a saved copy still says what it shows.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+GAP = 3  # screen pixels between images
+MAT = (128, 128, 128)
+INK = (0, 0, 0)  # on the mat: contrast 5.3
+FONT_PX = 13
+LABEL_MAX = 14  # characters; longer names are cut
+MODES = {
+    "clip": "As they are",
+    "minmax": "Each stretched to its own range",
+    "sigma": "Each around its own mean",
+}
+WIDE = 20  # classes beside each other at most; more become rows
+
+
+def by_class(
+    pixels: np.ndarray,
+    labels: Sequence[int],
+    names: Sequence[str],
+    *,
+    key: str,
+    what: str,
+    mode: str = "clip",
+    max_width: int = 900,
+    max_scale: int = 10,
+    caption: str = "",
+) -> None:
+    """One column per class while there are few images per class, else one row per class.
+
+    Any order of `labels` is fine: images are put in class order, within a class as they come.
+    """
+    order = np.argsort(np.asarray(labels), kind="stable")
+    per_class = max(1, len(order) // len(names))
+    across = per_class <= 5 and len(names) <= WIDE
+    if across:
+        order = order.reshape(len(names), per_class).T.ravel()
+    show(
+        pixels[order],
+        columns=len(names) if across else per_class,
+        top=list(names) if across else None,
+        left=None if across else list(names),
+        key=key,
+        alt=f"{what}, {per_class} per class, in the order {', '.join(names)}",
+        mode=mode,
+        max_width=max_width,
+        max_scale=max_scale,
+        caption=caption,
+    )
+
+
+def show(
+    pixels: np.ndarray,
+    *,
+    columns: int,
+    key: str,
+    alt: str,
+    left: Sequence[str] | None = None,
+    top: Sequence[str] | None = None,
+    mode: str = "clip",
+    scale: int | None = None,
+    max_width: int = 900,
+    max_scale: int = 10,
+    caption: str = "",
+) -> None:
+    """Draw the sheet with its caption: scale, how values became colours, share of clipped values."""
+    from ddcore import render
+
+    rows = -(-len(pixels) // columns)
+    side = scale or fit(pixels.shape[-1], columns, max_width - gutter(left), max_scale)
+    plain = render.sheet(pixels, rows, columns, side, mode=mode, gap=GAP, mat=MAT)
+    picture = labelled(plain, left, top)
+    with st.container(key=f"pix-{key.replace('.', '-')}", gap="xxsmall"):
+        st.html(
+            f"<style>.st-key-pix-{key.replace('.', '-')} img{{image-rendering:pixelated}}</style>"
+        )
+        st.image(picture, width=png_width(picture), output_format="PNG", alt=alt)
+        st.caption(" ".join(filter(None, (caption, how(pixels, side, mode)))))
+
+
+def fit(width: int, columns: int, room: int, largest: int) -> int:
+    """The largest whole scale at which `columns` images of `width` fit into `room` (at least 1)."""
+    from ddcore import render
+
+    return min(largest, render.fitting_scale(columns, width, room, GAP))
+
+
+def how(pixels: np.ndarray, scale: int, mode: str) -> str:
+    """How values became colours, in one or two sentences."""
+    from ddcore import render
+
+    size = "Shown pixel for pixel." if scale == 1 else f"Each pixel is drawn {scale} × {scale}."
+    if mode != "clip":
+        return f"{size} Shown with {render.MODES[mode]}."
+    share = clipped(pixels)
+    if share == 0:
+        return f"{size} No value is clipped."
+    return f"{size} {100 * share:.2g} % of the values lie outside 0..1 and are clipped."
+
+
+def clipped(pixels: np.ndarray) -> float:
+    """Share of the values that lie outside 0..1 by more than half a grey level."""
+    slack = 0.5 / 255
+    return float(((pixels < -slack) | (pixels > 1 + slack)).mean())
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+def labelled(png: bytes, left: Sequence[str] | None, top: Sequence[str] | None) -> bytes:
+    """The sheet with row names in a gutter on the left and column names above, on the same mat."""
+    if not left and not top:
+        return png
+    from PIL import Image, ImageDraw, ImageFont
+
+    inner = Image.open(io.BytesIO(png)).convert("RGB")
+    width, height = inner.size
+    cells = [short(t) for t in top or ()]
+    font = ImageFont.load_default(FONT_PX)
+    # Names that do not fit beside each other are written upwards.
+    upright = any(font.getlength(t) > width / len(cells) - 2 for t in cells)
+    above = 0 if not cells else (_longest(font, cells) + 8 if upright else FONT_PX + 8)
+    beside = gutter(left)
+    canvas = Image.new("RGB", (width + beside, height + above), MAT)
+    canvas.paste(inner, (beside, above))
+    draw = ImageDraw.Draw(canvas)
+    for row, text in enumerate(left or ()):
+        y = above + (row + 0.5) * height / len(left)
+        draw.text((beside - 6, y), short(text), fill=INK, font=font, anchor="rm")
+    for column, text in enumerate(cells):
+        x = beside + (column + 0.5) * width / len(cells)
+        if upright:
+            _upright(canvas, text, font, round(x), above - 4)
+        else:
+            draw.text((x, above - 4), text, fill=INK, font=font, anchor="mb")
+    out = io.BytesIO()
+    canvas.save(out, format="PNG")
+    return out.getvalue()
+
+
+def _upright(canvas: object, text: str, font: object, x: int, bottom: int) -> None:
+    from PIL import Image, ImageDraw
+
+    strip = Image.new("RGB", (_longest(font, [text]) + 2, FONT_PX + 5), MAT)
+    ImageDraw.Draw(strip).text((0, FONT_PX // 2 + 2), text, fill=INK, font=font, anchor="lm")
+    turned = strip.rotate(90, expand=True)
+    canvas.paste(turned, (x - turned.width // 2, bottom - turned.height))
+
+
+def _longest(font: object, texts: Sequence[str]) -> int:
+    return round(max(font.getlength(t) for t in texts))
+
+
+def gutter(left: Sequence[str] | None) -> int:
+    """Pixels that row names need."""
+    if not left:
+        return 0
+    from PIL import ImageFont
+
+    return _longest(ImageFont.load_default(FONT_PX), [short(t) for t in left]) + 12
+
+
+def short(text: str) -> str:
+    """A name that fits a label."""
+    return text if len(text) <= LABEL_MAX else text[: LABEL_MAX - 1] + "…"
+
+
+def png_width(png: bytes) -> int:
+    """Width from a PNG's header; given to the browser, so that nothing resamples the sheet."""
+    return int.from_bytes(png[16:20], "big")

@@ -1,0 +1,214 @@
+"""The frame of every page: title, sidebar, current run, error boundary.
+
+A page is a file in `pages/` whose first statement after its imports is
+
+    with shell.page("Images", section="Look", icon=":material/grid_view:"):
+        main()
+
+That call is all the registration there is: the sidebar reads it from the source of each file. The number
+in front of the file name gives the order, sections appear in the order of their first page, and `about`
+is the tooltip of the link. Code that reruns on its own (a fragment) wraps its body in `shell.boundary()`.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from ddcore import jobs, paths, queue
+from ddcore.errors import DDError, NotReady
+from ddcore.store import KEY_PATTERN, Store, Task
+
+PRODUCT = "Dataset Distillation Explorer"
+RUN = "run"  # the query parameter that names the current run
+HOME = "app.py"
+BADGE_EVERY_S = 3.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page as the sidebar shows it; `path` is relative to the project."""
+
+    path: str
+    title: str
+    section: str
+    icon: str
+    about: str
+
+
+def store() -> Store:
+    """The store every page reads and submits to (two paths: making one costs nothing)."""
+    return Store(paths.store_root(), paths.GALLERY)
+
+
+# --- the frame ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> Iterator[None]:
+    """Set the page up, draw the sidebar, and turn expected errors of the body into one sentence."""
+    name = PRODUCT if not section else f"{title} · {PRODUCT}"
+    st.set_page_config(page_title=name, page_icon=icon or None, layout="wide")
+    with st.sidebar:
+        _links()
+        here = st.container()
+        with boundary():
+            _machine()
+    with boundary():
+        yield
+    with here, boundary():
+        _current_run()
+
+
+@contextlib.contextmanager
+def boundary() -> Iterator[None]:
+    """Show a `DDError` as its sentence; anything else is a bug and is shown by Streamlit in full."""
+    try:
+        yield
+    except DDError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def link(path: str, label: str, *, icon: str | None = None, **query: str | None) -> None:
+    """A link to a page that keeps the current run; `query` adds or replaces parameters.
+
+    Draws nothing if there is no such page.
+    """
+    if not (paths.PROJECT / path).exists():
+        return
+    parameters = {RUN: run_key(), **query}
+    kept = {k: v for k, v in parameters.items() if v}
+    st.page_link(path, label=label, icon=icon, query_params=kept or None)
+
+
+def go(path: str, **query: str) -> None:
+    """Switch to a page, as `link` would."""
+    st.switch_page(path, query_params=query)
+
+
+# --- the current run ------------------------------------------------------------------------------
+
+
+def run_key() -> str:
+    """The run named by the link, else the last one looked at in this session ("" for none).
+
+    Only its form is checked here; `find_run` says whether there is such a run.
+    """
+    named = st.query_params.get(RUN, "")
+    return named if KEY_PATTERN.fullmatch(named) else st.session_state.get("shell.run", "")
+
+
+def remember(key: str) -> None:
+    """Keep a run as the current one for the pages visited next."""
+    st.session_state["shell.run"] = key
+
+
+def find_run(key: str) -> Task:
+    """The task folder of a run named by a link; `NotReady` if it is none (links are untrusted)."""
+    task = store().find(key)
+    if task.kind != "distill":
+        raise NotReady(f"{key} is a task of kind {task.kind}, not a distilled set: choose a run.")
+    return task
+
+
+# --- the sidebar ----------------------------------------------------------------------------------
+
+
+def pages() -> list[Entry]:
+    """Every page in the order of the sidebar."""
+    files = sorted((paths.PROJECT / "pages").glob("[0-9]*.py"), key=_order)
+    found = [_entry(f, f.stat().st_mtime_ns) for f in [paths.PROJECT / HOME, *files]]
+    return [entry for entry in found if entry]
+
+
+def _order(file: Path) -> tuple[int, str]:
+    number, _, name = file.name.partition("_")
+    return (int(number) if number.isdigit() else 10_000, name)
+
+
+@functools.lru_cache(maxsize=256)
+def _entry(file: Path, _mtime_ns: int) -> Entry | None:
+    """What a page file says in its `shell.page(...)` call; the file is read, not run."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "shell.page":
+            options = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
+            return Entry(
+                path=file.relative_to(paths.PROJECT).as_posix(),
+                title=ast.literal_eval(node.args[0]),
+                section=options.get("section", ""),
+                icon=options.get("icon", ""),
+                about=options.get("about", ""),
+            )
+    return None
+
+
+def _links() -> None:
+    st.markdown(f"**{PRODUCT}**")
+    run = run_key()
+    section = ""
+    for entry in pages():
+        if entry.section != section:
+            section = entry.section
+            st.caption(section)
+        st.page_link(
+            entry.path,
+            label=entry.title,
+            icon=entry.icon or None,
+            help=entry.about or None,
+            query_params={RUN: run} if run else None,
+        )
+
+
+def _current_run() -> None:
+    from pages.components import runs
+
+    key = run_key()
+    if not key:
+        return
+    try:
+        card = runs.card(find_run(key))
+    except DDError:
+        return
+    with st.container(border=True, gap="xxsmall"):
+        st.caption("Current run")
+        st.markdown(f"**{card.title}**")
+        st.caption(f"{card.facts} · `{key[:8]}`")
+
+
+def _machine() -> None:
+    names = [d.split(":")[0] for d in queue.devices()]
+    gpus = names.count("cuda")
+    device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "CPU only"
+    waiting, running = counts(store())
+    with st.container(horizontal=True, gap="xsmall"):
+        st.badge(device, icon=":material/memory:", color="gray", help="Where runs are computed.")
+        if waiting + running == 0:
+            st.badge("idle", icon=":material/check:", color="gray")
+        else:
+            st.fragment(_busy, run_every=BADGE_EVERY_S)()
+
+
+def _busy() -> None:
+    waiting, running = counts(store())
+    parts = [f"{n} {word}" for n, word in ((running, "running"), (waiting, "queued")) if n]
+    st.badge(
+        ", ".join(parts) or "idle",
+        icon=":material/hourglass_top:" if parts else ":material/check:",
+        color="blue" if parts else "gray",
+    )
+
+
+def counts(of: Store) -> tuple[int, int]:
+    """How many tasks are (queued, running) now. Finished folders are passed over unread."""
+    states = [
+        jobs.state(Task(status.parent))["state"]
+        for status in of.root.glob("*/*/status.json")
+        if not (status.parent / "done.json").exists()
+    ]
+    return states.count("queued"), states.count("running")

@@ -1,0 +1,198 @@
+"""The panel of any task: what it would cost, where it waits, how far it is, what went wrong, go on.
+
+    done = task_panel.ensure(spec, key="nearest", label="Find the nearest", estimate=guess.sentence())
+    if done:
+        figure(done.arrays())
+
+Everything is read from the task's folder; buttons submit, flag or resume and then rerun. While a task is
+queued or running, only the panel itself reruns, once per second; when that ends the page does, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from ddcore import jobs
+from ddcore.errors import DDError
+from ddcore.estimate import duration
+from ddcore.specs import TaskSpec
+from ddcore.store import Task
+from pages.components import shell
+
+EVERY_S = 1.0
+ICONS = {
+    "missing": ":material/pending:",
+    "queued": ":material/schedule:",
+    "running": ":material/autorenew:",
+    "done": ":material/check_circle:",
+    "failed": ":material/error:",
+    "cancelled": ":material/stop_circle:",
+    "lost": ":material/link_off:",
+}
+COLOURS = {
+    "missing": "gray",
+    "queued": "orange",
+    "running": "blue",
+    "done": "green",
+    "failed": "red",
+    "cancelled": "gray",
+    "lost": "orange",
+}
+
+
+def ensure(
+    spec: TaskSpec,
+    *,
+    key: str,
+    label: str = "Compute",
+    why: str = "",
+    estimate: str = "",
+    submit: Sequence[TaskSpec] | None = None,
+) -> Task | None:
+    """The finished task for `spec`, else None after drawing the panel that leads there.
+
+    `key` makes the widgets unique on the page. `why` says what the result is good for, `estimate` what it
+    costs. `submit` are the specs to queue instead of `spec` alone (in order, `spec` among them).
+    """
+    task = shell.store().task(spec)
+    if task.is_done():
+        return task
+    if jobs.state(task)["state"] == "missing":
+        _missing(spec, submit or [spec], key, label, why, estimate)
+    else:
+        show(task, key=key)
+    return None
+
+
+def show(task: Task, *, key: str, extra: Callable[[Task], None] | None = None) -> dict[str, Any]:
+    """The panel of a folder that exists; returns its state. `extra` draws below while it is active.
+
+    A finished task draws nothing.
+    """
+    status = jobs.state(task)
+    if status["state"] in jobs.ACTIVE:
+        st.fragment(_live, run_every=EVERY_S)(task, key, extra)
+    elif status["state"] != "done":
+        _stopped(task, status, key)
+    return status
+
+
+def badge(state: str) -> None:
+    """A state as a badge: colour, icon and word."""
+    st.badge(state, icon=ICONS.get(state), color=COLOURS.get(state, "gray"))
+
+
+def title(task: Task) -> str:
+    """The task's own title; its kind and key if its spec cannot be read any more."""
+    try:
+        return task.spec().title()
+    except (DDError, OSError, KeyError, ImportError):
+        return f"{task.kind} {task.key}"
+
+
+def progress_text(status: dict[str, Any]) -> str:
+    """ "Step 120 of 300 · 14 s so far · about 20 s left · cpu"."""
+    step, total = status.get("step") or 0, status.get("total") or 0
+    parts = [
+        f"Step {step:,} of {total:,}" if total else "Starting" if not step else f"Step {step:,}"
+    ]
+    if status.get("seconds"):
+        parts.append(f"{duration(status['seconds'])} so far")
+    if status.get("eta_s"):
+        parts.append(f"about {duration(status['eta_s'])} left")
+    if status.get("device"):
+        parts.append(status["device"])
+    return " · ".join(parts)
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def _missing(
+    spec: TaskSpec, submit: Sequence[TaskSpec], key: str, label: str, why: str, estimate: str
+) -> None:
+    with st.container(border=True):
+        name = spec.title()
+        st.markdown(f"**{name[:1].upper()}{name[1:]}**: not computed yet.")
+        if why:
+            st.markdown(why)
+        if estimate:
+            st.caption(f"It will take {estimate}.")
+        if st.button(label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"):
+            jobs.submit(shell.store(), submit)
+            st.rerun()
+
+
+def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
+    """One tick of the live panel; asks for one rerun of the page when the task has stopped."""
+    with shell.boundary():
+        status = jobs.state(task)
+        if status["state"] not in jobs.ACTIVE:
+            st.rerun()
+        jobs.escalate(task)
+        with st.container(border=True):
+            _head(task, status)
+            if status["state"] == "queued":
+                st.caption(_queue_text(task))
+            else:
+                step, total = status.get("step") or 0, status.get("total") or 0
+                share = min(1.0, step / total) if total else 0.0
+                st.progress(share, text=progress_text(status))
+            if status.get("message"):
+                st.caption(status["message"])
+            stopping = (task.folder / "cancel").exists()
+            if st.button(
+                "Stopping ..." if stopping else "Stop",
+                key=f"{key}.stop",
+                icon=":material/stop:",
+                disabled=stopping,
+                help="It writes a checkpoint first, so that it can be resumed.",
+            ):
+                jobs.cancel(task)
+                st.rerun(scope="fragment")
+        if extra:
+            extra(task)
+
+
+def _queue_text(task: Task) -> str:
+    ahead = jobs.queue_position(shell.store(), task)
+    if ahead is None:
+        return "Waiting for the task before it."
+    if ahead == 0:
+        return "Next in line: it starts as soon as the device is free."
+    return f"In the queue: {ahead} {'task' if ahead == 1 else 'tasks'} ahead of it."
+
+
+def _stopped(task: Task, status: dict[str, Any], key: str) -> None:
+    state = status["state"]
+    with st.container(border=True):
+        _head(task, status)
+        message = status.get("message") or "It stopped without a message."
+        if state == "failed":
+            st.error(message, icon=ICONS["failed"])
+        else:
+            st.markdown(message)
+        resumable = (task.folder / "checkpoint" / "state.safetensors").exists()
+        step = status.get("step") or 0
+        label = f"Resume from about step {step:,}" if resumable and step else "Start again"
+        if st.button(label, key=f"{key}.resume", type="primary", icon=":material/restart_alt:"):
+            jobs.resume(shell.store(), task)
+            st.rerun()
+        log(task, key)
+
+
+def _head(task: Task, status: dict[str, Any]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        name = title(task)
+        st.markdown(f"**{name[:1].upper()}{name[1:]}**", width="content")
+        badge(status["state"])
+
+
+def log(task: Task, key: str) -> None:
+    """The end of the worker's log behind an expander; nothing if there is no log."""
+    if text := task.log().strip():
+        with st.expander("End of the log", icon=":material/article:", key=f"{key}.log"):
+            st.code(text, language=None, wrap_lines=True)

@@ -1,0 +1,30 @@
+"""Shared fixtures: a store of its own for each test, tasks computed in this process."""
+
+import os
+
+import pytest
+
+# Two threads at most, like a small machine; set before torch is imported anywhere.
+os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+
+from ddcore import worker
+from ddcore.store import Store
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """An empty store without the gallery; `DD_CACHE` points at it for subprocesses."""
+    monkeypatch.setenv("DD_CACHE", str(tmp_path / "cache"))
+    return Store(tmp_path / "cache", gallery=None)
+
+
+@pytest.fixture
+def compute(store):
+    """Compute a task in this process and return its folder."""
+
+    def run(spec, device="cpu"):
+        task = store.create(spec)
+        worker.run_task(store, task, spec, device)
+        return task
+
+    return run

@@ -1,0 +1,165 @@
+"""Jobs in real worker processes: queue, dedup, cancel, crash, resume, two dashboards."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from ddcore import jobs, queue
+from ddcore.errors import DDError
+from ddcore.store import write_json
+from ddcore.testing import SleepyTask
+
+LIMIT_S = 60
+
+
+def wait_for(condition, timeout=LIMIT_S):
+    end = time.time() + timeout
+    while not condition():
+        assert time.time() < end, "timed out"
+        time.sleep(0.05)
+
+
+def finish(task):
+    return jobs.wait(task, timeout_s=LIMIT_S)
+
+
+def test_submit_computes_once_and_reports(store):
+    spec = SleepyTask(steps=4)
+    task = jobs.submit(store, [spec])[0]
+    assert finish(task)["state"] == "done"
+    assert task.result() == {"total": 6.0, "resumed_from": 0}
+    assert [e["step"] for e in task.events()] == [1, 2, 3, 4]
+    stamp = (task.folder / "done.json").stat().st_mtime_ns
+    assert jobs.submit(store, [spec])[0].is_done()
+    assert (task.folder / "done.json").stat().st_mtime_ns == stamp
+
+
+def test_two_workers_on_one_folder_run_it_once(store):
+    spec = SleepyTask(steps=10, pause=0.05)
+    task = jobs.submit(store, [spec])[0]
+    second = jobs.launch([task])
+    assert finish(task)["state"] == "done"
+    second.wait(LIMIT_S)
+    assert [e["step"] for e in task.events()] == list(range(1, 11))
+
+
+def test_queue_is_first_come_first_served_and_position_is_known(store):
+    specs = [SleepyTask(steps=20, pause=0.05, seed=i) for i in range(3)]
+    tasks = []
+    for spec in specs:
+        tasks += jobs.submit(store, [spec])
+        wait_for(
+            lambda t=tasks[-1]: (
+                jobs.state(t)["state"] == "running" or jobs.queue_position(store, t) is not None
+            )
+        )
+    assert jobs.queue_position(store, tasks[2]) == 1
+    assert jobs.state(tasks[2])["state"] == "queued"
+    assert all(finish(t)["state"] == "done" for t in tasks)
+    ended = [(t.folder / "done.json").stat().st_mtime for t in tasks]
+    assert ended == sorted(ended)
+    assert queue.waiting(store.root, "compute") == []
+
+
+def test_cancel_then_resume_continues(store):
+    task = jobs.submit(store, [SleepyTask(steps=60, pause=0.05)])[0]
+    wait_for(lambda: len(task.events()) > 3)
+    jobs.cancel(task)
+    assert finish(task)["state"] == "cancelled"
+    done_before = len(task.events())
+    assert 3 < done_before < 60
+    jobs.resume(store, task)
+    assert finish(task)["state"] == "done"
+    assert task.result()["total"] == sum(range(60))
+    assert task.result()["resumed_from"] >= done_before - 1
+    assert [e["step"] for e in task.events()] == list(range(1, 61))
+
+
+def test_cancel_while_queued(store):
+    first = jobs.submit(store, [SleepyTask(steps=40, pause=0.05)])[0]
+    second = jobs.submit(store, [SleepyTask(steps=1, seed=9)])[0]
+    wait_for(lambda: jobs.queue_position(store, second) is not None)
+    jobs.cancel(second)
+    assert finish(second)["state"] == "cancelled"
+    jobs.cancel(first)
+    finish(first)
+
+
+def test_crashed_worker_is_lost_and_resumable(store, monkeypatch):
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.5)
+    task = jobs.submit(store, [SleepyTask(steps=6, crash_at=3)])[0]
+    assert finish(task)["state"] == "lost"
+    jobs.resume(store, task)
+    assert finish(task)["state"] == "done"
+    assert task.result() == {"total": 15.0, "resumed_from": 3}
+
+
+def test_killed_process_group_frees_the_slot(store, monkeypatch):
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.5)
+    task = jobs.submit(store, [SleepyTask(steps=1000, pause=0.05)])[0]
+    wait_for(lambda: jobs.state(task).get("pid") and len(task.events()) > 1)
+    os.killpg(jobs.state(task)["pid"], signal.SIGKILL)
+    wait_for(lambda: jobs.state(task)["state"] == "lost")
+    other = jobs.submit(store, [SleepyTask(steps=2, seed=5)])[0]
+    assert finish(other)["state"] == "done"
+
+
+def test_stuck_worker_is_signalled(store, monkeypatch):
+    monkeypatch.setattr(jobs, "TERM_AFTER_S", 0.3)
+    monkeypatch.setattr(jobs, "KILL_AFTER_S", 3.0)
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.5)
+    task = jobs.submit(store, [SleepyTask(steps=2, pause=500)])[0]
+    wait_for(lambda: jobs.state(task)["state"] == "running")
+    jobs.cancel(task)
+    assert finish(task)["state"] == "cancelled"
+
+
+def test_failure_is_kept_with_its_message(store):
+    task = jobs.submit(store, [SleepyTask(steps=3, fail_at=1)])[0]
+    status = finish(task)
+    assert status["state"] == "failed"
+    assert status["message"] == "The sleepy task failed as asked."
+    assert "DDError" in task.log()
+
+
+def test_needed_task_is_computed_inline_and_its_failure_is_seen(store):
+    spec = SleepyTask(steps=2, need=3)
+    task = jobs.submit(store, [spec])[0]
+    assert finish(task)["state"] == "done"
+    needed = store.task(SleepyTask(steps=3, seed=1))
+    assert needed.is_done()
+
+
+def test_second_of_two_specs_is_cancelled_if_the_first_fails(store):
+    first, second = jobs.submit(store, [SleepyTask(steps=3, fail_at=1), SleepyTask(seed=8)])
+    assert finish(first)["state"] == "failed"
+    assert finish(second)["state"] == "cancelled"
+
+
+def test_prune_deletes_what_is_no_result(store, compute):
+    done = compute(SleepyTask(steps=1))
+    with pytest.raises(DDError):
+        compute(SleepyTask(steps=1, fail_at=0))
+    abandoned = store.create(SleepyTask(steps=7))
+    write_json(abandoned.folder / "status.json", {"state": "running", "heartbeat": 0})
+    removed = jobs.prune(store)
+    assert len(removed) == 2 and done.is_done()
+    assert [t.key for t in store.tasks()] == [done.key]
+
+
+def test_disk_full_fails_the_task_and_a_retry_works(store, compute, monkeypatch):
+    import ddcore.worker as worker
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    spec = SleepyTask(steps=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "write_arrays", full)
+        with pytest.raises(OSError, match="No space"):
+            compute(spec)
+    task = store.task(spec)
+    assert task.status()["state"] == "failed" and "No space left" in task.status()["message"]
+    assert compute(spec).is_done()

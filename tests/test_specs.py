@@ -1,0 +1,93 @@
+"""Specs: keys, validation messages, round trips."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddcore.data import DataSpec
+from ddcore.errors import SpecError
+from ddcore.methods import methods
+from ddcore.methods.spec import DistillSpec, make_spec, with_text_setting
+from ddcore.nets import NetSpec
+from ddcore.protocols import PROTOCOLS
+from ddcore.specs import task_from_document
+
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+SOURCE = {"digits": "bundled", "mnist": "torchvision", "cifar10": "torchvision"}
+
+
+def data(name="digits"):
+    return DataSpec(name=name, source=SOURCE[name])
+
+
+@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("preset", ["quick", "teaching", "paper"])
+@pytest.mark.parametrize("dataset", SHAPES)
+@pytest.mark.parametrize("ipc", [1, 10])
+def test_every_preset_is_valid_and_fits_the_images(name, preset, dataset, ipc):
+    spec = make_spec(name, data(dataset), SHAPES[dataset], ipc=ipc, preset=preset)
+    assert spec.net.plan(SHAPES[dataset], 10)
+    assert methods()[name].work(spec, SHAPES[dataset], 10) > 0
+
+
+def test_document_round_trip_keeps_the_key():
+    spec = make_spec("dd2018", data(), (1, 8, 8), settings=[("setting", "fixed")])
+    again = task_from_document(json.loads(json.dumps(spec.document())))
+    assert again == spec and again.key == spec.key
+
+
+@given(seed=st.integers(0, 2**31 - 1), ipc=st.integers(1, 1000))
+def test_key_depends_on_every_field_and_nothing_else(seed, ipc):
+    spec = DistillSpec(method="dm", seed=seed, ipc=ipc)
+    assert spec.key == DistillSpec(ipc=ipc, method="dm", seed=seed).key
+    assert spec.key != spec.replace(seed=(seed + 1) % 2**31).key
+    assert spec.key != spec.replace(params=spec.params.replace(lr=2.5)).key
+    assert len(spec.key) == 16
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("ipc", "0", "ipc = 0 is not allowed: expected a number from 1 to 1000."),
+        ("ipc", "two", "ipc = 'two' is not allowed: expected a whole number."),
+        ("net.width", "-1", "width = -1"),
+        ("net.norm", "spectral", "one of none, instance"),
+        ("setting", "known", "one of fixed, unknown"),
+        ("steps", "3", "a divisor of ipc = 1"),
+        ("colour", "red", "one of the fields"),
+        ("protocol", "best", "one of quick"),
+        ("lr", "nan", "a finite number"),
+    ],
+)
+def test_bad_values_are_named(path, text, words):
+    spec = make_spec("dd2018", data(), (1, 8, 8))
+    with pytest.raises(SpecError, match="not allowed") as caught:
+        with_text_setting(spec, path, text)
+    assert words in str(caught.value)
+
+
+def test_settings_reach_parameters_network_and_protocol():
+    spec = make_spec("dm", data(), (1, 8, 8))
+    spec = with_text_setting(spec, "iterations", "7")
+    spec = with_text_setting(spec, "net.width", "32")
+    spec = with_text_setting(spec, "data.val_fraction", "0.2")
+    spec = with_text_setting(spec, "protocol", "t300")
+    assert (spec.params.iterations, spec.net.width, spec.data.val_fraction) == (7, 32, 0.2)
+    assert spec.protocol == PROTOCOLS["t300"]
+
+
+def test_network_knobs_take_defaults_and_refuse_strangers():
+    assert NetSpec() == NetSpec(
+        width=128, depth=3, norm="instance", activation="relu", pooling="avg"
+    )
+    with pytest.raises(SpecError, match="lenet has no width"):
+        NetSpec(arch="lenet", width=10)
+    with pytest.raises(SpecError, match="depth = 5"):
+        NetSpec(depth=5).plan((1, 8, 8), 10)
+
+
+def test_only_own_modules_are_imported_from_a_document():
+    with pytest.raises(SpecError, match="a module of ddcore or analysis"):
+        task_from_document({"module": "os.path", "kind": "x", "spec": {}})
