@@ -17,12 +17,14 @@ SHOWN = ("distilled", "random", "class_mean")
 
 def main() -> None:
     """The whole page."""
-    st.title("A dataset, in a handful of images")
-    st.markdown(INTRO)
     store = shell.store()
     card = runs.featured(store)
+    task = store.find(card.key) if card else None
+    st.title(big_line(task), anchor=False)
+    st.markdown(INTRO)
     if card:
-        example(card, store.find(card.key))
+        example(card, task)
+        accuracy(card)
     else:
         st.info(
             "There is no finished run yet. The first one takes less than a minute: distil the digits.",
@@ -31,33 +33,34 @@ def main() -> None:
     ways_on(card)
 
 
+def big_line(task: Task | None) -> str:
+    """ "1,297 real images → 10 synthetic ones", from the run's own record."""
+    if task is None:
+        return "A dataset in a handful of images"
+    spec = task.document()["spec"]
+    source = datasets().get(spec["data"]["name"])
+    if source is None:
+        return "A dataset in a handful of images"
+    return (
+        f"{source.train_size:,} real images → {len(source.classes) * spec['ipc']:,} synthetic ones"
+    )
+
+
 def example(card: runs.Card, task: Task) -> None:
-    """One run: how many real images became how many synthetic ones, the images, the accuracy."""
+    """The images of one run."""
     from ddcore.distilled import DistilledSet
     from pages.components import sheet
 
     made = DistilledSet.from_task(task)
-    pixels = made.pixels()
-    st.header(f"{real_count(card, task)} real images → {len(pixels):,} synthetic ones")
-    with st.container(horizontal=True, gap="large", vertical_alignment="center"):
-        with st.container(width=660):
-            sheet.by_class(
-                pixels,
-                made.hard_labels,
-                made.class_names,
-                key="start.sheet",
-                max_width=640,
-                what=f"Distilled images of {card.dataset} by {card.method_title}",
-            )
-        with st.container(width=300):
-            accuracy(card)
-
-
-def real_count(card: runs.Card, task: Task) -> str:
-    """How many training images the dataset has, or nothing if that is not recorded."""
-    data = task.document()["spec"]["data"]
-    source = datasets().get(data["name"])
-    return f"{source.train_size:,} {source.title.lower()}," if source else "Many"
+    sheet.by_class(
+        made.pixels(),
+        made.hard_labels,
+        made.class_names,
+        key="start.sheet",
+        max_width=820,
+        what=f"Distilled images of {card.dataset} by {card.method_title}",
+        caption=f"{card.title}, {card.facts}.",
+    )
 
 
 def accuracy(card: runs.Card) -> None:
@@ -69,15 +72,16 @@ def accuracy(card: runs.Card) -> None:
         st.caption("Its test accuracy has not been measured yet: see the Evaluate page.")
         return
     rows = runs.accuracies(done)
-    for name in SHOWN:
-        if row := rows.get(name):
-            label = charts.subject(name)[0]
-            st.metric(label, f"{100 * row['mean']:.1f} % ± {100 * row['std']:.1f}")
+    for column, name in zip(st.columns(3), [n for n in SHOWN if n in rows]):
+        row = rows[name]
+        column.metric(
+            charts.subject(name)[0], f"{100 * row['mean']:.1f} ± {100 * row['std']:.1f} %"
+        )
     n, arch = rows["distilled"]["n"], rows["distilled"]["arch"]
     name = done.result()["protocol"]["name"]
     st.caption(
-        f"Test accuracy of {n} networks ({arch}) trained only on these images, protocol {name}: "
-        "mean ± standard deviation."
+        f"Accuracy on all test images of {n} networks ({arch}) that saw nothing but such a set, protocol "
+        f"{name}: mean ± standard deviation over networks. All three sets are of the same size."
     )
 
 

@@ -13,6 +13,8 @@ No pickle is ever read. A path of the user's own data is reduced to its last par
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
 import math
@@ -21,22 +23,19 @@ import shutil
 import struct
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
 from ddcore import exports_text, render
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
+from ddcore.specs import canonical_json
 from ddcore.store import write_atomic
-
-if TYPE_CHECKING:
-    import torch
 
 FORMATS: dict[str, str] = {
     "npz": "NumPy archive",
@@ -57,7 +56,6 @@ SHEET_WIDTH = 1600  # pixels, about
 EXACT = "distilled.safetensors"
 MARKER = "export.json"  # lists a folder's files, so that we replace only what we wrote
 _MIME = {"npz": "application/zip", "zip": "application/zip"}
-_DAMAGED = (SafetensorError, zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError)
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -163,10 +161,20 @@ def _contents(made: DistilledSet) -> tuple[dict[str, np.ndarray], str]:
     arrays, meta = made.to_arrays()
     meta["data"] = _portable(meta["data"])
     try:
+        meta["sha256"] = _digest(arrays, meta)
         text = json.dumps(meta, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"The facts about this set cannot be written as JSON: {error}.") from error
     return {name: np.require(a, requirements="C") for name, a in arrays.items()}, text
+
+
+def _digest(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> str:
+    """sha256 of every number and fact: only the zip formats have checksums of their own."""
+    digest = hashlib.sha256(canonical_json(meta).encode())
+    for name, a in sorted(arrays.items()):
+        digest.update(f"{name} {a.dtype.str} {a.shape}\n".encode())
+        digest.update(np.require(a, requirements="C").data)
+    return digest.hexdigest()
 
 
 def _portable(data: dict[str, Any]) -> dict[str, Any]:
@@ -220,12 +228,8 @@ def _png(made: DistilledSet) -> dict[str, bytes]:
         seen[label] += 1
     width = made.shape[2]
     scale = min(8, render.fitting_scale(columns, width, SHEET_WIDTH))
-    try:
-        files["sheet.png"] = render.sheet(
-            pixels, made.num_classes, columns, scale, places=places
-        )
-    except SpecError:  # too large for one picture: the single ones are there
-        pass
+    with contextlib.suppress(SpecError):  # too large for one picture: the single ones are there
+        files["sheet.png"] = render.sheet(pixels, made.num_classes, columns, scale, places=places)
     files["README.txt"] = exports_text.preview_note(made).encode()
     return files
 
@@ -237,9 +241,7 @@ def _hf(made: DistilledSet) -> dict[str, bytes]:
     exact = _safetensors(made)
     pixels = made.pixels()
     size = math.prod(made.shape)
-    pictures = [
-        {"bytes": render.png(p), "path": f"{i:06d}.png"} for i, p in enumerate(pixels)
-    ]
+    pictures = [{"bytes": render.png(p), "path": f"{i:06d}.png"} for i, p in enumerate(pixels)]
     picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     columns = {
         "image": pa.array(pictures, picture),
@@ -313,14 +315,16 @@ def load_bytes(content: bytes, name: str = "The file") -> DistilledSet:
         raise DataError(f"{name} has {len(content) / 2**30:.1f} GiB: at most 2 GiB are read.")
     try:
         arrays, meta = _reader(content, name)(content, name)
+        if isinstance(meta, dict) and meta.pop("sha256", None) != _digest(arrays, meta):
+            raise DataError(f"{name} does not match its checksum: export or download it again.")
         made = DistilledSet.from_arrays(arrays, meta)
+        check(made)
     except DataError as error:
         if name in str(error):
             raise
         raise DataError(f"{name}: {error}") from error
-    except (*_DAMAGED, RecursionError, MemoryError) as error:
+    except Exception as error:  # whatever a reader meets in bytes that anybody may have written
         raise DataError(f"{name} is damaged or of another kind ({_short(error)}).") from error
-    check(made)
     return made
 
 
@@ -382,7 +386,10 @@ def _read_npz(content: bytes, name: str) -> _Read:
 
 def _check_npy_header(f: Any, size: int, name: str) -> None:
     """Refuse arrays of objects (pickle), and headers that promise more than the file holds."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     shape, _, dtype = readers[np.lib.format.read_magic(f)](f)
     if dtype.hasobject:
         raise DataError(f"{name} holds pickled objects, which are never read.")
@@ -396,13 +403,12 @@ def _read_pt(content: bytes, name: str) -> _Read:
     import torch
 
     try:
+        # Only tensors and plain containers are built; anything else is refused unopened.
         stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{name} holds pickled objects other than tensors, which are never read."
         ) from error
-    except RuntimeError as error:  # torch's own for damaged archives
-        raise DataError(f"{name} is damaged ({_short(error)}).") from error
     if not isinstance(stored, dict) or not all(_plain(t) for t in stored.values()):
         raise DataError(f"{name} is not a distilled set written by this program.")
     if sum(t.numel() * t.element_size() for t in stored.values()) > 2 * MAX_BYTES:
@@ -414,13 +420,13 @@ def _read_pt(content: bytes, name: str) -> _Read:
 
 
 def _plain(value: Any) -> bool:
-    """Whether it is an ordinary dense tensor on the CPU."""
+    """Whether it is an ordinary dense tensor of a type that numpy has."""
     import torch
 
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
         return False
-    numpy_has = value.dtype not in (torch.bfloat16,) and not value.is_quantized
-    return value.device.type == "cpu" and numpy_has and not value.requires_grad
+    types = (torch.float16, torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8)
+    return value.dtype in types and value.device.type == "cpu" and not value.requires_grad
 
 
 def _meta(text: str | bytes | None, name: str) -> Any:

@@ -18,6 +18,7 @@ from ddcore.store import Store, Task
 
 ACTIVE = ("queued", "running")
 HEARTBEAT_LIMIT_S = 60.0
+START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
 
 
@@ -75,8 +76,10 @@ def state(task: Task) -> dict[str, Any]:
         return status
     age = time.time() - status.get("heartbeat", 0)
     here = status.get("host") == socket.gethostname()
-    starting = age < queue.TICKET_GRACE_S
-    if (here and not starting and not is_alive(task)) or age > HEARTBEAT_LIMIT_S:
+    starting = "pid" not in status and age < START_LIMIT_S
+    # Here, a held lock is proof of life: a task that waits behind another of its worker beats no heart.
+    gone = not (starting or is_alive(task)) if here else age > HEARTBEAT_LIMIT_S
+    if gone:
         cancelled = (task.folder / "cancel").exists()
         status["state"] = "cancelled" if cancelled else "lost"
         status["message"] = (

@@ -61,11 +61,11 @@ class Context:
 
     def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
         """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
-        self.check_cancel()
         now = time.time()
         if metrics:
             event = {"step": step, "total": total, "seconds": round(self.seconds, 3), **metrics}
             self._append_event(event)
+        self.check_cancel()
         if now - self._last_status < STATUS_EVERY_S and step < total:
             return
         if self._rate is None:
@@ -291,6 +291,8 @@ def _prepare_process(spec: TaskSpec, device: str) -> None:
         "1" if spec.SLOT == "light" else os.environ.get("DD_THREADS", str(os.cpu_count() or 1))
     )
     os.environ.setdefault("OMP_NUM_THREADS", threads)
+    # Threads that spin while waiting make small tensors many times slower on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 

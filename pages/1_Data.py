@@ -9,21 +9,23 @@ from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
 from ddcore.errors import DDError
-from ddcore.store import Task
 from pages.components import data_views, links, shell, task_panel
 
 OWN = "own"
-CLASSES_SHOWN = 20
 
 
 def main() -> None:
     """The whole page."""
-    st.title("Data")
+    st.title("Data", anchor=False)
     st.markdown(
         "Which images should be compressed? Nothing is changed or uploaded; files are read."
     )
-    name = chooser()
-    spec = own_folder() if name == OWN else registered(name)
+    known = data_views.choices(shell.store())
+    name = chooser(known)
+    if name == OWN:
+        spec = own_folder()
+    else:
+        spec = registered(name) if name in datasets() else known[name].spec
     if spec is None:
         return
     task = task_panel.ensure(
@@ -34,18 +36,24 @@ def main() -> None:
         estimate="seconds for small sets and up to a minute for 50,000 pictures",
     )
     if task:
-        views(task, spec)
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            st.header(task.result()["label"], width="content", anchor=False)
+            plain = spec.name in datasets() and not (spec.resolution or spec.grey)
+            chosen = spec.name if plain else task.key
+            shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=chosen)
+        data_views.show(task, spec)
 
 
-def chooser() -> str:
-    """The dataset's name, or `OWN`."""
+def chooser(known: dict[str, data_views.Choice]) -> str:
+    """A registered name, the key of a set read before, or `OWN`."""
     root = paths.data_root()
     options = {
         name: source.title + ("" if source.available(root) else " (not here yet)")
         for name, source in datasets().items()
     }
+    options |= {i: choice.title for i, choice in known.items() if i not in options}
     options[OWN] = "Your own folder ..."
-    return links.choice("Dataset", options, "data", width=420)
+    return links.choice("Dataset", options, "data", width=420, remember=True)
 
 
 def registered(name: str) -> DataSpec | None:
@@ -112,88 +120,6 @@ def form_fields(colour: bool, side: int | None) -> dict:
         )
         grey = colour and st.toggle("Grey", key="grey", bind="query-params")
     return {"resolution": resolution, "grey": grey}
-
-
-def views(task: Task, spec: DataSpec) -> None:
-    """Facts, class rows, means and counts of a decoded dataset."""
-    from pages.components import sheet
-
-    facts, data = task.result(), data_views.load(task, spec)
-    counts = data_views.counts(data)
-    c, h, w = data.shape
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.header(facts["label"], width="content")
-        data_id = spec.name if spec.name in data_views.choices(shell.store()) else task.key
-        changed = spec.resolution or spec.grey
-        link = task.key if changed else data_id
-        shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=link)
-    for column, (label, value) in zip(
-        st.columns(5),
-        (
-            ("Classes", f"{data.num_classes:,}"),
-            ("Training images", f"{sum(counts['training']):,}"),
-            ("Validation images", f"{sum(counts['validation']):,}"),
-            ("Test images", f"{sum(counts['test']):,}"),
-            ("Size", f"{h} × {w}, {'grey' if c == 1 else 'colour'}"),
-        ),
-    ):
-        column.metric(label, value)
-    scale = " ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(facts["mean"], facts["std"]))
-    kind = (
-        "published values" if facts["scale"] == "published" else "computed from the training images"
-    )
-    st.caption(
-        f"Mean ± standard deviation per channel: {scale} ({kind}). Validation images are a tenth of the "
-        "training pictures, kept aside to choose the best set; test images are only ever used to report."
-    )
-    shown = classes_shown(data.num_classes)
-    names = [data.class_names[i] for i in shown]
-    left, right = st.columns([3, 1], gap="large")
-    with left:
-        st.subheader("Real images")
-        draw = st.number_input(
-            "Draw",
-            0,
-            999,
-            0,
-            key="draw",
-            bind="query-params",
-            width=160,
-            help="0 shows the first images of each class; others are random draws.",
-        )
-        pixels = data_views.class_rows(data, shown, 12, int(draw))
-        sheet.show(
-            pixels,
-            columns=12,
-            left=names,
-            key="data.rows",
-            max_width=640,
-            alt=f"Twelve training images for each of the classes {', '.join(names)}",
-        )
-    with right:
-        st.subheader("Mean of each class")
-        st.caption("One image per class for free: a distilled set has to beat it.")
-        sheet.show(
-            data_views.class_means(data, shown),
-            columns=1,
-            left=names,
-            key="data.means",
-            max_width=220,
-            alt=f"The mean image of each of the classes {', '.join(names)}",
-        )
-    with st.expander("Images per class", icon=":material/table_rows:"):
-        rows = {"class": list(data.class_names), **counts}
-        st.dataframe(rows, hide_index=True, alt="Images per class in each part", key="data.counts")
-
-
-def classes_shown(count: int) -> list[int]:
-    """All classes, or a page of them."""
-    if count <= CLASSES_SHOWN:
-        return list(range(count))
-    pages = -(-count // CLASSES_SHOWN)
-    page = st.pagination(pages, key="classes", bind="query-params")
-    start = (int(page) - 1) * CLASSES_SHOWN
-    return list(range(start, min(count, start + CLASSES_SHOWN)))
 
 
 with shell.page(

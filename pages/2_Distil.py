@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-
 import streamlit as st
 
-from ddcore import estimate, jobs
 from ddcore.errors import DDError
-from ddcore.evaluation_spec import default_evaluation
 from ddcore.methods import Method, methods
 from ddcore.methods.spec import PRESETS, DistillSpec, make_spec
-from pages.components import data_views, links, settings_form, shell, task_panel
+from pages.components import data_views, distil_views, links, settings_form, shell
 
 PRESET_TEXT = {
     "quick": "Quick: a first look, small network, few iterations.",
@@ -26,7 +22,7 @@ VARIANT_TEXT = {
 
 def main() -> None:
     """The whole page."""
-    st.title("Distil")
+    st.title("Distil", anchor=False)
     st.markdown(
         "Choose how the synthetic images are made. The cost is stated before anything starts, and a set "
         "that was made before opens at once."
@@ -35,33 +31,36 @@ def main() -> None:
     known = data_views.choices(shell.store())
     with controls:
         data = known[data_chooser(known)]
+        method_here = st.container()  # its cost hints depend on what is chosen below it
         ipc, seed, preset = size_and_preset()
-        chosen = methods()[method_chooser(data, ipc, preset)]
-        settings = variants(chosen)
-    try:
-        base = make_spec(
-            chosen.name, data.spec, data.shape, ipc=ipc, seed=seed, preset=preset, settings=settings
+        with method_here:
+            chosen = methods()[method_chooser(data, ipc, preset)]
+            settings = variants(chosen)
+
+    def spec_of(chosen_settings: settings_form.Settings) -> DistillSpec:
+        return make_spec(
+            chosen.name,
+            data.spec,
+            data.shape,
+            ipc=ipc,
+            seed=seed,
+            preset=preset,
+            settings=chosen_settings,
         )
-    except DDError as error:
+
+    try:
+        settings = settings + all_settings(spec_of(settings))
+        spec = spec_of(settings)
+    except DDError as error:  # a value that is not allowed, said where the button would be
         right.error(str(error), icon=":material/error:")
-        return
-    settings = settings + all_settings(base)
+        spec = None
     with right:
-        about(chosen)
-        try:
-            spec = make_spec(
-                chosen.name,
-                data.spec,
-                data.shape,
-                ipc=ipc,
-                seed=seed,
-                preset=preset,
-                settings=settings,
-            )
-            start(spec, data)
-        except DDError as error:
-            st.error(str(error), icon=":material/error:")
-    command(chosen.name, data, ipc, seed, preset, settings)
+        distil_views.about(chosen)
+        if spec:
+            distil_views.start(spec, data)
+    st.caption("The same from a terminal:")
+    line = settings_form.command(chosen.name, data.spec, ipc, seed, preset, settings)
+    st.code(line, language="bash", wrap_lines=True)
 
 
 # --- controls -------------------------------------------------------------------------------------
@@ -69,59 +68,51 @@ def main() -> None:
 
 def data_chooser(known: dict[str, data_views.Choice]) -> str:
     """The dataset, among those that are here."""
-    chosen = links.choice("Dataset", {i: c.title for i, c in known.items()}, "data")
-    shell.link("pages/1_Data.py", "Look at it, or add another", data=chosen)
+    chosen = links.choice("Dataset", {i: c.title for i, c in known.items()}, "data", remember=True)
+    shell.link(
+        "pages/1_Data.py",
+        "Look at it, or add another",
+        icon=":material/photo_library:",
+        data=chosen,
+    )
     return chosen
 
 
 def size_and_preset() -> tuple[int, int, str]:
     """Images per class, seed and preset."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        preset = links.choice(
-            "Preset",
-            {p: p.capitalize() for p in PRESETS},
-            "preset",
-            widget=st.segmented_control,
-            help=" ".join(PRESET_TEXT.values()),
-        )
-        ipc = st.number_input(
-            "Images per class",
-            min_value=1,
-            max_value=1000,
-            value=1,
-            key="ipc",
-            bind="query-params",
-            width=150,
-        )
-        seed = st.number_input(
-            "Seed",
-            min_value=0,
-            max_value=2**31 - 1,
-            value=0,
-            key="seed",
-            bind="query-params",
-            width=150,
-            help="Another seed gives another, equally valid set.",
-        )
+    preset = links.choice(
+        "Preset", {p: p.capitalize() for p in PRESETS}, "preset", widget=st.radio, horizontal=True
+    )
     st.caption(PRESET_TEXT[preset])
-    return int(ipc), int(seed), preset
+    with st.container(horizontal=True):
+        ipc = number("Images per class", "ipc", 1, 1, 1000, None)
+        seed = number("Seed", "seed", 0, 0, 2**31 - 1, "Another seed gives another, equal set.")
+    return ipc, seed, preset
+
+
+def number(label: str, key: str, value: int, low: int, high: int, note: str | None) -> int:
+    """A whole number that is part of the link."""
+    return int(
+        st.number_input(
+            label,
+            min_value=low,
+            max_value=high,
+            value=value,
+            key=key,
+            bind="query-params",
+            width=170,
+            help=note,
+        )
+    )
 
 
 def method_chooser(data: data_views.Choice, ipc: int, preset: str) -> str:
     """The method: title, idea and what this preset of it takes."""
-    captions = [f"{m.idea} {cost_hint(m, data, ipc, preset)}" for m in methods().values()]
+    captions = [
+        f"{m.idea} {distil_views.cost_hint(m, data, ipc, preset)}" for m in methods().values()
+    ]
     options = {name: m.title for name, m in methods().items()}
     return links.choice("Method", options, "method", widget=st.radio, captions=captions)
-
-
-def cost_hint(chosen: Method, data: data_views.Choice, ipc: int, preset: str) -> str:
-    """ "About 20 s with this preset.", or nothing where the preset does not fit the images."""
-    try:
-        spec = make_spec(chosen.name, data.spec, data.shape, ipc=ipc, preset=preset)
-        guess = estimate.distillation(spec, shell.store(), data.shape, data.classes)
-    except DDError:
-        return ""
-    return f"(About {estimate.duration(guess.seconds)} with this preset.)"
 
 
 def variants(chosen: Method) -> settings_form.Settings:
@@ -134,7 +125,8 @@ def variants(chosen: Method) -> settings_form.Settings:
                 {v: VARIANT_TEXT.get(v, v) for v in values},
                 name,
                 default=values[-1],
-                widget=st.segmented_control,
+                widget=st.radio,
+                horizontal=True,
             ),
         )
         for name, values in chosen.variants.items()
@@ -153,67 +145,6 @@ def all_settings(base: DistillSpec) -> settings_form.Settings:
         settings = settings_form.draw(base, f"distil.{'.'.join(map(str, origin))}")
     settings_form.to_link(settings)
     return settings
-
-
-# --- what will happen -----------------------------------------------------------------------------
-
-
-def about(chosen: Method) -> None:
-    """Idea, caveat, formula and source of the method."""
-    with st.container(border=True):
-        st.markdown(f"**{chosen.title}**")
-        st.markdown(chosen.idea)
-        if chosen.caveat:
-            st.caption(f"Keep in mind: {chosen.caveat}")
-        with st.expander("Formula and source", icon=":material/function:"):
-            st.latex(chosen.formula)
-            st.caption(chosen.paper)
-
-
-def start(spec: DistillSpec, data: data_views.Choice) -> None:
-    """Cost and the start button; or a link, if the set exists or is on its way."""
-    store = shell.store()
-    task = store.task(spec)
-    state = jobs.state(task)["state"]
-    with st.container(border=True, key="distil.start"):
-        count = data.classes * spec.ipc
-        st.markdown(f"**{count:,} synthetic images** of {data.title}, {spec.net.label()}")
-        if state == "done":
-            st.markdown("These images have been made already, with exactly these settings.")
-            shell.link("pages/4_Images.py", "Open them", icon=":material/grid_view:", run=spec.key)
-            shell.link("pages/3_Run.py", "How it went", icon=":material/monitoring:", run=spec.key)
-            return
-        if state != "missing":
-            task_panel.badge(state)
-            shell.link(
-                "pages/3_Run.py", "Go to this run", icon=":material/monitoring:", run=spec.key
-            )
-            return
-        guess = estimate.distillation(spec, store, data.shape, data.classes)
-        st.markdown(f"It will take {guess.sentence()}. Its evaluation follows.")
-        if st.button("Start", key="distil.go", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, [spec, default_evaluation(spec.key, spec)])
-            shell.go("pages/3_Run.py", run=spec.key)
-
-
-def command(
-    name: str,
-    data: data_views.Choice,
-    ipc: int,
-    seed: int,
-    preset: str,
-    settings: settings_form.Settings,
-) -> None:
-    """The same run as a command line."""
-    spec = data.spec
-    words = ["python", "-m", "ddcore", "distill", name, "--dataset", spec.path or spec.name]
-    words += ["--resolution", str(spec.resolution)] if spec.resolution else []
-    words += ["--grey"] if spec.grey else []
-    words += ["--ipc", str(ipc), "--seed", str(seed), "--preset", preset]
-    for path, value in settings:
-        words += ["--set", f"{path}={value}"]
-    st.caption("The same from a terminal:")
-    st.code(shlex.join(words), language="bash", wrap_lines=True)
 
 
 with shell.page("Distil", section="Make", icon=":material/science:", about="Make synthetic images"):

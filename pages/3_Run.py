@@ -15,14 +15,14 @@ def main() -> None:
     """One run, or the list of runs when none is named."""
     key = shell.run_key()
     if not key:
-        st.title("Run")
+        st.title("Run", anchor=False)
         st.markdown("Watch a set being made, or look back at how it was made. Choose a run:")
         recent()
         return
     try:
         task = shell.find_run(key)
     except DDError as error:
-        st.title("Run")
+        st.title("Run", anchor=False)
         st.warning(f"{error} Choose another run.", icon=":material/link_off:")
         recent()
         return
@@ -32,22 +32,28 @@ def main() -> None:
 
 def one(task: Task) -> None:
     """Everything about one run."""
+    store = shell.store()
     card = runs.card(task)
-    st.title(card.title)
-    status = jobs.state(task)
-    state = status["state"]
+    st.title(card.title, anchor=False)
+    state = jobs.state(task)["state"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        task_panel.badge(state)
+        if (
+            state not in jobs.ACTIVE
+        ):  # an active one has a badge of its own, which is kept up to date
+            task_panel.badge(state)
         if card.shipped:
             st.badge("shipped", icon=":material/inventory_2:", color="violet")
         st.caption(f"{card.facts} · run {card.key}", width="content")
     if state == "missing":
         st.warning("This run was set up but never queued.", icon=":material/pending:")
         if st.button("Start it", key="run.start", type="primary"):
-            jobs.submit(shell.store(), [task.spec()])
+            jobs.submit(store, [task.spec()])
             st.rerun()
     elif state in jobs.ACTIVE:
-        st.caption("You may close this tab: the run goes on, and this page finds it again.")
+        follows = " Its evaluation follows by itself." if runs.is_evaluated(store, task.key) else ""
+        st.caption(
+            f"You may close this tab: the run goes on, and this page finds it again.{follows}"
+        )
     task_panel.show(task, key="run", extra=views)
     if state == "done":
         finished(task)
@@ -76,7 +82,7 @@ def finished(task: Task) -> None:
         f"The set kept is the one of iteration {result['best_step']:,}, the best on validation images."
         + halved
     )
-    st.subheader("Is it better than what is free?")
+    st.subheader("Is it better than what is free?", anchor=False)
     run_views.evaluation(task)
 
 
@@ -100,9 +106,20 @@ def recent(without: str = "") -> None:
         card = runs.card(task)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
-            shell.link("pages/3_Run.py", card.title, run=task.key)
+            st.button(
+                card.title,
+                key=f"run.open.{task.key}",
+                type="tertiary",
+                on_click=show,
+                args=[task.key],
+            )
             origin = "shipped" if card.shipped else runs.ago(card.started)
             st.caption(f"{card.facts} · {origin}", width="content")
+
+
+def show(key: str) -> None:
+    """Make a run the one of this page."""
+    st.query_params[shell.RUN] = key
 
 
 with shell.page(

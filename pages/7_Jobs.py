@@ -13,11 +13,12 @@ from pages.components import runs, shell, task_panel
 
 STOPPED = ("failed", "cancelled", "lost")
 RECENT = 20
+PARTS = ("accuracy", "baseline")  # made by evaluations, not asked for by people
 
 
 def main() -> None:
     """The whole page."""
-    st.title("Jobs")
+    st.title("Jobs", anchor=False)
     st.markdown(
         "Everything that takes longer than a moment runs here, one task per device at a time."
     )
@@ -25,9 +26,9 @@ def main() -> None:
     found = [(t, jobs.state(t)) for t in store.tasks() if not t.shipped]
     active = [t for t, s in found if s["state"] in jobs.ACTIVE]
     stopped = [(t, s) for t, s in found if s["state"] in STOPPED]
-    done = [(t, s) for t, s in found if s["state"] == "done"]
+    done = [(t, s) for t, s in found if s["state"] == "done" and t.kind not in PARTS]
     machine(store, len(stopped))
-    st.header("Now")
+    st.header("Now", anchor=False)
     if not active:
         st.caption("Nothing is running or waiting.")
         shell.link("pages/2_Distil.py", "Distil something", icon=":material/science:")
@@ -35,10 +36,10 @@ def main() -> None:
         task_panel.show(task, key=f"jobs.{task.key}")
         jobs.escalate(task)
     if stopped:
-        st.header("Stopped")
+        st.header("Stopped", anchor=False)
         for task, status in newest(stopped):
             row(store, task, status)
-    st.header("Finished")
+    st.header("Finished", anchor=False)
     if not done:
         st.caption("Nothing has been computed here yet; shipped results are not listed.")
     for task, status in newest(done)[:RECENT]:
@@ -53,8 +54,10 @@ def newest(found: list[tuple[Task, dict]]) -> list[tuple[Task, dict]]:
 
 
 def changed(task: Task) -> float:
-    """When the folder's state was last written."""
-    return (task.folder / "spec.json").stat().st_mtime
+    """When it was finished, else when its state was last written."""
+    names = ("done.json", "status.json", "spec.json")
+    found = (task.folder / n for n in names if (task.folder / n).exists())
+    return next((f.stat().st_mtime for f in found), 0.0)
 
 
 def machine(store: Store, stopped: int) -> None:
@@ -94,27 +97,46 @@ def disk(root: str) -> tuple[int, int]:
 
 def row(store: Store, task: Task, status: dict) -> None:
     """One stopped or finished task with its actions."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        task_panel.badge(status["state"])
-        if task.kind == "distill":
-            shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
-        else:
-            st.markdown(task_panel.title(task), width="content")
-        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), task.key[:8]]
-        st.caption(" · ".join(facts), width="content")
-        if status["state"] in STOPPED and st.button(
-            "Resume", key=f"jobs.resume.{task.key}", icon=":material/restart_alt:"
-        ):
-            jobs.resume(store, task)
+    state = status["state"]
+    with st.container(gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            task_panel.badge(state)
+            name(task)
+            facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), task.key[:8]]
+            st.caption(" · ".join(facts), width="content")
+            st.space("stretch")
+            if state in STOPPED:
+                resume(store, task)
+            delete(store, task)
+        if state in STOPPED and status.get("message"):
+            st.caption(status["message"])
+
+
+def name(task: Task) -> None:
+    """The task's title; a link where there is a page about it."""
+    if task.kind == "distill":
+        shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
+    else:
+        st.markdown(task_panel.title(task), width="content")
+
+
+def resume(store: Store, task: Task) -> None:
+    """Queue a stopped task again."""
+    key = f"jobs.resume.{task.key}"
+    if st.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
+        jobs.resume(store, task)
+        st.rerun()
+
+
+def delete(store: Store, task: Task) -> None:
+    """Delete a folder, after asking."""
+    ask = f"jobs.ask.{task.key}"
+    with st.popover("Delete", type="tertiary", icon=":material/delete:", key=ask):
+        st.markdown("Delete this folder for good? It can be computed again.")
+        if st.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
+            store.delete(task)
+            disk.clear()
             st.rerun()
-        with st.popover("Delete", icon=":material/delete:", key=f"jobs.ask.{task.key}"):
-            st.markdown("Delete this folder for good? It can be computed again.")
-            if st.button("Delete", key=f"jobs.delete.{task.key}", type="primary"):
-                store.delete(task)
-                disk.clear()
-                st.rerun()
-    if status["state"] in STOPPED and status.get("message"):
-        st.caption(status["message"])
 
 
 with shell.page(

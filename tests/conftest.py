@@ -4,8 +4,10 @@ import os
 
 import pytest
 
-# Two threads at most, like a small machine; set before torch is imported anywhere.
-os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+# One thread that sleeps while it waits: tiny tensors gain nothing from more, and a busy machine
+# loses much. Set before torch is imported anywhere; workers started by tests inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from ddcore import worker
 from ddcore.store import Store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,9 @@ from pages.components import shell
 
 if TYPE_CHECKING:
     from ddcore.data.dataset import Dataset
+
+PER_CLASS = 12
+CLASSES_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,95 @@ def _load(folder: str, mtime: int, fields: dict) -> Dataset:
     return load_dataset(shell.store(), DataSpec.from_dict(fields))
 
 
+# --- views ----------------------------------------------------------------------------------------
+
+
+def show(task: Task, spec: DataSpec) -> None:
+    """Facts, class rows, means and counts of a decoded dataset."""
+    data = load(task, spec)
+    numbers = counts(data)
+    _facts(task.result(), data, numbers)
+    shown = _classes_shown(data.num_classes)
+    names = [data.class_names[i] for i in shown]
+    draw = st.number_input(
+        "Draw",
+        min_value=0,
+        max_value=999,
+        value=0,
+        key="draw",
+        bind="query-params",
+        width=160,
+        help="0 shows the first images of each class; others are random draws.",
+    )
+    _pictures(data, shown, names, int(draw))
+    with st.expander("Images per class", icon=":material/table_rows:", key="data.per_class"):
+        rows = {"class": list(data.class_names), **numbers}
+        st.dataframe(rows, hide_index=True, alt="Images per class in each part", key="data.counts")
+
+
+def _facts(facts: dict, data: Dataset, numbers: dict[str, list[int]]) -> None:
+    c, h, w = data.shape
+    cells = {
+        "Classes": f"{data.num_classes:,}",
+        "Training images": f"{sum(numbers['training']):,}",
+        "Validation images": f"{sum(numbers['validation']):,}",
+        "Test images": f"{sum(numbers['test']):,}",
+        "Size": f"{h} × {w}, {'grey' if c == 1 else 'colour'}",
+    }
+    for column, (label, value) in zip(st.columns(5), cells.items()):
+        column.metric(label, value)
+    scale = ", ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(facts["mean"], facts["std"]))
+    published = facts["scale"] == "published"
+    kind = "published values" if published else "computed from the training images"
+    st.caption(
+        f"Mean ± standard deviation per channel: {scale} ({kind}). Validation images are a tenth of the "
+        "training pictures, kept aside to choose the best set; test images are only ever used to report."
+    )
+
+
+def _pictures(data: Dataset, shown: list[int], names: list[str], draw: int) -> None:
+    """Class rows and, at the same scale so that rows meet, the mean of each class."""
+    from pages.components import sheet
+
+    room = 620 - sheet.gutter(names)
+    scale = sheet.fit(data.shape[-1], PER_CLASS, room, 10)
+    left, right = st.columns([7, 3], gap="medium")
+    with left:
+        st.subheader("Real images", anchor=False)
+        sheet.show(
+            class_rows(data, shown, PER_CLASS, draw),
+            columns=PER_CLASS,
+            left=names,
+            scale=scale,
+            key="data.rows",
+            alt=f"{PER_CLASS} training images for each of the classes {', '.join(names)}",
+        )
+    with right:
+        st.subheader("Class means", anchor=False)
+        sheet.show(
+            class_means(data, shown),
+            columns=1,
+            left=names,
+            scale=scale,
+            key="data.means",
+            alt=f"The mean image of each of the classes {', '.join(names)}",
+            caption="One image per class for free: a distilled set has to beat it.",
+        )
+
+
+def _classes_shown(count: int) -> list[int]:
+    """All classes, or a page of them."""
+    if count <= CLASSES_SHOWN:
+        return list(range(count))
+    pages = -(-count // CLASSES_SHOWN)
+    page = st.pagination(pages, key="classes", bind="query-params")
+    start = (int(page) - 1) * CLASSES_SHOWN
+    return list(range(start, min(count, start + CLASSES_SHOWN)))
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
 def class_rows(data: Dataset, classes: list[int], per_class: int, draw: int) -> np.ndarray:
     """`per_class` training images of each class as pixels (rows * columns, C, H, W), class-sorted.
 
@@ -119,8 +210,3 @@ def counts(data: Dataset) -> dict[str, list[int]]:
         "test": data.test_labels,
     }
     return {n: np.bincount(v, minlength=data.num_classes).tolist() for n, v in parts.items()}
-
-
-def files_here(path: str) -> bool:
-    """Whether a typed path is a folder (so that a dead path is said at once)."""
-    return bool(path.strip()) and Path(path).expanduser().is_dir()

@@ -19,16 +19,17 @@ def choice(
     *,
     default: str | None = None,
     widget: Callable[..., Any] = st.selectbox,
+    remember: bool = False,
     **details: Any,
 ) -> str:
     """Choose one of `options` (id to label); the id is kept in the query parameter `parameter`.
 
     `widget` is `st.selectbox`, `st.segmented_control`, `st.pills` or `st.radio`. An id in the link that
-    is no option is ignored. Returns the id.
+    is no option is ignored; without one, `remember` takes the last choice of this session. Returns the id.
     """
     first = default if default in options else next(iter(options))
-    wanted = st.query_params.get(parameter)
-    key = f"choice.{parameter}"
+    key, memory = f"choice.{parameter}", f"last.{parameter}"
+    wanted = st.query_params.get(parameter) or (st.session_state.get(memory) if remember else None)
     st.session_state[key] = wanted if wanted in options else first
 
     def write() -> None:
@@ -41,4 +42,7 @@ def choice(
     chosen = widget(
         label, list(options), format_func=options.get, key=key, on_change=write, **details
     )
-    return chosen if chosen in options else first
+    chosen = chosen if chosen in options else first
+    if remember:
+        st.session_state[memory] = chosen
+    return chosen

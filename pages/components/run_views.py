@@ -21,17 +21,16 @@ def curves(task: Task, key: str) -> None:
     loss = [(e["step"], e["loss"]) for e in events if "loss" in e]
     checks = [(e["step"], e["validation"]) for e in events if "validation" in e]
     colour = charts.method_colour(task.document()["spec"]["method"])
+    log = st.toggle("Loss on a log scale", key="log", bind="query-params", value=False)
     left, right = st.columns(2, gap="large")
     with left:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader("Loss", width="content")
-            log = st.toggle("Log scale", key="log", bind="query-params", value=False)
+        st.subheader("Loss", anchor=False)
         if loss:
             _line("Loss", loss, f"{key}.loss", colour, log_y=log, markers=False)
         else:
             st.caption("Appears with the first iterations.")
     with right:
-        st.subheader("Validation accuracy")
+        st.subheader("Validation accuracy", anchor=False)
         if checks:
             _line("Validation accuracy", checks, f"{key}.val", colour, per_cent=True, markers=True)
         else:
@@ -45,7 +44,7 @@ def _line(
 ) -> None:
     x, y = zip(*points)
     series = charts.Series(name, x, y, colour=colour, markers=markers)
-    figure = charts.lines([series], x="iteration", y="", height=240, **more)
+    figure = charts.lines([series], x="iteration", y="", height=220, **more)
     first, last = f"{y[0]:.3g}", f"{y[-1]:.3g}"
     alt = f"{name} from {first} at iteration {x[0]} to {last} at iteration {x[-1]}"
     charts.show(figure, key=key, alt=alt)
@@ -63,14 +62,14 @@ def then_and_now(task: Task, key: str) -> None:
     shown = [steps[0], steps[-1]] if len(steps) > 1 else steps
     for column, step in zip(st.columns(2, gap="large"), shown):
         with column:
-            st.subheader("Start" if step == 0 else f"Iteration {step:,}")
+            st.subheader("Start" if step == 0 else f"Iteration {step:,}", anchor=False)
             pixels = task.snapshot(step)["pixels"].astype("float32")
             sheet.by_class(
                 pixels,
                 runs.labels_of(spec, len(pixels)),
                 names,
                 key=f"{key}.{step}",
-                max_width=520,
+                max_width=380,
                 what=f"Images at iteration {step}",
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ddcore import jobs
 from ddcore.data.registry import datasets
+from ddcore.errors import DDError
 from ddcore.methods import methods
 from ddcore.store import Store, Task
 
@@ -69,6 +70,14 @@ def card(task: Task) -> Card:
     )
 
 
+def readable(task: Task) -> Card | None:
+    """The card, or None for a folder that is damaged or has just been deleted (for lists)."""
+    try:
+        return card(task)
+    except (DDError, OSError, KeyError, TypeError):
+        return None
+
+
 def data_title(data: dict[str, Any]) -> str:
     """What people call the dataset of a stored spec."""
     source = datasets().get(data["name"])
@@ -80,7 +89,7 @@ def data_title(data: dict[str, Any]) -> str:
 
 def finished(store: Store) -> list[Card]:
     """Finished runs: own ones newest first, then the shipped ones in a fixed order."""
-    cards = [card(t) for t in store.tasks("distill") if t.is_done()]
+    cards = [c for t in store.tasks("distill") if t.is_done() and (c := readable(t))]
     return sorted(cards, key=lambda c: (c.shipped, *_rank(c)))
 
 
@@ -92,12 +101,9 @@ def _rank(c: Card) -> tuple:
 
 def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
     """Runs of every state with their state, newest first, shipped ones last."""
-    tasks = sorted(store.tasks("distill"), key=lambda t: (t.shipped, -_created(t)))[:limit]
-    return [(t, jobs.state(t)) for t in tasks]
-
-
-def _created(task: Task) -> float:
-    return (task.folder / "spec.json").stat().st_mtime
+    cards = [(t, c) for t in store.tasks("distill") if (c := readable(t))]
+    newest = sorted(cards, key=lambda tc: (tc[1].shipped, -tc[1].started))[:limit]
+    return [(t, jobs.state(t)) for t, _ in newest]
 
 
 def featured(store: Store) -> Card | None:
@@ -119,8 +125,16 @@ def featured(store: Store) -> Card | None:
 def evaluations(store: Store, run_key: str) -> Iterator[Task]:
     """Evaluations of a run, in any state."""
     for task in store.tasks("evaluate"):
-        if task.document()["spec"].get("run_key") == run_key:
-            yield task
+        try:
+            if task.document()["spec"]["run_key"] == run_key:
+                yield task
+        except (DDError, OSError, KeyError, TypeError):
+            continue
+
+
+def is_evaluated(store: Store, run_key: str) -> bool:
+    """Whether an evaluation of the run exists, in any state."""
+    return next(evaluations(store, run_key), None) is not None
 
 
 def accuracies(evaluation: Task, arch: str = "") -> dict[str, dict[str, Any]]:

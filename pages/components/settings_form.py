@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -15,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from ddcore.data.spec import DataSpec
 from ddcore.methods import method
 from ddcore.methods.spec import INITS, DistillSpec, with_text_setting
 from ddcore.nets.architectures import ACTIVATIONS, ARCHITECTURES, NORMS, POOLINGS
@@ -40,6 +42,8 @@ LABELS = {
     "val_nets": "Networks per check",
     "net.arch": "Architecture",
     "data.preprocess": "Preprocessing",
+    "net.init": "Weights start as",
+    "augment": "Augmentation",
     "lr": "Step size of the images",
     "real_batch": "Real images per step",
     "nets": "Networks per step",
@@ -47,6 +51,8 @@ LABELS = {
 HELP = {
     "init": "Real training images, Gaussian noise, or means of random parts of each class.",
     "protocol": "; ".join(f"{name}: {text}" for name, text in PURPOSE.items()),
+    "augment": "Names of transformations joined by _, such as color_crop_cutout_flip_scale_rotate; "
+    "empty for none.",
     "validations": "How often the set is judged on validation data; the best one is kept.",
     "val_nets": "How many fresh networks judge it each time.",
     "data.preprocess": "normalise: mean 0 and deviation 1 per channel. zca: whitening of all pixels.",
@@ -102,6 +108,19 @@ def to_link(settings: Settings) -> None:
             st.query_params[PARAMETER] = text
         else:
             del st.query_params[PARAMETER]
+
+
+def command(
+    method_name: str, data: DataSpec, ipc: int, seed: int, preset: str, settings: Settings
+) -> str:
+    """The command line that makes the same run."""
+    words = ["python", "-m", "ddcore", "distill", method_name, "--dataset", data.path or data.name]
+    words += ["--resolution", str(data.resolution)] if data.resolution else []
+    words += ["--grey"] if data.grey else []
+    words += ["--ipc", str(ipc), "--seed", str(seed), "--preset", preset]
+    for path, value in settings:
+        words += ["--set", f"{path}={value}"]
+    return shlex.join(words)
 
 
 # --- one widget per field -------------------------------------------------------------------------
@@ -173,10 +192,6 @@ def help_of(field: Field) -> str | None:
 
 
 def _text(value: Any) -> str:
-    return (
-        f"{value:g}"
-        if isinstance(value, float)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).removesuffix(".0")

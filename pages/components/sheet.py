@@ -15,6 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+# Never resampled: on a narrow screen the sheet scrolls.
+CSS = (
+    "<style>.st-key-NAME{overflow-x:auto}"
+    ".st-key-NAME img{image-rendering:pixelated;max-width:none}</style>"
+)
 GAP = 3  # screen pixels between images
 MAT = (128, 128, 128)
 INK = (0, 0, 0)  # on the mat: contrast 5.3

@@ -28,6 +28,7 @@ from ddcore.store import KEY_PATTERN, Store, Task
 PRODUCT = "Dataset Distillation Explorer"
 RUN = "run"  # the query parameter that names the current run
 HOME = "app.py"
+FAVICON = str(Path(__file__).with_name("icon.png"))
 BADGE_EVERY_S = 3.0
 
 
@@ -54,7 +55,8 @@ def store() -> Store:
 def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> Iterator[None]:
     """Set the page up, draw the sidebar, and turn expected errors of the body into one sentence."""
     name = PRODUCT if not section else f"{title} · {PRODUCT}"
-    st.set_page_config(page_title=name, page_icon=icon or None, layout="wide")
+    # A file of ours: a material icon in the browser's tab would be fetched from the internet.
+    st.set_page_config(page_title=name, page_icon=FAVICON, layout="wide")
     with st.sidebar:
         _links()
         here = st.container()

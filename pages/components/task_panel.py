@@ -144,15 +144,15 @@ def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
             if status.get("message"):
                 st.caption(status["message"])
             stopping = (task.folder / "cancel").exists()
-            if st.button(
+            st.button(
                 "Stopping ..." if stopping else "Stop",
                 key=f"{key}.stop",
                 icon=":material/stop:",
                 disabled=stopping,
+                on_click=jobs.cancel,
+                args=[task],
                 help="It writes a checkpoint first, so that it can be resumed.",
-            ):
-                jobs.cancel(task)
-                st.rerun(scope="fragment")
+            )
         if extra:
             extra(task)
 

@@ -1,0 +1,271 @@
+"""Every page in the states it can be in: no exceptions, and the words that matter are there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ddcore.evaluation_spec import default_evaluation
+from tests.pages.fakes import decoded, done, evaluated, put, snapshots, spec, text
+
+PAGES = ("", "1_Data.py", "2_Distil.py", "3_Run.py", "7_Jobs.py")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_empty_store(visit, page):
+    app = visit(page)
+    assert app.title
+    assert len(text(app)) > 100  # says something before the first click
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789abcdef", "<b>x</b>"])
+def test_a_bad_run_in_the_link_is_no_exception(visit, page, run):
+    visit(page, run=run)
+
+
+def shell_run(app):
+    """The run that the link names after an interaction without exceptions."""
+    assert not app.exception
+    return "".join(app.query_params["run"])
+
+
+# --- Start ----------------------------------------------------------------------------------------
+
+
+def test_start_states_measured_numbers(visit, store):
+    task = done(store)
+    evaluated(store, task.spec())
+    shown = text(visit())
+    assert "1,297 real images → 10 synthetic ones" in shown
+    assert "Distilled 81.2 ± 2.0 %" in shown
+    assert "Random real images 63.4" in shown
+    assert "Class means 79.9" in shown
+
+
+def test_start_without_an_evaluation_says_so(visit, store):
+    done(store)
+    assert "not been measured" in text(visit())
+
+
+# --- Data -----------------------------------------------------------------------------------------
+
+
+def test_data_offers_to_read(visit):
+    app = visit("1_Data.py")
+    assert "Read the images" in text(app)
+    app.button(key="data.decode.start").click().run()
+    assert "queued" in text(app)
+
+
+def test_data_shows_a_decoded_set(visit, store):
+    decoded(store)
+    app = visit("1_Data.py")
+    shown = text(app)
+    assert "Training images 1,167" in shown
+    assert "Class means" in shown
+    assert len(app.image) == 2
+
+
+def test_data_not_here_says_how_to_get_it(visit):
+    shown = text(visit("1_Data.py", data="cifar10"))
+    assert "CIFAR-10 is not in" in shown
+    assert "Download CIFAR-10" in shown
+    assert "DD_DATA" in shown
+
+
+def test_data_download_is_explicit(visit, store):
+    app = visit("1_Data.py", data="mnist")
+    assert not list(store.tasks("download"))
+    app.button(key="data.get").click().run()
+    assert [t.document()["spec"]["name"] for t in store.tasks("download")] == ["mnist"]
+
+
+def test_data_own_folder_errors_are_one_sentence(visit, tmp_path):
+    assert "does not exist" in text(visit("1_Data.py", data="own", path=str(tmp_path / "none")))
+    assert "Type the path" in text(visit("1_Data.py", data="own"))
+
+
+# --- Distil ---------------------------------------------------------------------------------------
+
+
+def test_distil_states_the_cost_and_the_command(visit):
+    shown = text(visit("2_Distil.py", method="dm"))
+    assert "It will take about" in shown
+    assert "python -m ddcore distill dm --dataset digits --ipc 1 --seed 0 --preset quick" in shown
+
+
+def test_distil_starts_the_run_and_its_evaluation(visit, store):
+    app = visit("2_Distil.py", method="dm", ipc="2")
+    app.button(key="distil.go").click().run()
+    kinds = sorted(t.kind for t in store.tasks())
+    assert kinds == ["distill", "evaluate"]
+    run = next(store.tasks("distill"))
+    assert run.spec() == spec(ipc=2)
+    assert shell_run(app) == run.key
+    assert "Distribution matching on Digits" in text(app)
+
+
+def test_distil_settings_come_from_the_link_and_go_into_the_command(visit):
+    app = visit("2_Distil.py", method="dm", set="iterations=77;net.width=8")
+    shown = text(app)
+    assert "--set iterations=77" in shown
+    assert "--set net.width=8" in shown
+    assert "All settings (2 changed)" in shown
+
+
+def test_distil_invalid_values_give_the_sentence_of_the_spec(visit):
+    app = visit("2_Distil.py", method="dm", set="momentum=5")
+    assert "momentum = 5.0 is not allowed: expected a number from 0 to 0.999." in text(app)
+    assert "Start" not in [b.label for b in app.button]
+
+
+def test_distil_variant_changes_the_spec(visit):
+    shown = text(visit("2_Distil.py", method="dd2018", setting="fixed"))
+    assert "--set setting=fixed" in shown
+
+
+def test_distil_opens_what_exists(visit, store):
+    done(store)
+    app = visit("2_Distil.py", method="dm")
+    assert "made already" in text(app)
+    assert "Start" not in [b.label for b in app.button]
+
+
+# --- Run ------------------------------------------------------------------------------------------
+
+
+def test_run_queued(visit, store):
+    task = put(store, spec(), "queued")
+    shown = text(visit("3_Run.py", run=task.key))
+    assert "You may close this tab" in shown
+    assert "queue" in shown or "Waiting" in shown
+
+
+def test_run_running_shows_progress_and_stops(visit, store, alive):
+    task = put(store, spec(), "running", step=20, total=40, eta_s=9.0, seconds=11.0)
+    snapshots(task)
+    alive(task)
+    app = visit("3_Run.py", run=task.key)
+    shown = text(app)
+    assert "Iteration 20" in shown
+    assert "Loss" in shown
+    assert len(app.get("plotly_chart")) == 2
+    app.button(key="run.stop").click().run()
+    assert not app.exception
+    assert (task.folder / "cancel").exists()
+    assert "Stopping ..." in text(app)
+
+
+def test_run_failed_shows_message_and_log(visit, store):
+    task = put(store, spec(), "failed", message="The run diverged at step 3.", step=3, total=40)
+    (task.folder / "log.txt").write_text("Traceback: something")
+    app = visit("3_Run.py", run=task.key)
+    assert "The run diverged at step 3." in text(app)
+    assert "Traceback: something" in text(app)
+    app.button(key="run.resume").click().run()
+    assert task.status()["state"] == "queued"
+
+
+def test_run_lost_offers_to_resume_from_the_checkpoint(visit, store):
+    task = put(store, spec(), "running", step=20, total=40)
+    status = task.status() | {"heartbeat": 0}
+    task.write_status(**status)
+    write = task.folder / "checkpoint" / "state.safetensors"
+    write.parent.mkdir()
+    write.write_bytes(b"x")
+    shown = text(visit("3_Run.py", run=task.key))
+    assert "Its worker is gone" in shown
+    assert "Resume from about step 20" in shown
+
+
+def test_run_cancelled(visit, store):
+    task = put(store, spec(), "cancelled", message="Stopped on request.")
+    assert "Stopped on request." in text(visit("3_Run.py", run=task.key))
+
+
+def test_run_done(visit, store):
+    task = done(store)
+    evaluated(store, task.spec())
+    shown = text(visit("3_Run.py", run=task.key))
+    assert "40 iterations in 12 s on cpu" in shown
+    assert "Distilled 81.2 ± 2.8 %" in shown
+    assert "params.iterations" in shown
+
+
+def test_run_done_offers_its_evaluation(visit, store):
+    task = done(store)
+    app = visit("3_Run.py", run=task.key)
+    app.button(key="run.evaluation.start").click().run()
+    wanted = default_evaluation(task.key, task.spec())
+    assert store.task(wanted).status()["state"] == "queued"
+
+
+def test_run_list_opens_a_run(visit, store):
+    task = done(store)
+    app = visit("3_Run.py")
+    app.button(key=f"run.open.{task.key}").click().run()
+    assert shell_run(app) == task.key
+
+
+def test_run_of_another_kind_is_refused(visit, store):
+    task = put(store, default_evaluation("0" * 16, spec()), "queued")
+    assert "not a distilled set" in text(visit("3_Run.py", run=task.key))
+
+
+# --- Jobs -----------------------------------------------------------------------------------------
+
+
+def test_jobs_lists_every_state(visit, store, alive):
+    running = put(store, spec(), "running", step=1, total=40)
+    alive(running)
+    failed = put(store, spec(seed=1), "failed", message="It broke.")
+    finished = done(store, spec(seed=2))
+    app = visit("7_Jobs.py")
+    shown = text(app)
+    assert "It broke." in shown
+    keys = {b.key for b in app.button}
+    assert f"jobs.{running.key}.stop" in keys
+    assert f"jobs.resume.{failed.key}" in keys
+    assert f"jobs.delete.{finished.key}" in keys
+    assert f"jobs.delete.{running.key}" not in keys
+
+
+def test_jobs_delete_and_prune(visit, store):
+    finished = done(store)
+    failed = put(store, spec(seed=1), "failed", message="It broke.")
+    app = visit("7_Jobs.py")
+    app.button(key="jobs.prune").click().run()
+    assert not failed.folder.exists()
+    assert finished.is_done()
+    app.button(key=f"jobs.delete.{finished.key}").click().run()
+    assert not finished.folder.exists()
+
+
+def test_a_damaged_folder_does_not_take_the_lists_away(visit, store):
+    good = done(store)
+    bad = done(store, spec(seed=1))
+    (bad.folder / "spec.json").write_text("{")
+    (bad.folder / "result.json").write_text("{")
+    for page in PAGES:
+        visit(page)
+    assert "Run" in text(visit("3_Run.py"))
+    assert f"run.open.{good.key}" in {b.key for b in visit("3_Run.py").button}
+
+
+def test_data_opens_a_set_read_before_by_its_key(visit, store, tmp_path):
+    from PIL import Image
+
+    from ddcore.data import dataset_task, resolve
+    from ddcore.worker import run_task
+
+    for name in ("cat", "dog"):
+        folder = tmp_path / "pets" / name
+        folder.mkdir(parents=True)
+        for i in range(20):
+            Image.new("RGB", (8, 8), (i * 10, 80, 200)).save(folder / f"{i}.png")
+    wanted = dataset_task(resolve(str(tmp_path / "pets"), resolution=8))
+    task = store.create(wanted)
+    run_task(store, task, wanted, "cpu")
+    assert "Classes 2" in text(visit("1_Data.py", data=task.key))
+    shown = text(visit("2_Distil.py", data=task.key, method="dm"))
+    assert f"--dataset {tmp_path / 'pets'} --resolution 8" in shown

@@ -1,0 +1,172 @@
+"""Runs end to end on digits, small: determinism, resume, recovery, and that distilling helps."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from ddcore import jobs
+from ddcore.data import resolve
+from ddcore.distilled import DistilledSet
+from ddcore.errors import Diverged
+from ddcore.evaluation_spec import default_evaluation
+from ddcore.methods import methods
+from ddcore.methods.spec import make_spec
+
+SHAPE = (1, 8, 8)
+
+
+def tiny(name, *, iterations=12, ipc=1, seed=0, **settings):
+    """A run of seconds."""
+    settings = {"net.width": "4", "iterations": str(iterations), "validations": "2", **settings}
+    settings |= {"val_nets": "2"}
+    return make_spec(
+        name, resolve("digits"), SHAPE, ipc=ipc, seed=seed, settings=list(settings.items())
+    )
+
+
+VARIANTS = [
+    ("dm", {}),
+    ("dm", {"augment": "crop_scale_rotate"}),
+    ("dd2018", {"setting": "unknown"}),
+    ("dd2018", {"setting": "fixed"}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_same_spec_same_numbers_and_valid_artefact(compute, store, name, settings):
+    spec = tiny(name, **settings)
+    first = DistilledSet.from_task(compute(spec))
+    store.delete(store.task(spec))
+    second = DistilledSet.from_task(compute(spec))
+    assert np.array_equal(first.images, second.images)
+    assert first.images.shape == (10, 1, 8, 8) and np.isfinite(first.images).all()
+    assert (first.run_key, first.method) == (spec.key, name)
+    task = store.task(spec)
+    assert task.snapshot_steps()[0] == 0 and task.snapshot_steps()[-1] == spec.params.iterations
+    assert task.result()["validation"]["n"] == (1 if settings.get("setting") == "fixed" else 2)
+    assert not (task.folder / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_seeds_differ(compute, name, settings):
+    one = DistilledSet.from_task(compute(tiny(name, iterations=2, **settings)))
+    two = DistilledSet.from_task(compute(tiny(name, iterations=2, seed=1, **settings)))
+    assert not np.array_equal(one.images, two.images)
+
+
+def test_every_method_has_a_variant_above():
+    assert {name for name, _ in VARIANTS} == set(methods())
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_stopped_at_any_step_and_resumed_is_bit_identical(
+    compute, store, monkeypatch, name, settings
+):
+    from ddcore import worker
+
+    spec = tiny(name, **settings)
+    whole = DistilledSet.from_task(compute(spec))
+    events = [e for e in store.task(spec).events() if "loss" in e]
+    store.delete(store.task(spec))
+
+    class Killed(BaseException):
+        pass
+
+    for stop in (1, 5, 6, 11):  # before, at and after a validation
+        real_progress = worker.Context.progress
+
+        def dying(self, step, total, message="", stop=stop, progress=real_progress, **metrics):
+            progress(self, step, total, message, **metrics)
+            if self.spec.KIND == "distill" and step >= stop:
+                raise Killed
+
+        monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0.0)
+        monkeypatch.setattr(worker.Context, "progress", dying)
+        with pytest.raises(Killed):
+            compute(spec)
+        monkeypatch.setattr(worker.Context, "progress", real_progress)
+    resumed = DistilledSet.from_task(compute(spec))
+    assert np.array_equal(resumed.images, whole.images)
+    assert whole.lrs is None or np.array_equal(resumed.lrs, whole.lrs)
+    again = [e for e in store.task(spec).events() if "loss" in e]
+    assert [(e["step"], e["loss"]) for e in again] == [(e["step"], e["loss"]) for e in events]
+
+
+def test_sigkill_in_a_real_worker_then_resume_is_bit_identical(store, compute, monkeypatch):
+    monkeypatch.setenv("DD_CHECKPOINT_S", "0.05")
+    spec = tiny("dd2018", iterations=150, setting="unknown")
+    task = jobs.submit(store, [spec])[0]
+    generator = np.random.default_rng()
+    kills = 0
+    for _ in range(2):
+        target = int(generator.integers(5, 100))
+        while jobs.state(task)["state"] in jobs.ACTIVE and jobs.state(task).get("step", 0) < target:
+            time.sleep(0.02)
+        status = jobs.state(task)
+        if status["state"] == "running":
+            os.killpg(status["pid"], signal.SIGKILL)
+            kills += 1
+            while jobs.state(task)["state"] == "running":
+                time.sleep(0.05)
+            assert jobs.state(task)["state"] == "lost"
+            jobs.resume(store, task)
+    assert jobs.wait(task, timeout_s=120)["state"] == "done"
+    assert kills
+    killed = DistilledSet.from_task(task)
+    store.delete(task)
+    undisturbed = jobs.submit(store, [spec])[0]
+    assert jobs.wait(undisturbed, timeout_s=120)["state"] == "done"
+    assert np.array_equal(DistilledSet.from_task(undisturbed).images, killed.images)
+
+
+def test_divergence_is_recovered_from_or_said(compute, monkeypatch):
+    from ddcore.engines.match import FeatureMatching
+
+    real_step = FeatureMatching.step
+    calls = {"n": 0}
+
+    def failing(self, iteration, times):
+        metrics = real_step(self, iteration)
+        calls["n"] += 1
+        if iteration == 4 and calls["n"] <= times:
+            metrics["loss"] = float("nan")
+        return metrics
+
+    monkeypatch.setattr(FeatureMatching, "step", lambda s, i: failing(s, i, 5))
+    task = compute(tiny("dm"))
+    assert task.result()["halvings"] == 1
+    assert any("halved" in e.get("note", "") for e in task.events())
+    monkeypatch.setattr(FeatureMatching, "step", lambda s, i: failing(s, i, 10**9))
+    with pytest.raises(Diverged, match="step 4"):
+        compute(tiny("dm", seed=3))
+
+
+def test_test_data_steer_nothing(compute, store, monkeypatch):
+    """Scrambled test labels must not change a single pixel of the distilled set."""
+    from ddcore.data import tensors
+
+    spec = tiny("dd2018")
+    honest = DistilledSet.from_task(compute(spec))
+    store.delete(store.task(spec))
+    real_init = tensors.DeviceData.__init__
+
+    def scrambled(self, *args, **kwargs):
+        real_init(self, *args, **kwargs)
+        self.test.labels = self.test.labels.flip(0)
+
+    monkeypatch.setattr(tensors.DeviceData, "__init__", scrambled)
+    assert np.array_equal(DistilledSet.from_task(compute(spec)).images, honest.images)
+
+
+def test_evaluation_has_baselines_spread_and_the_other_inits(compute):
+    spec = tiny("dd2018", setting="fixed")
+    compute(spec)
+    task = compute(default_evaluation(spec.key, spec, nets=3))
+    rows = {r["subject"]: r for r in task.result()["rows"]}
+    assert set(rows) == {"distilled", "other_inits", "random", "class_mean"}
+    assert rows["distilled"]["n"] == 1 and rows["other_inits"]["n"] == 3
+    assert rows["random"]["n"] == 3 and rows["random"]["step_size"] is not None
+    assert all(len(r["accuracies"]) == r["n"] for r in rows.values())
