@@ -1,7 +1,7 @@
 """The command line: the same store, the same tasks as the dashboard.
 
-    python -m ddcore distill dm --dataset digits --ipc 1 --json
-    python -m ddcore export RUN --format npz distilled.npz
+python -m ddcore distill dm --dataset digits --ipc 1 --json
+python -m ddcore export RUN --format npz distilled.npz
 """
 
 from __future__ import annotations
@@ -118,7 +118,11 @@ def export(options: argparse.Namespace) -> None:
 
     run = _run(Store(), options.run)
     out = exports.export(DistilledSet.from_task(run), options.format, Path(options.out))
-    _output(options, {"key": run.key, "path": str(out or options.out)}, lambda: print(out or options.out))
+    _output(
+        options,
+        {"key": run.key, "path": str(out or options.out)},
+        lambda: print(out or options.out),
+    )
 
 
 def list_jobs(options: argparse.Namespace) -> None:
@@ -172,6 +176,14 @@ def download(options: argparse.Namespace) -> None:
     _output(options, {"key": task.key, "state": "done"}, lambda: print("done"))
 
 
+def gallery(options: argparse.Namespace) -> None:
+    """`gallery`: compute the shipped runs and put them where they are shipped from."""
+    from ddcore.gallery import build
+
+    keys = build(lambda store, task: _watch(store, task))
+    _output(options, keys, lambda: print(f"{len(keys)} folders"))
+
+
 # --- parts of commands --------------------------------------------------------------------------
 
 
@@ -222,6 +234,7 @@ def _run_facts(task: Task) -> dict[str, Any]:
         "ipc": spec["ipc"],
         "seed": spec["seed"],
         "seconds": round(result["seconds"], 3),
+        "cpu_seconds": round(result["cpu_seconds"], 3),
         "validation_accuracy": result["validation"],
         "device": result["device"],
         "folder": str(task.folder),
@@ -290,7 +303,12 @@ def _list_datasets(store: Store) -> list[dict[str, Any]]:
 
     root = data_root()
     return [
-        {"name": s.name, "title": s.title, "classes": len(s.classes), "here": s.available(root) or "no"}
+        {
+            "name": s.name,
+            "title": s.title,
+            "classes": len(s.classes),
+            "here": s.available(root) or "no",
+        }
         for s in datasets().values()
     ]
 
@@ -405,7 +423,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("runs", nargs="*")
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
+    sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
     sub = command("work", work, "run task folders (used by the launcher)")
     sub.add_argument("folders", nargs="+")
     return parser
-

@@ -133,7 +133,7 @@ def size(count: float) -> str:
 
 
 def mean_std(values: Sequence[float]) -> str:
-    """"84.6 ± 1.2 % (n = 10)" from accuracies as shares."""
+    """ "84.6 ± 1.2 % (n = 10)" from accuracies as shares."""
     values = [100 * v for v in values]
     std = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.fmean(values):.1f} ± {std:.1f} % (n = {len(values)})"

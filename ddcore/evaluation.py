@@ -14,6 +14,7 @@ from ddcore import baselines, rng
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.distilled import DistilledSet
+from ddcore.estimate import protocol_work
 from ddcore.evaluation_spec import WHOLE, AccuracyTask, BaselineTask, EvaluateTask
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
@@ -115,6 +116,10 @@ def run_accuracy(context: Context) -> None:
         if known and images.ndim == 4:
             seeds = seeds[:1]  # one known network and one set: nothing is random, one figure
         trained = train_for(images, labels, data, spec.net, protocol, seeds, like, report)
+    count = len(data.train) if spec.subject == WHOLE else len(labels)
+    work = protocol_work(protocol, spec.net, data.shape, data.num_classes, count) * len(seeds)
+    if protocol.ordered:  # one step per learned step size, each on one part of the set
+        work *= len(like.lrs) / like.steps
     accuracies = trained.accuracy(data.test)
     context.save_result(
         {
@@ -126,6 +131,8 @@ def run_accuracy(context: Context) -> None:
             "step_size": chosen_lr,
             "test_images": len(data.test),
             "device": context.device,
+            "seconds": context.seconds,
+            "work": work,
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -117,10 +118,8 @@ def escalate(task: Task) -> None:
     age = time.time() - flag.stat().st_mtime
     if age < TERM_AFTER_S or status.get("host") != socket.gethostname() or not is_alive(task):
         return
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(status["pid"], signal.SIGKILL if age > KILL_AFTER_S else signal.SIGTERM)
-    except ProcessLookupError:
-        pass
 
 
 def resume(store: Store, task: Task) -> Task:

@@ -228,6 +228,7 @@ class _Run:
                 "iterations": self.total,
                 "halvings": self.halvings,
                 "seconds": self.context.seconds,
+                "cpu_seconds": self.context.cpu_seconds,
                 "work": work,
                 "device": self.context.device,
                 "shape": list(data.shape),

@@ -50,7 +50,8 @@ class Context:
         self._status: dict[str, Any] = {}
         self._last_status = self._last_checkpoint = 0.0
         self._rate: tuple[int, float] | None = None
-        self._seconds_before = 0.0
+        self._started_cpu = time.process_time()
+        self._seconds_before = self._cpu_before = 0.0
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -58,6 +59,11 @@ class Context:
     def seconds(self) -> float:
         """Seconds computed so far, those before a resume included."""
         return self._seconds_before + time.time() - self._started
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all threads, those before a resume included."""
+        return self._cpu_before + time.process_time() - self._started_cpu
 
     def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
         """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
@@ -159,7 +165,7 @@ class Context:
         self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
     ) -> None:
         """One atomic file with everything needed to go on from `step`."""
-        meta = meta | {"step": step, "seconds": self.seconds}
+        meta = meta | {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
         contiguous = {k: np.asarray(v, order="C") for k, v in arrays.items()}
         content = safetensors_save(contiguous, metadata={"meta": json.dumps(meta)})
         write_atomic(self.task.folder / "checkpoint" / "state.safetensors", content)
@@ -175,7 +181,7 @@ class Context:
         with safe_open(path, framework="numpy") as f:
             meta = json.loads(f.metadata()["meta"])
             arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-        self._seconds_before = meta["seconds"]
+        self._seconds_before, self._cpu_before = meta["seconds"], meta["cpu_seconds"]
         self._forget_after(meta["step"])
         return arrays, meta
 

@@ -37,24 +37,18 @@ def one(task: Task) -> None:
     st.title(card.title, anchor=False)
     state = jobs.state(task)["state"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if (
-            state not in jobs.ACTIVE
-        ):  # an active one has a badge of its own, which is kept up to date
+        if state == "done":  # the panel has the badge of every other state
             task_panel.badge(state)
         if card.shipped:
             st.badge("shipped", icon=":material/inventory_2:", color="violet")
         st.caption(f"{card.facts} · run {card.key}", width="content")
-    if state == "missing":
-        st.warning("This run was set up but never queued.", icon=":material/pending:")
-        if st.button("Start it", key="run.start", type="primary"):
-            jobs.submit(store, [task.spec()])
-            st.rerun()
-    elif state in jobs.ACTIVE:
-        follows = " Its evaluation follows by itself." if runs.is_evaluated(store, task.key) else ""
+    asked = [e for e in runs.evaluations(store, task.key) if not e.is_done()]
+    if state in jobs.ACTIVE:
+        follows = " Its evaluation follows by itself." if asked else ""
         st.caption(
             f"You may close this tab: the run goes on, and this page finds it again.{follows}"
         )
-    task_panel.show(task, key="run", extra=views)
+    task_panel.show(task, key="run", extra=views, then=asked)
     if state == "done":
         finished(task)
     if state not in jobs.ACTIVE:

@@ -88,6 +88,18 @@ def subject(name: str) -> tuple[str, str, str]:
     return SUBJECTS.get(name, (name.replace("_", " ").capitalize(), GREY, "x"))
 
 
+def new_figure() -> Figure:
+    """An empty figure; every figure starts here.
+
+    Plotly asks pandas what kind of array it got, as soon as pandas is *being* loaded, and fails when
+    another visitor's page is half-way through that: so pandas is loaded first, which waits for it.
+    """
+    import pandas  # noqa: F401
+    import plotly.graph_objects as go
+
+    return go.Figure()
+
+
 def lines(
     series: Sequence[Series],
     *,
@@ -98,9 +110,7 @@ def lines(
     height: int = 300,
 ) -> Figure:
     """Lines over a common axis. `per_cent` formats y values that are shares."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    figure = new_figure()
     for s in series:
         figure.add_scatter(
             name=s.name,
@@ -111,7 +121,12 @@ def lines(
             marker={"color": s.colour, "symbol": s.symbol, "size": 7},
             error_y={"array": list(s.spread), "thickness": 1} if s.spread else None,
         )
-    return _framed(figure, x, y, log_y, per_cent, height, legend=len(series) > 1)
+    figure = _framed(figure, x, y, log_y, per_cent, height, legend=len(series) > 1)
+    values = {v for s in series for v in s.y}
+    if per_cent and len(values) == 1:  # plotly would show -50 % to 150 % around a single value
+        value = values.pop()
+        figure.update_yaxes(range=[max(0.0, value - 0.05), min(1.0, value + 0.05)])
+    return figure
 
 
 def dots(
@@ -122,9 +137,7 @@ def dots(
     height: int | None = None,
 ) -> Figure:
     """One row of dots per (label, values, colour, symbol) with the mean as a line, first row on top."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    figure = new_figure()
     for label, values, colour, symbol in rows:
         mean = sum(values) / len(values)
         marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.75}

@@ -6,32 +6,39 @@ import streamlit as st
 
 from ddcore import jobs
 from ddcore.errors import DDError
-from ddcore.store import Task
+from ddcore.store import Store, Task
 from pages.components import links, runs, shell
 
 
-def pick(label: str = "Run") -> Task | None:
+def pick(label: str = "Run", *, unfinished: bool = False) -> Task | None:
     """The chosen finished run, or None after saying what to do when there is none to choose.
 
     Without a `run` in the link the last one looked at is chosen, else the one of the Start page. A run
-    that is not finished is announced with a link to its progress, above the finished ones.
+    that is not finished is announced with a link to its progress, above the finished ones; with
+    `unfinished` it can be chosen too, once there are images of it.
     """
     store = shell.store()
-    cards = {c.key: c for c in runs.finished(store)}
-    _explain(st.query_params.get(shell.RUN, ""), set(cards))
-    if not cards:
+    options = _begun(store) if unfinished else {}
+    options |= {c.key: c.line for c in runs.finished(store)}
+    _explain(st.query_params.get(shell.RUN, ""), set(options))
+    if not options:
         st.info(
             "There is no finished run yet: distil something small first.", icon=":material/info:"
         )
         st.page_link("pages/2_Distil.py", label="Distil something", icon=":material/science:")
         return None
     current = shell.run_key()
-    if current not in cards:
-        current = runs.featured(store).key
-    options = {key: c.line for key, c in cards.items()}
+    if current not in options and (featured := runs.featured(store)):
+        current = featured.key
     key = links.choice(label, options, shell.RUN, default=current)
     shell.remember(key)
     return store.find(key)
+
+
+def _begun(store: Store) -> dict[str, str]:
+    """Lines of the recent runs that are not finished but have images."""
+    found = [(t, s["state"]) for t, s in runs.recent(store) if s["state"] != "done"]
+    return {t.key: f"{runs.card(t).line} · {s}" for t, s in found if t.snapshot_steps()}
 
 
 def _explain(named: str, finished: set[str]) -> None:

@@ -43,7 +43,7 @@ def _line(
     name: str, points: list[tuple[float, float]], key: str, colour: str, markers: bool, **more: Any
 ) -> None:
     x, y = zip(*points)
-    series = charts.Series(name, x, y, colour=colour, markers=markers)
+    series = charts.Series(name, x, y, colour=colour, markers=markers or len(x) == 1)
     figure = charts.lines([series], x="iteration", y="", height=220, **more)
     first, last = f"{y[0]:.3g}", f"{y[-1]:.3g}"
     alt = f"{name} from {first} at iteration {x[0]} to {last} at iteration {x[-1]}"

@@ -13,6 +13,8 @@ from ddcore.errors import DDError
 from ddcore.methods import methods
 from ddcore.store import Store, Task
 
+WORDS = {"setting": "initialisation"}  # of variants
+
 
 @dataclass(frozen=True)
 class Card:
@@ -53,7 +55,7 @@ def card(task: Task) -> Card:
     spec = task.document()["spec"]
     known = methods().get(spec["method"])
     names = known.variants if known else {}
-    variant = ", ".join(f"{name} {spec['params'].get(name)}" for name in names)
+    variant = ", ".join(f"{spec['params'].get(n)} {WORDS.get(n, n)}" for n in names)
     done = task.is_done()
     validation = (task.result().get("validation") or {}).get("mean") if done else None
     return Card(

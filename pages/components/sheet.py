@@ -18,7 +18,7 @@ import streamlit as st
 # Never resampled: on a narrow screen the sheet scrolls.
 CSS = (
     "<style>.st-key-NAME{overflow-x:auto}"
-    ".st-key-NAME img{image-rendering:pixelated;max-width:none}</style>"
+    ".st-key-NAME img{image-rendering:pixelated;max-width:none!important;width:WIDTHpx!important}</style>"
 )
 GAP = 3  # screen pixels between images
 MAT = (128, 128, 128)
@@ -89,10 +89,9 @@ def show(
     side = scale or fit(pixels.shape[-1], columns, max_width - gutter(left), max_scale)
     plain = render.sheet(pixels, rows, columns, side, mode=mode, gap=GAP, mat=MAT)
     picture = labelled(plain, left, top)
-    with st.container(key=f"pix-{key.replace('.', '-')}", gap="xxsmall"):
-        st.html(
-            f"<style>.st-key-pix-{key.replace('.', '-')} img{{image-rendering:pixelated}}</style>"
-        )
+    name = f"pix-{key.replace('.', '-')}"
+    with st.container(key=name, gap="xxsmall"):
+        st.html(CSS.replace("NAME", name).replace("WIDTH", str(png_width(picture))))
         st.image(picture, width=png_width(picture), output_format="PNG", alt=alt)
         st.caption(" ".join(filter(None, (caption, how(pixels, side, mode)))))
 

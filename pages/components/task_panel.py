@@ -20,7 +20,7 @@ from ddcore.errors import DDError
 from ddcore.estimate import duration
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
-from pages.components import shell
+from pages.components import runs, shell
 
 EVERY_S = 1.0
 ICONS = {
@@ -67,16 +67,23 @@ def ensure(
     return None
 
 
-def show(task: Task, *, key: str, extra: Callable[[Task], None] | None = None) -> dict[str, Any]:
-    """The panel of a folder that exists; returns its state. `extra` draws below while it is active.
+def show(
+    task: Task,
+    *,
+    key: str,
+    extra: Callable[[Task], None] | None = None,
+    then: Sequence[Task] = (),
+) -> dict[str, Any]:
+    """The panel of a folder that exists; returns its state. A finished task draws nothing.
 
-    A finished task draws nothing.
+    `extra` draws below while it is active. `then` are tasks that wait for this one: they are queued
+    again behind it when it is resumed.
     """
     status = jobs.state(task)
     if status["state"] in jobs.ACTIVE:
         st.fragment(_live, run_every=EVERY_S)(task, key, extra)
     elif status["state"] != "done":
-        _stopped(task, status, key)
+        _stopped(task, status, key, then)
     return status
 
 
@@ -86,9 +93,13 @@ def badge(state: str) -> None:
 
 
 def title(task: Task) -> str:
-    """The task's own title; its kind and key if its spec cannot be read any more."""
+    """The task's own title, an evaluation's with the run's; kind and key if its spec is unreadable."""
     try:
-        return task.spec().title()
+        spec = task.spec()
+        if task.kind == "evaluate":
+            run = runs.card(shell.store().find(spec.run_key))
+            return f"Evaluation of {run.title}, {run.facts}"
+        return spec.title()
     except (DDError, OSError, KeyError, ImportError):
         return f"{task.kind} {task.key}"
 
@@ -166,20 +177,25 @@ def _queue_text(task: Task) -> str:
     return f"In the queue: {ahead} {'task' if ahead == 1 else 'tasks'} ahead of it."
 
 
-def _stopped(task: Task, status: dict[str, Any], key: str) -> None:
+def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task]) -> None:
     state = status["state"]
     with st.container(border=True):
         _head(task, status)
-        message = status.get("message") or "It stopped without a message."
+        silent = (
+            "It has not been queued." if state == "missing" else "It stopped without a message."
+        )
+        message = status.get("message") or silent
         if state == "failed":
             st.error(message, icon=ICONS["failed"])
         else:
             st.markdown(message)
         resumable = (task.folder / "checkpoint" / "state.safetensors").exists()
         step = status.get("step") or 0
-        label = f"Resume from about step {step:,}" if resumable and step else "Start again"
+        label = "Start again"
+        if resumable:
+            label = f"Resume from about step {step:,}" if step else "Resume"
         if st.button(label, key=f"{key}.resume", type="primary", icon=":material/restart_alt:"):
-            jobs.resume(shell.store(), task)
+            jobs.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
             st.rerun()
         log(task, key)
 

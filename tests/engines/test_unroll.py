@@ -74,7 +74,9 @@ def test_against_finite_differences():
 
     eps = 1e-5
     direction = torch.randn(images.shape, generator=rng.generator(3), dtype=torch.float64)
-    slope = trained_loss(images + eps * direction, lrs) - trained_loss(images - eps * direction, lrs)
+    slope = trained_loss(images + eps * direction, lrs) - trained_loss(
+        images - eps * direction, lrs
+    )
     assert slope / (2 * eps) == pytest.approx((ours.leaves[0] * direction).sum().item(), rel=1e-5)
     for t in (0, STEPS - 1):
         bump = torch.zeros_like(lrs)

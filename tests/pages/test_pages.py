@@ -269,3 +269,10 @@ def test_data_opens_a_set_read_before_by_its_key(visit, store, tmp_path):
     assert "Classes 2" in text(visit("1_Data.py", data=task.key))
     shown = text(visit("2_Distil.py", data=task.key, method="dm"))
     assert f"--dataset {tmp_path / 'pets'} --resolution 8" in shown
+
+
+def test_resuming_a_run_queues_its_evaluation_again(visit, store):
+    task = put(store, spec(), "cancelled", message="Stopped on request.")
+    follow = put(store, default_evaluation(task.key, task.spec()), "cancelled")
+    visit("3_Run.py", run=task.key).button(key="run.resume").click().run()
+    assert task.status()["state"] == follow.status()["state"] == "queued"

@@ -1,0 +1,69 @@
+"""The shipped gallery: real results on first start, made by `python -m ddcore gallery`.
+
+Digits runs of both methods with 1 and 10 images per class, their evaluations and nearest real images.
+They are computed in an ordinary store and copied; datasets themselves are never shipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ddcore import jobs, paths
+from ddcore.data import resolve
+from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
+from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.specs import TaskSpec
+from ddcore.store import Store, Task
+
+SHAPE = (1, 8, 8)
+KINDS = ("distill", "evaluate", "accuracy", "baseline", "nearest")
+LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lock")
+
+
+def runs() -> list[DistillSpec]:
+    """The shipped runs: presets Quick, seed 0."""
+    chosen = [("dm", []), ("dd2018", [("setting", "unknown")]), ("dd2018", [("setting", "fixed")])]
+    return [
+        make_spec(name, resolve("digits"), SHAPE, ipc=ipc, settings=settings)
+        for ipc in (1, 10)
+        for name, settings in chosen
+    ]
+
+
+def tasks() -> list[TaskSpec]:
+    """Runs, then what is shown about them."""
+    found: list[TaskSpec] = []
+    for run in runs():
+        everything = (*BASELINES, WHOLE)
+        found += [run, default_evaluation(run.key, run)]
+        found.append(default_evaluation(run.key, run, baselines=everything))
+    return found
+
+
+def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> list[str]:
+    """Compute what is missing in the user's store and copy it to `target`; returns the keys."""
+    store = Store(gallery=None)
+    for spec in tasks():
+        wait(store, jobs.submit(store, [spec])[0])
+    shutil.rmtree(target, ignore_errors=True)
+    copied = []
+    wanted = _wanted(store)
+    for task in store.tasks():
+        if task.kind in KINDS and task.is_done() and task.key in wanted:
+            shutil.copytree(task.folder, target / task.kind / task.key, ignore=LEFT_OUT)
+            copied.append(task.key)
+    return copied
+
+
+def _wanted(store: Store) -> set[str]:
+    """Keys of the gallery's tasks and of all tasks that they needed."""
+    wanted = {spec.key for spec in tasks()}
+    for task in store.tasks("evaluate"):
+        if task.key in wanted:
+            wanted |= {row["key"] for row in task.result()["rows"]}
+    for task in store.tasks("accuracy"):
+        if task.key in wanted:
+            wanted.add(task.document()["spec"]["subject"])
+    return wanted

@@ -1,0 +1,118 @@
+"""Images: what did it make? All of them over the iterations, one in detail, nearest real ones, files."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddcore import jobs
+from ddcore.store import Task
+from pages.components import evolution, images_views, run_picker, runs, shell, task_panel
+
+LIVE_S = 2.0
+FILES = {"npz": "npz", "pt": "pt", "safetensors": "safetensors", "hf": "Hugging Face", "png": "PNG"}
+SNIPPET = """import torch
+from ddcore.exports import load
+made = load("{name}")  # exact numbers, no pickle
+trained = made.train()  # a fresh network that sees nothing else
+images = made.preprocess.forward(pixels)  # yours: float32 (N, {c}, {h}, {w}), 0..1
+print(trained.predict(torch.from_numpy(images)))"""
+
+
+def main() -> None:
+    """The whole page."""
+    st.title("Images", anchor=False)
+    st.markdown("What did it make? Every image pixel by pixel, from its start to its end.")
+    task = run_picker.pick(unfinished=True)
+    if task is None:
+        return
+    live = jobs.state(task)["state"] in jobs.ACTIVE
+    every = images_views.TICK_S if images_views.is_playing(task) else LIVE_S if live else None
+    st.fragment(viewer, run_every=every)(task, live)
+    if task.is_done():
+        compute_nearest(task)
+        files(task)
+
+
+def viewer(task: Task, live: bool) -> None:
+    """Everything that follows the slider and the choice of an image; reruns on its own."""
+    with shell.boundary():
+        if live and jobs.state(task)["state"] not in jobs.ACTIVE:
+            st.rerun()
+        movie = evolution.of(task)
+        if live:
+            st.caption("This run still goes on: new images appear by themselves.")
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            step = images_views.player(movie)
+            mode, beside = images_views.scale_mode()
+        images_views.sheets(movie, step, mode, beside)
+        one(movie, step, mode)
+
+
+def one(movie: evolution.Evolution, step: int, mode: str) -> None:
+    """The chosen image."""
+    data = movie.task.document()["spec"]["data"]
+    dataset = evolution.dataset_id(data["name"], runs.data_title(data))
+    st.header("One image", anchor=False)
+    image = images_views.choose_image(movie, dataset)
+    images_views.detail(movie, step, mode, dataset, image)
+    if movie.made is None:
+        return
+    task = shell.store().task(nearest_task(movie.task))
+    if task.is_done():
+        from analysis import nearest
+
+        st.header("Nearest real images", anchor=False)
+        index = int(movie.rows[image])
+        found = nearest.of_image(task.arrays(), index)
+        images_views.neighbours(movie, index, mode, found, task.result())
+
+
+def nearest_task(task: Task) -> object:
+    """The spec of the run's nearest real images."""
+    from analysis.nearest import NearestTask
+
+    return NearestTask(run_key=task.key)
+
+
+def compute_nearest(task: Task) -> None:
+    """The panel that leads to the nearest real images; nothing once they are there."""
+    wanted = nearest_task(task)
+    if shell.store().task(wanted).is_done():
+        return
+    st.header("Nearest real images", anchor=False)
+    task_panel.ensure(
+        wanted,
+        key="images.nearest.task",
+        label="Find them",
+        why="Is an image a copy of a training image? Compares each with every training image, pixel by "
+        "pixel, and real held-out images for reference.",
+        estimate=images_views.nearest_cost(task, wanted),
+    )
+
+
+def files(task: Task) -> None:
+    """Downloads and how to use them."""
+    from ddcore import exports
+
+    made = evolution.made_by(task)
+    st.header("Take them with you", anchor=False)
+    with st.container(horizontal=True, gap="small"):
+        for name, label in FILES.items():
+            st.download_button(
+                label,
+                data=lambda name=name: evolution.export(task, name),
+                file_name=evolution.file_name(made, name),
+                key=f"images.get.{name}",
+                icon=":material/download:",
+                help=exports.FORMATS[name],
+                on_click="ignore",
+            )
+    st.caption(
+        "All but PNG hold the exact float numbers, labels and preprocessing; PNG is a preview for the eye."
+    )
+    c, h, w = made.shape
+    st.code(SNIPPET.format(name=evolution.file_name(made, "npz"), c=c, h=h, w=w), language="python")
+
+
+with shell.page("Images", section="Look", icon=":material/grid_view:", about="What did it make?"):
+    main()

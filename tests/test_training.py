@@ -1,0 +1,165 @@
+"""Training N networks at once: equal to one by one, to torch's own loop, and to the protocol."""
+
+import numpy as np
+import pytest
+import torch
+
+from ddcore import rng
+from ddcore.data.preprocess import Preprocess
+from ddcore.data.tensors import Part
+from ddcore.distilled import DistilledSet
+from ddcore.nets import NetSpec
+from ddcore.nets.network import Network, to_module
+from ddcore.protocols import PROTOCOLS, Protocol, protocol
+from ddcore.training import cross_entropy, squared_error, train, train_on_set, train_ordered
+
+NET = NetSpec(width=4, depth=2)
+SHORT = Protocol(lr=0.05, epochs=6, batch=8, milestones=(0.5,))
+
+
+def toy(count=20, seed=0):
+    g = rng.generator(seed)
+    return torch.randn(count, 1, 8, 8, generator=g), torch.arange(count) % 10
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        SHORT,
+        SHORT.replace(batch=0),
+        SHORT.replace(optimiser="adam", lr=0.01, momentum=0),
+        SHORT.replace(augment="color_crop_cutout_flip_scale_rotate"),
+        SHORT.replace(loss="mse"),
+    ],
+    ids=["sgd", "full-batch", "adam", "augment", "mse"],
+)
+def test_at_once_equals_one_by_one(recipe):
+    images, labels = toy()
+    seeds = [3, 1, 4, 1, 5]
+    together = train(NET, images, labels, 10, recipe, seeds, chunk=5)
+    for i, seed in enumerate(seeds):
+        alone = train(NET, images, labels, 10, recipe, [seed])
+        # As functions: a bias before a norm has no effect, and Adam turns its rounding into steps.
+        torch.testing.assert_close(
+            to_module(together.network, together.params, index=i)(images),
+            alone.module(images),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def test_chunking_changes_nothing():
+    images, labels = toy()
+    by_chunk = [train(NET, images, labels, 10, SHORT, range(5), chunk=c) for c in (1, 2, 5)]
+    for other in by_chunk[1:]:
+        for name, weight in by_chunk[0].params.items():
+            torch.testing.assert_close(other.params[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_each_network_may_have_a_set_of_its_own():
+    sets = torch.stack([toy(seed=s)[0] for s in range(3)])
+    labels = toy()[1]
+    together = train(NET, sets, labels, 10, SHORT, [7, 8, 9], chunk=2)
+    for i in range(3):
+        alone = train(NET, sets[i], labels, 10, SHORT, [7 + i])
+        torch.testing.assert_close(
+            together.params["0.weight"][i], alone.params["0.weight"][0], rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("arch", ["convnet", "resnet18"])
+def test_equals_a_plain_torch_loop(arch):
+    """Against nn.Module, torch.optim and a hand-written schedule, batch norm included."""
+    net = NET if arch == "convnet" else NetSpec(arch="resnet18", width=2)
+    images, labels = toy()
+    network = Network(net, (1, 8, 8), 10)
+    start = network.init([rng.generator(0, "init")])
+    module = to_module(network, start, network.init_stats()).train()
+    recipe = SHORT.replace(batch=0, epochs=5)
+    optimiser = torch.optim.SGD(
+        module.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    for epoch in range(5):
+        if epoch == 5 // 2 + 1:
+            optimiser.param_groups[0]["lr"] *= 0.1
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(module(images), labels).backward()
+        optimiser.step()
+    ours = train(net, images, labels, 10, recipe, [0])
+    module.eval()
+    torch.testing.assert_close(ours.module(images), module(images), rtol=1e-3, atol=1e-4)
+
+
+def test_training_does_not_touch_the_global_generator():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    train(NET, *toy(), 10, SHORT.replace(augment="crop_scale_rotate"), [0, 1])
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_ordered_training_by_hand():
+    images, labels = toy(20)
+    network = Network(NET, (1, 8, 8), 10)
+    start = network.init([rng.generator(0)])
+    lrs = torch.tensor([0.1, 0.2, 0.3])
+    got = train_ordered(network, start, images, labels, lrs, steps=2)
+    module = to_module(network, start).train()
+    for k, lr in enumerate((0.1, 0.2, 0.3)):
+        part = slice(10 * (k % 2), 10 * (k % 2) + 10)
+        loss = torch.nn.functional.cross_entropy(module(images[part]), labels[part])
+        gradients = torch.autograd.grad(loss, list(module.parameters()))
+        with torch.no_grad():
+            for w, g in zip(module.parameters(), gradients):
+                w -= lr * g
+    torch.testing.assert_close(network.logits(got, images)[0], module(images), rtol=1e-4, atol=1e-5)
+
+
+def test_losses_sum_over_networks():
+    logits = torch.randn(3, 5, 4, generator=rng.generator(0))
+    labels = torch.tensor([0, 1, 2, 3, 0])
+    one_hot = torch.nn.functional.one_hot(labels, 4).float()
+    expected = sum(torch.nn.functional.cross_entropy(row, labels) for row in logits)
+    assert torch.isclose(cross_entropy(logits, labels), expected)
+    assert torch.isclose(cross_entropy(logits, one_hot), expected)
+    assert torch.isclose(squared_error(logits, labels), (logits - one_hot).square().mean() * 3)
+
+
+def test_accuracy_and_loss_count_right():
+    network = Network(NET, (1, 8, 8), 10, 2)
+    images = (torch.rand(30, 1, 8, 8, generator=rng.generator(0)) * 255).byte().numpy()
+    labels = np.arange(30) % 10
+    part = Part(images, labels, Preprocess(np.zeros(1, "f4"), np.ones(1, "f4")), "cpu")
+    trained = train(NET, *toy(), 10, SHORT, [0, 1])
+    module = to_module(network, trained.params, trained.stats, 1)
+    truth = module(torch.from_numpy(images) / 255)
+    assert trained.accuracy(part)[1] == pytest.approx(
+        float((truth.argmax(1).numpy() == labels).mean())
+    )
+    loss = torch.nn.functional.cross_entropy(truth, torch.from_numpy(labels)).item()
+    assert trained.losses(part)[1] == pytest.approx(loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocols_are_named_after_themselves(name):
+    assert protocol(name).name == name
+
+
+def test_a_set_trains_a_network_in_three_lines():
+    images, labels = toy()
+    made = DistilledSet(
+        images=images.numpy(),
+        labels=labels.numpy(),
+        class_names=tuple("0123456789"),
+        preprocess=Preprocess(np.zeros(1, "f4"), np.ones(1, "f4")),
+        net=NET,
+        protocol=SHORT.replace(epochs=60),
+        method="dm",
+        run_key="",
+        data={},
+    )
+    trained = made.train(nets=2)
+    predicted = trained.predict(images)
+    assert predicted.shape == (2, 20)
+    assert (predicted == labels).float().mean() > 0.9
+    assert trained.module(images).shape == (20, 10)
+    assert train_on_set(made, NetSpec(arch="mlp", width=8)).predict(images).shape == (1, 20)
