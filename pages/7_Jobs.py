@@ -97,25 +97,27 @@ def disk(root: str) -> tuple[int, int]:
 
 def row(store: Store, task: Task, status: dict) -> None:
     """One stopped or finished task with its actions."""
-    state = status["state"]
-    with st.container(gap="xxsmall"):
+    stopped = status["state"] in STOPPED
+    left, right = st.columns([5, 2], vertical_alignment="center")
+    with left.container(gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            task_panel.badge(state)
+            task_panel.badge(status["state"])
             name(task)
-            facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), task.key[:8]]
-            st.caption(" · ".join(facts), width="content")
-            st.space("stretch")
-            if state in STOPPED:
-                resume(store, task)
-            delete(store, task)
-        if state in STOPPED and status.get("message"):
-            st.caption(status["message"])
+        message = status.get("message") if stopped else ""
+        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), message]
+        st.caption(" · ".join(filter(None, facts)))
+    with right.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        if stopped:
+            resume(store, task)
+        delete(store, task)
 
 
 def name(task: Task) -> None:
     """The task's title; a link where there is a page about it."""
     if task.kind == "distill":
         shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
+    elif task.kind == "evaluate" and (run := runs.subject_of(task)):
+        shell.link("pages/5_Evaluate.py", task_panel.title(task), run=run)
     else:
         st.markdown(task_panel.title(task), width="content")
 

@@ -113,7 +113,8 @@ def _lenet(net: NetSpec, shape: Shape, classes: int) -> Plan:
     relu, pool = Act("relu"), Pool("max", 2, 2)
     first = Conv(6, 5, padding=0 if shape[1] >= 32 else 2)
     head = (Linear(120), relu, Linear(84), relu, Linear(classes))
-    return (first, relu, pool, Conv(16, 5), relu, pool, *head)
+    # Published as ReLU then max pooling: the two commute, and this order rectifies a quarter as much.
+    return (first, pool, relu, Conv(16, 5), pool, relu, *head)
 
 
 def _alexcifarnet(net: NetSpec, shape: Shape, classes: int) -> Plan:

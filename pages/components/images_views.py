@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 PLAYING = "images.playing"  # the key of the run that plays
 TICKED = "images.ticked"
 TICK_S = 0.8
-ZOOM = 320  # screen pixels of one large image, about
+ZOOM = 256  # screen pixels of one large image, about
 PILLS = 12  # slots shown as pills at most
+SCALES = {"clip": "0 black, 1 white", "minmax": "Own min to max", "sigma": "Own mean ± 2.5 σ"}
 WIDTH, HEIGHT = 810, 640  # screen pixels of a sheet, about
 
 
@@ -52,7 +53,7 @@ def player(movie: Evolution) -> int:
             "step",
             default=default,
             widget=st.select_slider,
-            width=360,
+            width="stretch",
         )
     )
 
@@ -91,7 +92,7 @@ def _advance(movie: Evolution, default: str) -> None:
 
 def scale_mode() -> tuple[str, bool]:
     """How values become colours, and whether the start is shown beside."""
-    mode = links.choice("Pixel scale", sheet.MODES, "scale", width=180)
+    mode = links.choice("Pixel scale", SCALES, "scale", width=175)
     beside = st.toggle(
         "With start", key="start", bind="query-params", help="Shows the first images beside them."
     )
@@ -254,6 +255,7 @@ def facts(
     """A table of what is known of one image."""
     ipc = movie.rows.shape[1]
     rows = {
+        "Image": f"`{name}`",
         "Class": f"{movie.names[image[0]]} (image {image[1] + 1} of {ipc})",
         "Values": f"{pixels.min():.3f} to {pixels.max():.3f}, mean {pixels.mean():.3f}",
         "Outside 0..1": f"{100 * outside(pixels):.2g} % of them",
@@ -265,10 +267,8 @@ def facts(
         rates = made.lrs.reshape(-1, made.steps)[:, made.step_of[index]]
         label = "Learned step size" if len(rates) == 1 else "Learned step sizes, pass by pass"
         rows[label] = ", ".join(f"{r:.3g}" for r in rates)
-    rows["Id in links"] = f"`{name}`"
-    return "\n".join(
-        ["| | |", "| --- | --- |", *(f"| {k} | {_cell(v)} |" for k, v in rows.items())]
-    )
+    head, *lines = (f"| {k} | {_cell(v)} |" for k, v in rows.items())
+    return "\n".join([head, "| --- | --- |", *lines])
 
 
 def _cell(text: str) -> str:
@@ -301,7 +301,7 @@ def neighbours(movie: Evolution, index: int, mode: str, found: Neighbours, resul
     real = found.images.astype(np.float32) / 255
     pictures = np.concatenate([movie.made.pixels()[index][None], real])
     names = [movie.names[c] for c in found.classes]
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([4, 3], gap="medium")
     with left:
         sheet.show(
             pictures,
@@ -309,7 +309,7 @@ def neighbours(movie: Evolution, index: int, mode: str, found: Neighbours, resul
             top=["distilled", *names],
             key="images.nearest",
             mode=mode,
-            max_width=WIDTH * 3 // 5 - 20,
+            max_width=WIDTH * 4 // 7 - 20,
             alt=f"The distilled image, then the {len(real)} nearest training images, of classes "
             + ", ".join(names),
         )
@@ -320,10 +320,10 @@ def neighbours(movie: Evolution, index: int, mode: str, found: Neighbours, resul
 
 
 def _distances(found: Neighbours, names: list[str]) -> str:
-    rows = ["| Nearest | Class | Distance | PSNR |", "| ---: | --- | ---: | ---: |"]
+    rows = ["| Nearest | Class | Distance | PSNR (dB) |", "| ---: | --- | ---: | ---: |"]
     for i, name in enumerate(names):
         note = _cell(name) if found.agrees[i] else f"{_cell(name)} (another)"
-        ratio = f"{found.psnr[i]:.1f} dB" if np.isfinite(found.psnr[i]) else "∞"
+        ratio = f"{found.psnr[i]:.1f}" if np.isfinite(found.psnr[i]) else "∞"
         rows.append(f"| {i + 1} | {note} | {found.distances[i]:.3f} | {ratio} |")
     return "\n".join(rows)
 
@@ -337,13 +337,17 @@ def verdict(found: Neighbours, result: dict) -> str:
         return "**A copy:** it differs from a training image by less than a display can show."
     if share >= 0.5:
         return (
-            f"It is closer to a training image than {100 * share:.0f} % of {count:,} real images that "
-            "were held out: as close as, or closer than, real images are to each other."
+            f"**Close to the data:** it is nearer to a training image than {_part(share, count)} "
+            "held-out real images are."
         )
     return (
-        f"**No copy:** {100 * (1 - share):.0f} % of {count:,} held-out real images are closer to a "
-        "training image than this one is."
+        f"**No copy:** {_part(1 - share, count)} held-out real images are nearer to a training image "
+        "than this one is."
     )
+
+
+def _part(share: float, count: int) -> str:
+    return f"all {count:,}" if share == 1 else f"{100 * share:.0f} % of {count:,}"
 
 
 def overall(result: dict) -> str:

@@ -118,7 +118,8 @@ def featured(store: Store) -> Card | None:
             c.dataset != "Digits",
             c.ipc,
             "fixed" in c.variant,
-            -(c.validation or 0.0),
+            c.seed,  # never the best of several seeds
+            c.method_title,
         )
 
     return min(cards, key=rank, default=None)
@@ -126,12 +127,15 @@ def featured(store: Store) -> Card | None:
 
 def evaluations(store: Store, run_key: str) -> Iterator[Task]:
     """Evaluations of a run, in any state."""
-    for task in store.tasks("evaluate"):
-        try:
-            if task.document()["spec"]["run_key"] == run_key:
-                yield task
-        except (DDError, OSError, KeyError, TypeError):
-            continue
+    return (task for task in store.tasks("evaluate") if subject_of(task) == run_key)
+
+
+def subject_of(task: Task) -> str:
+    """The key of the run that a task is about; "" if it is about none or cannot be read."""
+    try:
+        return task.document()["spec"].get("run_key", "")
+    except (DDError, OSError, KeyError, TypeError):
+        return ""
 
 
 def is_evaluated(store: Store, run_key: str) -> bool:

@@ -93,15 +93,21 @@ def badge(state: str) -> None:
 
 
 def title(task: Task) -> str:
-    """The task's own title, an evaluation's with the run's; kind and key if its spec is unreadable."""
+    """The task's own title, in the words of the run where it is about one; else kind and key."""
     try:
         spec = task.spec()
+        if task.kind == "distill":
+            return _run_title(task)
         if task.kind == "evaluate":
-            run = runs.card(shell.store().find(spec.run_key))
-            return f"Evaluation of {run.title}, {run.facts}"
+            return f"Evaluation of {_run_title(shell.store().find(spec.run_key))}"
         return spec.title()
     except (DDError, OSError, KeyError, ImportError):
         return f"{task.kind} {task.key}"
+
+
+def _run_title(task: Task) -> str:
+    run = runs.card(task)
+    return f"{run.title}, {run.facts}"
 
 
 def progress_text(status: dict[str, Any]) -> str:

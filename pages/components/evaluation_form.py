@@ -1,0 +1,182 @@
+"""What to measure: protocol, networks, architectures and baselines of an evaluation, all in the link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from ddcore.errors import SpecError
+from ddcore.evaluation_spec import BASELINES, WHOLE, EvaluateTask, default_evaluation
+from ddcore.methods.spec import DistillSpec
+from ddcore.nets.architectures import ARCHITECTURES, NetSpec
+from ddcore.nets.plan import Shape, cost
+from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol
+from pages.components import charts, links
+
+ALWAYS = ("random", "class_mean")
+MAX_NETS = 200
+
+
+@dataclass(frozen=True)
+class Options:
+    """What fits a run: protocols and networks by their id in links, and why others do not fit."""
+
+    run: DistillSpec
+    protocols: dict[str, Protocol]
+    nets: dict[str, NetSpec]
+    unfit: tuple[str, ...]
+
+
+def options(run: DistillSpec, shape: Shape, classes: int) -> Options:
+    """The choices for a run on images of `shape`."""
+    fit, unfit = {run.net.arch: run.net}, []
+    for name in ARCHITECTURES:
+        if name == run.net.arch:
+            continue
+        try:
+            fit[name] = network(name, run, shape, classes)
+        except SpecError as error:
+            unfit.append(str(error))
+    return Options(run, protocols(run), fit, tuple(unfit))
+
+
+def protocols(run: DistillSpec) -> dict[str, Protocol]:
+    """The named protocols; the run's own under its name. Ordered ones need learned step sizes."""
+    usable = {n: p for n, p in PROTOCOLS.items() if run.protocol.ordered or not p.ordered}
+    return {run.protocol.name: run.protocol, **usable, run.protocol.name: run.protocol}
+
+
+def network(name: str, run: DistillSpec, shape: Shape, classes: int) -> NetSpec:
+    """Another architecture, no wider than the run's own; `SpecError` if it does not fit the images."""
+    architecture = ARCHITECTURES[name]
+    if min(shape[1:]) < architecture.min_side:
+        side = architecture.min_side
+        raise SpecError("network", architecture.title, f"images of at least {side} × {side} pixels")
+    knobs: dict[str, object] = {"arch": name, "init": run.net.init}
+    width = architecture.knobs.get("width")
+    if width and run.net.width and name != "mlp":
+        knobs["width"] = min(width, run.net.width)
+    if run.protocol.ordered and architecture.knobs.get("norm") == "batch":
+        knobs["norm"] = "instance"  # a few bare gradient steps gather no running statistics
+    net = NetSpec(**knobs)
+    cost(net.plan(shape, classes), shape)
+    return net
+
+
+def ask(given: Options) -> EvaluateTask:
+    """The evaluation as chosen; without any choice the run's own."""
+    run = given.run
+    left, right = st.columns(2, gap="medium")
+    with left:
+        name = links.choice(
+            "Protocol", protocol_names(given), "protocol", default=run.protocol.name
+        )
+        protocol = given.protocols[name]
+        st.caption(PURPOSE.get(name, "the run's own"))
+        nets = st.number_input(
+            "Networks per set",
+            min_value=1,
+            max_value=MAX_NETS,
+            value=None,
+            key="nets",
+            bind="query-params",
+            placeholder=f"{protocol.nets} (the protocol's)",
+            help="Each starts from other random weights: the spread over them is what ± states.",
+        )
+    with right:
+        archs = several(
+            "Architectures",
+            {k: net.label() for k, net in given.nets.items()},
+            "archs",
+            (run.net.arch,),
+            help="A set may only help the network it was made with: add others to see.",
+        )
+        extra = several(
+            "More baselines",
+            {b: charts.subject(b)[0] for b in (*BASELINES, WHOLE) if b not in ALWAYS},
+            "baselines",
+            (),
+            placeholder="Random images and class means are always there",
+        )
+    return evaluation(given, name, nets, archs, extra)
+
+
+def protocol_names(given: Options) -> dict[str, str]:
+    """Protocols by id."""
+    own = given.run.protocol.name
+    return {n: f"{n} (the run's own)" if n == own else n for n in given.protocols}
+
+
+def evaluation(
+    given: Options,
+    protocol: str,
+    nets: int | None,
+    archs: Iterable[str],
+    extra: Iterable[str],
+) -> EvaluateTask:
+    """The spec of choices, in a fixed order: the same choices are the same task."""
+    chosen = given.protocols[protocol]
+    archs, extra = set(archs), set(extra)
+    return default_evaluation(
+        given.run.key,
+        given.run,
+        protocol=chosen,
+        nets=nets or chosen.nets,
+        archs=tuple(net for k, net in given.nets.items() if k in archs),
+        baselines=tuple(b for b in (*BASELINES, WHOLE) if b in ALWAYS or b in extra),
+    )
+
+
+def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
+    """The link parameters that choose this evaluation; None if no choice of the form does."""
+    ids = [k for k, net in given.nets.items() if net in task.archs]
+    extra = [b for b in task.baselines if b not in ALWAYS]
+    name = task.protocol.name
+    if name not in given.protocols or evaluation(given, name, task.nets, ids, extra) != task:
+        return None
+    own_nets = task.nets == task.protocol.nets
+    found = {
+        "protocol": "" if name == given.run.protocol.name else name,
+        "nets": "" if own_nets else str(task.nets),
+        "archs": "" if ids == [given.run.net.arch] else ",".join(ids),
+        "baselines": ",".join(extra),
+    }
+    return {k: v for k, v in found.items() if v}
+
+
+def describe(task: EvaluateTask) -> str:
+    """An evaluation in one line."""
+    archs = ", ".join(net.label() for net in task.archs)
+    sets = "all training images, " if WHOLE in task.baselines else ""
+    count = len([b for b in task.baselines if b != WHOLE])
+    return f"{task.protocol.name}, {task.nets} networks, {archs}, {sets}{count} baselines"
+
+
+def several(
+    label: str,
+    options: Mapping[str, str],
+    parameter: str,
+    default: tuple[str, ...],
+    **details: object,
+) -> tuple[str, ...]:
+    """Choose some of `options` (id to label); the ids are kept in the link, separated by commas.
+
+    The default is not written. If the default is not empty, choosing nothing means the default.
+    """
+    key = f"several.{parameter}"
+    named = [i for i in st.query_params.get(parameter, "").split(",") if i in options]
+    st.session_state[key] = named or [i for i in default if i in options]
+
+    def write() -> None:
+        chosen = [i for i in options if i in st.session_state[key]]
+        if not chosen or tuple(chosen) == default:
+            st.query_params.pop(parameter, None)
+        else:
+            st.query_params[parameter] = ",".join(chosen)
+
+    chosen = st.multiselect(
+        label, list(options), format_func=options.get, key=key, on_change=write, **details
+    )
+    return tuple(chosen) or default

@@ -1,0 +1,164 @@
+"""What an evaluation says: figures as stored, differences in points, and how far to trust them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import streamlit as st
+
+from ddcore.store import Task
+from pages.components import charts
+
+Row = dict[str, Any]
+CLOSE = "within the spread"
+
+
+def figure_text(row: Row) -> str:
+    """ "84.6 ± 1.2 % (n = 10)" exactly as stored; without ± where there is one figure only."""
+    mean = f"{100 * row['mean']:.1f}"
+    spread = f" ± {100 * row['std']:.1f}" if row["n"] > 1 else ""
+    return f"{mean}{spread} % (n = {row['n']})"
+
+
+def gain(row: Row, other: Row) -> float:
+    """How much better the first is, in points."""
+    return 100 * (row["mean"] - other["mean"])
+
+
+def within_spread(row: Row, other: Row) -> bool:
+    """Whether the difference is smaller than the larger of the two spreads over networks."""
+    return abs(row["mean"] - other["mean"]) < max(row["std"], other["std"])
+
+
+def answer(rows: dict[str, Row]) -> str:
+    """The answer to the page's question in one or two sentences."""
+    own = rows["distilled"]
+    parts = []
+    for name in ("random", "class_mean"):
+        if name in rows:
+            points = gain(own, rows[name])
+            note = f" ({CLOSE} of the networks)" if within_spread(own, rows[name]) else ""
+            label = charts.subject(name)[0].lower()
+            parts.append(f"**{points:+.1f} points** over {label}{note}")
+    return f"Distilled: **{figure_text(own)}**. That is {' and '.join(parts)}."
+
+
+def caution(rows: dict[str, Row]) -> str:
+    """A warning where a set that costs nothing is as good; "" otherwise."""
+    own = rows["distilled"]
+    better = [n for n in ("random", "class_mean") if n in rows and own["mean"] <= rows[n]["mean"]]
+    close = [n for n in ("class_mean",) if n in rows and within_spread(own, rows[n])]
+    labels = {"random": "random real images", "class_mean": "class means"}
+    if better:
+        names = " and ".join(labels[n] for n in better)
+        return f"It does not beat {names}, which need no distillation at all."
+    if close:
+        return (
+            "Its lead over class means, which need no distillation, is smaller than the spread of "
+            "the networks: do not read it as a success yet."
+        )
+    return ""
+
+
+def contrast(rows: dict[str, Row], task: Any, fixed: bool) -> str:
+    """What a set made for one known initialisation does on others; "" for other sets."""
+    if not fixed:
+        return ""
+    if "other_inits" in rows:
+        drop = gain(rows["distilled"], rows["other_inits"])
+        return (
+            f"This set was made for one known initialisation, where it reaches "
+            f"{figure_text(rows['distilled'])}; from other initialisations of the same network it "
+            f"reaches {figure_text(rows['other_inits'])}, {drop:.1f} points less."
+        )
+    if not task.protocol.ordered:
+        return (
+            "This set was made for one known initialisation; this protocol starts every network from "
+            "other random weights, for which the set was not made."
+        )
+    return ""
+
+
+# --- drawing --------------------------------------------------------------------------------------
+
+
+def dots(rows: dict[str, Row], key: str) -> None:
+    """One dot per network, a line at the mean."""
+    shown = [(name, *charts.subject(name), row) for name, row in rows.items()]
+    figure = charts.dots(
+        [(label, row["accuracies"], colour, mark) for _, label, colour, mark, row in shown],
+        x="test accuracy",
+    )
+    alt = "; ".join(f"{label} {figure_text(row)}" for _, label, _, _, row in shown)
+    charts.show(figure, key=key, alt=f"Test accuracy of every network. {alt}")
+
+
+def table(rows: dict[str, Row]) -> None:
+    """Figures as stored, and what distilling gains over each."""
+    own = rows["distilled"]
+    sizes = any(row.get("step_size") is not None for row in rows.values())
+    head = ["Set", "Test accuracy", "Distilled is better by", *(["Step size"] if sizes else [])]
+    lines = []
+    for name, row in rows.items():
+        points = "" if name == "distilled" else f"{gain(own, row):+.1f} points"
+        cells = [charts.subject(name)[0], figure_text(row), points]
+        if sizes:
+            cells.append(str(row["step_size"] or "learned"))
+        lines.append(cells)
+    st.markdown(markdown_table(head, lines))
+    if sizes:
+        st.caption(
+            "This protocol uses learned step sizes. Sets without their own get the learned ones or the "
+            "constant one that does best on validation images, whichever is better for them."
+        )
+
+
+def matrix(evaluation: list[Row], own_arch: str) -> None:
+    """Subject by architecture."""
+    archs = list(dict.fromkeys(row["arch"] for row in evaluation))
+    subjects = list(dict.fromkeys(row["subject"] for row in evaluation))
+    cells = {(row["subject"], row["arch"]): figure_text(row) for row in evaluation}
+    head = ["Set", *(f"{a} (its own)" if a == own_arch else a for a in archs)]
+    body = [[charts.subject(s)[0], *(cells.get((s, a), "") for a in archs)] for s in subjects]
+    st.markdown(markdown_table(head, body))
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """A table with its first column left and the others right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    lines = [[c.replace("|", "\\|") for c in row] for row in (head, rule, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def csv_of(task: Task) -> str:
+    """One line per network, with everything needed to find the figure again."""
+    spec, result = task.document()["spec"], task.result()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["run", "evaluation", "protocol", "set", "network", "seed", "accuracy", "loss", "task"]
+    )
+    for row in result["rows"]:
+        for i, (accuracy, loss) in enumerate(zip(row["accuracies"], row["losses"])):
+            facts = [spec["run_key"], task.key, result["protocol"]["name"], row["subject"]]
+            writer.writerow([*facts, row["arch"], i, accuracy, loss, row["key"]])
+    return out.getvalue()
+
+
+READ = """- Each dot is one network: fresh random weights, trained on nothing but that set, tested on all test
+  images. The vertical line is the mean; ± is the standard deviation over the networks.
+- All sets have the same size. *Random real images* are drawn anew for every network; *class means* are
+  averages of training images and cost nothing.
+- *All training images*, where shown, is a ceiling: many times the size.
+- A single figure (n = 1) has no spread: one known initialisation and one set leave nothing to chance."""
+
+DOUBT = """- ± says how much the networks differ, not how much another distillation would: distil again with
+  another seed to see that.
+- The test images are the same for every dot: a difference of a few images may be luck.
+- Another protocol gives other figures for the same images, often by many points. Published accuracies
+  are only comparable under the same protocol.
+- A set can fit the network it was made with: add architectures above.
+- Test images never choose anything: the set kept and the baselines' step sizes are chosen on validation
+  images, which come from the training part."""

@@ -1,0 +1,263 @@
+"""The Images page: in every state, from links, and the numbers it states."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from analysis.nearest import NearestTask
+from ddcore import exports
+from ddcore.distilled import DistilledSet
+from ddcore.worker import run_task
+from pages.components import evolution, images_views
+from tests.pages.fakes import CLASSES, SHAPE, done, images, put, snapshots, spec, text
+
+PAGE = "4_Images.py"
+
+
+def labels(app) -> list[str]:
+    """What can be clicked or downloaded."""
+    return [b.label for b in app.button] + [b.label for b in app.get("download_button")]
+
+
+def nearest_done(store, run):
+    """The finished nearest task of a run."""
+    wanted = NearestTask(run_key=run.key)
+    task = store.create(wanted)
+    run_task(store, task, wanted, "cpu")
+    return task
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def test_empty_says_what_to_do(visit):
+    shown = text(visit(PAGE))
+    assert "no finished run yet" in shown
+    assert "What did it make?" in shown
+
+
+@pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789abcdef", "<b>x</b>"])
+def test_a_bad_run_in_the_link(visit, run):
+    visit(PAGE, run=run, step="x", img="<b>", scale="<i>")
+
+
+def test_finished_shows_the_kept_set(visit, store):
+    task = done(store)
+    app = visit(PAGE, run=task.key)
+    assert app.select_slider[0].value == "20"
+    assert "Play" in labels(app)
+    made = DistilledSet.from_task(task)
+    assert f"{100 * made.clipped_share():.2g} % of the values lie outside 0..1" in text(app)
+    assert len(app.image) == 2  # the sheet and the strip
+    assert len(app.get("plotly_chart")) == 1
+    assert {"npz", "pt", "safetensors", "Hugging Face", "PNG"} <= set(labels(app))
+    assert f'load("{exports.export_bytes(made, "npz")[1]}")' in text(app)
+
+
+def test_running_shows_snapshots_without_files(visit, store, alive):
+    task = put(store, spec(), "running", step=20, total=40)
+    snapshots(task)
+    alive(task)
+    app = visit(PAGE, run=task.key)
+    shown = text(app)
+    assert "still goes on" in shown
+    assert app.select_slider[0].value == "20"
+    assert "running" in app.selectbox[0].options[0]
+    assert "Take them with you" not in shown
+    assert len(app.image) == 2
+
+
+def test_running_with_one_snapshot_has_no_slider(visit, store, alive):
+    task = put(store, spec(), "running", step=1, total=40)
+    snapshots(task)
+    (task.folder / "snapshots" / "0000020.safetensors").unlink()
+    alive(task)
+    app = visit(PAGE, run=task.key)
+    assert not app.select_slider
+    assert "The slider appears with the next one" in text(app)
+
+
+def test_queued_leads_to_its_progress(visit, store):
+    done(store, spec(seed=1))
+    task = put(store, spec(), "queued")
+    assert "nothing to show of it yet" in text(visit(PAGE, run=task.key))
+
+
+def test_a_stopped_run_can_be_looked_at(visit, store):
+    task = put(store, spec(), "cancelled", message="Stopped on request.")
+    snapshots(task)
+    app = visit(PAGE, run=task.key)
+    assert "cancelled" in app.selectbox[0].options[0]
+    assert len(app.image) == 2
+
+
+# --- the slider -----------------------------------------------------------------------------------
+
+
+def test_the_link_says_the_step_and_the_scale(visit, store):
+    task = done(store)
+    app = visit(PAGE, run=task.key, step="0", scale="minmax")
+    assert app.select_slider[0].value == "0"
+    shown = text(app)
+    pixels = task.snapshot(0)["pixels"].astype(np.float32)
+    assert f"{100 * evolution.outside(pixels):.2g} % of the values lie outside 0..1." in shown
+    assert "each image from its smallest value" in shown
+
+
+def test_moving_the_slider_changes_the_link(visit, store):
+    app = visit(PAGE, run=done(store).key)
+    app.select_slider[0].set_value("0").run()
+    assert not app.exception
+    assert app.query_params["step"] == ["0"]
+
+
+def test_start_beside(visit, store):
+    app = visit(PAGE, run=done(store).key, start="true")
+    assert [s.value for s in app.subheader] == ["Start", "Iteration 20 (kept)"]
+    assert len(app.image) == 3
+
+
+def test_play_starts_over_goes_on_and_stops(visit, store):
+    app = visit(PAGE, run=done(store).key)
+    app.button(key="images.play").click().run()
+    assert app.query_params["step"] == ["0"]
+    assert "Pause" in labels(app)
+    for _ in range(2):  # to the last iteration, then the end
+        app.session_state[images_views.TICKED] = 0.0
+        app.run()
+        assert not app.exception
+        assert app.query_params["step"] == ["20"]
+    assert "Play" in labels(app)
+
+
+# --- one image ------------------------------------------------------------------------------------
+
+
+def test_the_link_says_the_image(visit, store):
+    app = visit(PAGE, run=done(store).key, img="digits-3-00")
+    assert app.selectbox(key="images.class").value == 3
+    assert "`digits-3-00`" in text(app)
+    app.button(key="images.Next").click().run()
+    assert app.query_params["img"] == ["digits-4-00"]
+    app.selectbox(key="images.class").set_value(7).run()
+    assert app.query_params["img"] == ["digits-7-00"]
+    assert "`digits-7-00`" in text(app)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "digits-10-00", "digits-1-05", "mnist-1-00", "digits--1-00", "digits-1-²", "-" * 999],
+)
+def test_other_image_ids_mean_the_first(text):
+    assert evolution.parse_image_id(text, "digits", 10, 5) == (0, 0)
+
+
+def test_image_ids_survive_the_link():
+    for dataset in ("digits", "my-own-pets"):
+        name = evolution.image_id(dataset, 12, 345)
+        assert evolution.parse_image_id(name, dataset, 100, 500) == (12, 345)
+
+
+def test_zoom_has_whole_pixels_and_exact_values():
+    for shape in ((1, 8, 8), (3, 28, 28), (3, 300, 200)):
+        pixels = np.random.default_rng(0).normal(0.5, 0.5, shape).astype(np.float32)
+        figure = images_views.zoom(pixels, "clip")
+        layout, trace = figure.layout, figure.data[0]
+        assert layout.width % shape[2] == layout.height % shape[1] == 0
+        assert np.shape(trace.z) == (*shape[1:], 3)
+        found = [float(v) for v in trace.text[2][1].split(", ")]
+        np.testing.assert_allclose(found, pixels[:, 2, 1], atol=5e-5)
+
+
+def test_facts_name_step_and_learned_step_sizes(store):
+    task = done(store)
+    movie = evolution.of(task)
+    made = dataclasses.replace(movie.made, steps=2, lrs=np.array([0.1, 0.2, 0.3, 0.4], np.float32))
+    movie = dataclasses.replace(movie, made=made)
+    shown = images_views.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
+    assert "| Used in step | 2 of 2 |" in shown
+    assert "0.2, 0.4" in shown
+
+
+# --- nearest real images --------------------------------------------------------------------------
+
+
+def test_nearest_is_offered_and_queued(visit, store):
+    task = done(store)
+    app = visit(PAGE, run=task.key)
+    assert "not computed yet" in text(app)
+    app.button(key="images.nearest.task.start").click().run()
+    assert not app.exception
+    assert store.task(NearestTask(run_key=task.key)).status()["state"] == "queued"
+
+
+def test_nearest_shows_distances_and_what_they_say(visit, store):
+    task = done(store)
+    found = nearest_done(store, task)
+    app = visit(PAGE, run=task.key, img="digits-4-00")
+    shown = text(app)
+    assert len(app.image) == 3
+    assert "**No copy:** all 130 held-out real images are nearer" in shown
+    assert f"| {found.arrays()['distances'][4, 0]:.3f} |" in shown
+    assert "of 1,167 training images" in shown
+    assert "Find them" not in labels(app)
+
+
+def test_verdict_on_copies_and_close_images(store):
+    result = {"held_out_images": 130}
+    arrays = nearest_done(store, done(store)).arrays()
+    from analysis.nearest import of_image
+
+    far = of_image(arrays, 0)
+    copy = dataclasses.replace(far, distances=np.zeros(5), held_out_farther=1.0)
+    close = dataclasses.replace(far, held_out_farther=0.75)
+    assert "A copy" in images_views.verdict(copy, result)
+    assert "nearer to a training image than 75 % of 130" in images_views.verdict(close, result)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", ["npz", "safetensors", "hf", "png"])
+def test_downloads_are_the_exports(store, format):
+    task = done(store)
+    made = evolution.made_by(task)
+    content, name, _ = exports.export_bytes(made, format)
+    assert evolution.export(task, format) == content
+    assert evolution.file_name(made, format) == name
+
+
+def test_the_snippet_runs(visit, store, tmp_path, monkeypatch, capsys):
+    task = done(store)
+    snippet = next(c.value for c in visit(PAGE, run=task.key).code if "load(" in c.value)
+    made = evolution.made_by(task)
+    (tmp_path / evolution.file_name(made, "npz")).write_bytes(evolution.export(task, "npz"))
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {"pixels": np.zeros((3, *SHAPE), np.float32)})
+    assert "tensor([[" in capsys.readouterr().out
+
+
+# --- small numbers --------------------------------------------------------------------------------
+
+
+def test_film_is_even_and_keeps_the_ends():
+    assert evolution.film((5,)) == [5]
+    assert evolution.film((0, 1, 2)) == [0, 1, 2]
+    found = evolution.film(tuple(range(37)))
+    assert len(found) == 8
+    assert (found[0], found[-1]) == (0, 36)
+
+
+def test_the_kept_iteration_is_exact_and_part_of_the_slider(store):
+    task = done(store)
+    movie = evolution.of(task)
+    assert movie.steps == (0, 20)
+    assert movie.kept == movie.newest == 20
+    np.testing.assert_array_equal(movie.pixels(20), DistilledSet.from_task(task).pixels())
+    np.testing.assert_array_equal(movie.pixels(0), images(0).astype(np.float16))
+    assert movie.names == CLASSES
+    assert evolution.following(movie.steps, 0) == 20
+    assert evolution.following(movie.steps, 20) is None
