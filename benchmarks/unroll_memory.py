@@ -71,7 +71,7 @@ def main() -> None:
                 capture_output=True,
                 text=True,
                 check=True,
-                env=dict(os.environ, MALLOC_MMAP_THRESHOLD_="65536", OMP_WAIT_POLICY="PASSIVE"),
+                env=dict(os.environ, MALLOC_MMAP_THRESHOLD_="65536", GOMP_SPINCOUNT="1000"),
             ).stdout
             peak, seconds, weights = map(float, line.split())
             found[kind, steps] = peak

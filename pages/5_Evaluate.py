@@ -33,12 +33,10 @@ def main() -> None:
     result = run.result()
     shape, classes = tuple(result["shape"]), len(result["set"]["class_names"])
     given = evaluation_form.options(run.spec(), shape, classes)
-    with st.expander(
-        "What is measured", icon=":material/tune:", key="evaluate.form", expanded=True
-    ):
+    with st.expander(FORM, icon=":material/tune:", key="evaluate.form"):
         wanted = evaluation_form.ask(given)
-        for sentence in given.unfit:
-            st.caption(sentence)
+        if given.unfit:
+            st.caption(" ".join(given.unfit))
     task = task_panel.ensure(
         wanted,
         key="evaluate.task",

@@ -4,10 +4,9 @@ import os
 
 import pytest
 
-# One thread that sleeps while it waits: tiny tensors gain nothing from more, and a busy machine
-# loses much. Set before torch is imported anywhere; workers started by tests inherit it.
+# One thread: tiny tensors gain little from more, and a busy machine loses much. Set before torch is imported anywhere; workers started by tests inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from ddcore import worker
 from ddcore.store import Store

@@ -42,7 +42,7 @@ class MetaGradient:
 
 def meta_gradient(
     inner: InnerLoss,
-    outer: OuterLoss,
+    outer: OuterLoss | Sequence[OuterLoss],
     weights0: Sequence[Tensor],
     leaves: Sequence[Tensor],
     lrs: Tensor,
@@ -51,6 +51,8 @@ def meta_gradient(
     weight_decay: float = 0.0,
 ) -> MetaGradient:
     """Derivative of `outer(weights after len(lrs) steps)` with respect to leaves and step sizes.
+
+    A sequence of outer losses is summed, one graph at a time, so a large real batch may come in parts.
 
     `inner(t, weights, leaves)` must give the same value each time it is called for t (draw any
     randomness beforehand). Memory: T + 1 copies of the weights (twice that with momentum) and one
@@ -75,8 +77,12 @@ def meta_gradient(
         theta = tuple(torch._foreach_add(theta, velocity, alpha=-rates[t]))
 
     end = tuple(w.requires_grad_() for w in theta)
-    loss = outer(end)
-    a = torch.autograd.grad(loss, end)
+    loss = torch.zeros((), device=lrs.device)
+    a: Weights = tuple(torch.zeros_like(w) for w in end)
+    for part in [outer] if callable(outer) else outer:
+        value = part(end)
+        loss = loss + value.detach()
+        a = tuple(torch._foreach_add(a, torch.autograd.grad(value, end)))
     b: Weights = tuple(torch.zeros_like(w) for w in a)
     total = [torch.zeros_like(x) for x in leaves]
     lr_gradient = torch.zeros_like(lrs)
@@ -101,7 +107,7 @@ def meta_gradient(
             a = tuple(u + weight_decay * v for u, v in zip(a, b))
         for slot, p in zip(total, pulled[len(at) :]):
             slot += p
-    return MetaGradient(loss.detach(), tuple(total), lr_gradient, a, tuple(w.detach() for w in end))
+    return MetaGradient(loss, tuple(total), lr_gradient, a, tuple(w.detach() for w in end))
 
 
 def full_autograd(

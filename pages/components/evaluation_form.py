@@ -75,16 +75,7 @@ def ask(given: Options) -> EvaluateTask:
         )
         protocol = given.protocols[name]
         st.caption(PURPOSE.get(name, "the run's own"))
-        nets = st.number_input(
-            "Networks per set",
-            min_value=1,
-            max_value=MAX_NETS,
-            value=None,
-            key="nets",
-            bind="query-params",
-            placeholder=f"{protocol.nets} (the protocol's)",
-            help="Each starts from other random weights: the spread over them is what ± states.",
-        )
+        nets = networks(protocol)
     with right:
         archs = several(
             "Architectures",
@@ -101,6 +92,30 @@ def ask(given: Options) -> EvaluateTask:
             placeholder="Random images and class means are always there",
         )
     return evaluation(given, name, nets, archs, extra)
+
+
+def networks(protocol: Protocol) -> int | None:
+    """How many networks are trained on each set; None for as many as the protocol says."""
+    named = st.query_params.get("nets", "")[:6]
+    wanted = int(named) if named.isascii() and named.isdigit() else 0
+    st.session_state["evaluate.nets"] = wanted if 1 <= wanted <= MAX_NETS else None
+
+    def write() -> None:
+        if chosen := st.session_state["evaluate.nets"]:
+            st.query_params["nets"] = str(chosen)
+        else:
+            st.query_params.pop("nets", None)
+
+    return st.number_input(
+        "Networks per set",
+        min_value=1,
+        max_value=MAX_NETS,
+        value=None,
+        key="evaluate.nets",
+        on_change=write,
+        placeholder=f"{protocol.nets} (the protocol's)",
+        help="Each starts from other random weights: the spread over them is what ± states.",
+    )
 
 
 def protocol_names(given: Options) -> dict[str, str]:
@@ -134,7 +149,11 @@ def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
     ids = [k for k, net in given.nets.items() if net in task.archs]
     extra = [b for b in task.baselines if b not in ALWAYS]
     name = task.protocol.name
-    if name not in given.protocols or evaluation(given, name, task.nets, ids, extra) != task:
+    if (
+        not ids
+        or name not in given.protocols
+        or evaluation(given, name, task.nets, ids, extra) != task
+    ):
         return None
     own_nets = task.nets == task.protocol.nets
     found = {
