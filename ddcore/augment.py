@@ -28,6 +28,8 @@ STRATEGIES: dict[str, str] = {
     "color_crop_cutout_flip_scale_rotate": "DSA for natural images (Zhao & Bilen 2021)",
     "color_crop_cutout_scale_rotate": "DSA for digits: no mirror images",
     "crop_scale_rotate45": "DC's evaluation on MNIST (Zhao et al. 2021)",
+    "flip_rotate": "flips and small rotations (Feng et al. 2024)",
+    "flip_color_crop_rotate_cutout": "FRePo's evaluation (Zhou et al. 2022)",
 }
 NONE = -1  # the operation of an entry that stays as it is
 CUTOUT = 0.5  # side of the hole, as a share of the image's side

@@ -19,7 +19,13 @@ from ddcore.evaluation_spec import WHOLE, AccuracyTask, BaselineTask, EvaluateTa
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
 from ddcore.protocols import Protocol
-from ddcore.training import TrainedNets, starting_weights, train, train_ordered
+from ddcore.training import (
+    TrainedNets,
+    starting_weights,
+    train,
+    train_ordered,
+    with_learned_lr,
+)
 from ddcore.worker import Context
 
 # Step sizes a baseline may choose from (on validation data) where the protocol learns its own.
@@ -112,6 +118,7 @@ def run_accuracy(context: Context) -> None:
             labels = torch.from_numpy(own.labels).to(data.device)
             if protocol.ordered and like is None:
                 like = _without_init(own) if spec.fresh else own
+            protocol = with_learned_lr(protocol, own)
         known = like is not None and like.init_weights and spec.net == like.net
         if known and images.ndim == 4:
             seeds = seeds[:1]  # one known network and one set: nothing is random, one figure

@@ -16,9 +16,12 @@ class Protocol(Spec):
     """A training recipe.
 
     `batch` 0 is the whole set at once. The step size is multiplied by `decay` at each of
-    `milestones` (fractions of the epochs). `augment` is a strategy of `ddcore.augment` ("" for none,
-    drawn per image). `ordered` means the 2018 way: plain gradient descent through the set's own steps
-    in their learned order with the learned step sizes, for which the recipe's other fields are unused.
+    `milestones` (fractions of the epochs). `augment` is a strategy of `ddcore.augment` ("" for
+    none), drawn per image. `loss` mse is the squared error to one-hot targets minus 1/K.
+    `learned_lr` takes the set's own step size where it has learned one. `cutmix` is the probability
+    per batch of pasting a box of other images (Yun et al. 2019). `ema` averages the weights that are
+    tested. `ordered` is the 2018 way: plain gradient descent through the set's own steps in their
+    learned order with the learned step sizes; the recipe's other fields are then unused.
     """
 
     name: str = "custom"
@@ -32,6 +35,9 @@ class Protocol(Spec):
     batch: int = 256
     augment: str = ""
     loss: str = "ce"
+    learned_lr: bool = False
+    cutmix: float = 0.0
+    ema: float = 0.0
     ordered: bool = False
     nets: int = 5
 
@@ -42,6 +48,8 @@ class Protocol(Spec):
         self.require_range("lr", 1e-8, 1e3)
         self.require_range("momentum", 0, 1)
         self.require_range("weight_decay", 0, 10)
+        self.require_range("cutmix", 0, 1)
+        self.require_range("ema", 0, 0.9999)
         self.require_range("epochs", 1, 100_000)
         self.require_range("batch", 0, 1_000_000)
         self.require_range("nets", 1, 1000)
@@ -61,10 +69,53 @@ PROTOCOLS: dict[str, Protocol] = {
         _DC.replace(name="dc-mnist", epochs=1000, augment="crop_scale_rotate45"),
         _DC.replace(name="dsa", epochs=1000, augment="color_crop_cutout_flip_scale_rotate"),
         _DC.replace(name="dsa-digits", epochs=1000, augment="color_crop_cutout_scale_rotate"),
-        # Yang et al. 2024: 300 full-batch steps without decay or augmentation ("T300").
-        Protocol(name="t300", weight_decay=0.0, epochs=300, batch=0, nets=5),
+        # Cazenavette et al. 2022: the step size learned with the images.
+        _DC.replace(
+            name="mtt",
+            epochs=1000,
+            augment="color_crop_cutout_flip_scale_rotate",
+            learned_lr=True,
+            nets=5,
+        ),
+        # Kim et al. 2022.
+        Protocol(
+            name="idc",
+            milestones=(2 / 3, 5 / 6),
+            decay=0.2,
+            epochs=1000,
+            batch=64,
+            augment="color_crop_cutout_flip_scale_rotate",
+            cutmix=0.5,
+            nets=3,
+        ),
         # Deng & Russakovsky 2022 (without ZCA and augmentation).
         Protocol(name="bptt", weight_decay=0.0, epochs=300, batch=640, nets=10),
+        # Feng et al. 2024; the paper takes the best of several lengths on the test set, we take one.
+        Protocol(
+            name="rat-bptt",
+            optimiser="adam",
+            lr=0.001,
+            weight_decay=0.0,
+            epochs=1000,
+            batch=0,
+            augment="flip_rotate",
+            nets=8,
+        ),
+        # Zhou et al. 2022: squared error on centred labels, averaged weights.
+        Protocol(
+            name="frepo",
+            optimiser="adam",
+            lr=0.0003,
+            weight_decay=0.0,
+            epochs=2000,
+            batch=500,
+            augment="flip_color_crop_rotate_cutout",
+            loss="mse",
+            ema=0.995,
+            nets=5,
+        ),
+        # Yang et al. 2024: 300 full-batch steps without decay or augmentation ("T300").
+        Protocol(name="t300", weight_decay=0.0, epochs=300, batch=0, nets=5),
     )
 }
 
@@ -83,6 +134,10 @@ PURPOSE = {
     "dc-mnist": "1000 epochs with crop, scale or rotation per image (Zhao et al. 2021, digits)",
     "dsa": "1000 epochs with differentiable augmentation (Zhao & Bilen 2021)",
     "dsa-digits": "as dsa, without horizontal flips",
+    "mtt": "1000 epochs with augmentation at the learned step size (Cazenavette et al. 2022)",
+    "idc": "1000 epochs with augmentation and CutMix (Kim et al. 2022)",
+    "rat-bptt": "1000 Adam steps with flips and rotations (Feng et al. 2024)",
+    "frepo": "2000 Adam steps on squared error, averaged weights (Zhou et al. 2022)",
     "t300": "300 full-batch steps (Yang et al. 2024)",
     "bptt": "300 epochs, constant step size (Deng & Russakovsky 2022)",
 }

@@ -104,10 +104,11 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sum over networks of the mean squared error to (one-hot) targets."""
+    """Sum over networks of the mean squared error to centred targets: one-hot (or soft) minus 1/K."""
+    classes = logits.shape[-1]
     if not targets.is_floating_point():
-        targets = F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
-    return (logits - targets).square().mean((1, 2)).sum()
+        targets = F.one_hot(targets, classes).to(logits.dtype)
+    return (logits - (targets - 1 / classes)).square().mean((1, 2)).sum()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "mse": squared_error}
@@ -135,7 +136,7 @@ def train(
     network: Network | None = None,
     chunk: int | None = None,
 ) -> TrainedNets:
-    """Train one network per seed on preprocessed images.
+    """Train one network per seed on preprocessed images, at the protocol's own step size.
 
     images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
     device to train on. labels: (M,) integers or (M, K) soft. `chunk` overrides how many networks are
@@ -176,7 +177,8 @@ def _train_chunk(
     stats = network.init_stats(device)
     weights = [w.requires_grad_() for w in params.values()]
     optimiser = make_optimiser(protocol, weights)
-    batches = _Batches(images, labels, protocol, seeds)
+    batches = _Batches(images, labels, network.classes, protocol, seeds)
+    averaged = [w.detach().clone() for w in weights] if protocol.ema else []
     loss_of = LOSSES[protocol.loss]
     drops = {int(m * protocol.epochs) + 1 for m in protocol.milestones}  # E // 2 + 1 when m = 0.5
     step, total = 0, protocol.epochs * batches.per_epoch
@@ -190,9 +192,12 @@ def _train_chunk(
             for w, g in zip(weights, gradients):
                 w.grad = g
             optimiser.step()
+            if averaged:
+                torch._foreach_lerp_(averaged, [w.detach() for w in weights], 1 - protocol.ema)
             step += 1
             on_step(step, total)
-    return TrainedNets(network, {k: w.detach() for k, w in params.items()}, stats)
+    final = averaged or [w.detach() for w in weights]
+    return TrainedNets(network, dict(zip(params, final)), stats)
 
 
 def make_optimiser(protocol: Protocol, weights: list[Tensor]) -> torch.optim.Optimizer:
@@ -208,27 +213,34 @@ class _Batches:
     """Minibatches by index, shuffled and augmented per network."""
 
     def __init__(
-        self, images: Tensor, labels: Tensor, protocol: Protocol, seeds: Sequence[int]
+        self,
+        images: Tensor,
+        labels: Tensor,
+        classes: int,
+        protocol: Protocol,
+        seeds: Sequence[int],
     ) -> None:
         self.images, self.labels, self.protocol = images, labels, protocol
+        self.classes = classes
         self.shared = images.ndim == 4
         self.count = images.shape[-4]
         self.batch = min(protocol.batch or self.count, self.count)
         self.per_epoch = -(-self.count // self.batch)
         self.orders = [rng.generator(s, "order") for s in seeds]
         self.augments = [rng.generator(s, "augment") for s in seeds]
+        self.mixes = [rng.generator(s, "cutmix") for s in seeds]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images, labels); images (N, B, C, H, W), or (B, C, H, W) when all see the same."""
         if self.batch == self.count:
-            yield self._augmented(self.images), self.labels
+            yield self._mixed(self._augmented(self.images), self.labels)
             return
         order = torch.stack([torch.randperm(self.count, generator=g) for g in self.orders])
         order = order.to(self.images.device)
         nets = torch.arange(len(order), device=order.device)[:, None]
         for index in order.split(self.batch, dim=1):
             x = self.images[index] if self.shared else self.images[nets, index]
-            yield self._augmented(x), self.labels[index]
+            yield self._mixed(self._augmented(x), self.labels[index])
 
     def _augmented(self, x: Tensor) -> Tensor:
         if not self.protocol.augment:
@@ -239,6 +251,32 @@ class _Batches:
         draws = [augment.sample(self.protocol.augment, x.shape[1], g) for g in self.augments]
         draw = augment.Draw.cat(draws).to(x.device)
         return augment.apply(x.flatten(0, 1), draw).unflatten(0, (n, -1))
+
+    def _mixed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """CutMix: with probability `cutmix` per network, paste one box of a shuffled batch."""
+        if not self.protocol.cutmix:
+            return x, y
+        n = len(self.mixes)
+        if x.ndim == 4:
+            x = x.expand(n, *x.shape)
+        if not y.is_floating_point():
+            y = F.one_hot(y, self.classes).to(x.dtype)
+        y = y.expand(n, *y.shape[-2:])
+        count, height, width = x.shape[1], *x.shape[-2:]
+        order, masks = [], torch.zeros(n, 1, 1, height, width)
+        for mask, g in zip(masks, self.mixes):
+            order.append(torch.randperm(count, generator=g))
+            happens, area, row, column = torch.rand(4, generator=g).tolist()
+            if happens < self.protocol.cutmix:
+                half = (area**0.5) / 2  # beta(1, 1): the box's share of the image is uniform
+                top, bottom = (round(height * (row + s * half)) for s in (-1, 1))
+                left, right = (round(width * (column + s * half)) for s in (-1, 1))
+                mask[..., max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 1
+        nets = torch.arange(n, device=x.device)[:, None]
+        shuffled, masks = torch.stack(order).to(x.device), masks.to(x.device)
+        share = masks.mean((2, 3, 4))[..., None]
+        x = x * (1 - masks) + x[nets, shuffled] * masks
+        return x, y * (1 - share) + y[nets, shuffled] * share
 
 
 def train_ordered(
@@ -276,12 +314,20 @@ def train_on_set(
     seeds = [rng.derive(seed, "net", i) for i in range(nets)]
     classes = distilled.num_classes
     if not distilled.protocol.ordered:
-        return train(net, images, labels, classes, distilled.protocol, seeds)
+        recipe = with_learned_lr(distilled.protocol, distilled)
+        return train(net, images, labels, classes, recipe, seeds)
     network = Network(net, distilled.shape, classes, nets)
     params = starting_weights(distilled, network, seeds, device)
     lrs = _tensor(distilled.lrs)
     params = train_ordered(network, params, images, labels, lrs, distilled.steps)
     return TrainedNets(network, params, network.init_stats(device))
+
+
+def with_learned_lr(protocol: Protocol, distilled: DistilledSet | None) -> Protocol:
+    """The protocol at the set's own step size, if it asks for that and the set has learned one."""
+    if not protocol.learned_lr or distilled is None or distilled.lrs is None:
+        return protocol
+    return protocol.replace(lr=float(np.mean(distilled.lrs)))
 
 
 def starting_weights(

@@ -41,7 +41,7 @@ def main() -> None:
         wanted,
         key="evaluate.task",
         label="Measure",
-        why=f"{evaluation_form.describe(wanted)}. Figures that exist already are used again.",
+        why=f"Protocol {evaluation_form.describe(wanted)}. Figures that exist already are used again.",
         estimate=estimate.evaluation(wanted, given.run, shell.store(), shape, classes).sentence(),
     )
     if task:

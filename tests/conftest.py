@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-# One thread: tiny tensors gain little from more, and a busy machine loses much. Set before torch is imported anywhere; workers started by tests inherit it.
+# One thread: tiny tensors gain little from more, and a busy machine loses much. Set before torch is
+# imported anywhere; workers started by tests inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

@@ -30,8 +30,11 @@ def toy(count=20, seed=0):
         SHORT.replace(optimiser="adam", lr=0.01, momentum=0),
         SHORT.replace(augment="color_crop_cutout_flip_scale_rotate"),
         SHORT.replace(loss="mse"),
+        SHORT.replace(cutmix=0.7),
+        SHORT.replace(cutmix=1.0, batch=0),
+        SHORT.replace(ema=0.9),
     ],
-    ids=["sgd", "full-batch", "adam", "augment", "mse"],
+    ids=["sgd", "full-batch", "adam", "augment", "mse", "cutmix", "cutmix-full", "ema"],
 )
 def test_at_once_equals_one_by_one(recipe):
     images, labels = toy()
@@ -121,7 +124,49 @@ def test_losses_sum_over_networks():
     expected = sum(torch.nn.functional.cross_entropy(row, labels) for row in logits)
     assert torch.isclose(cross_entropy(logits, labels), expected)
     assert torch.isclose(cross_entropy(logits, one_hot), expected)
-    assert torch.isclose(squared_error(logits, labels), (logits - one_hot).square().mean() * 3)
+    assert torch.isclose(
+        squared_error(logits, labels), (logits - one_hot + 0.25).square().mean() * 3
+    )
+
+
+def test_cutmix_mixes_labels_by_the_pasted_area():
+    from ddcore.training import _Batches
+
+    images = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8)
+    labels = torch.arange(12)
+    batches = _Batches(images, labels, 12, SHORT.replace(batch=0, cutmix=1.0), [0, 1])
+    for _ in range(20):
+        ((x, y),) = batches.epoch()
+        for net in range(2):
+            for i in range(12):
+                shares = [(x[net, i] == c).float().mean().item() for c in range(12)]
+                torch.testing.assert_close(y[net, i], torch.tensor(shares))
+
+
+def test_averaged_weights_by_hand():
+    images, labels = toy()
+    weights = [
+        train(NET, images, labels, 10, SHORT.replace(batch=0, epochs=e, milestones=()), [0])
+        for e in (1, 2)
+    ]
+    start = Network(NET, (1, 8, 8), 10).init([rng.generator(0, "init")])
+    got = train(
+        NET, images, labels, 10, SHORT.replace(batch=0, epochs=2, milestones=(), ema=0.9), [0]
+    )
+    for name, w in start.items():
+        once = 0.9 * w + 0.1 * weights[0].params[name]
+        torch.testing.assert_close(got.params[name], 0.9 * once + 0.1 * weights[1].params[name])
+
+
+def test_learned_step_size_is_used():
+    from types import SimpleNamespace
+
+    from ddcore.training import with_learned_lr
+
+    made = SimpleNamespace(lrs=np.array([0.3, 0.5]))
+    assert with_learned_lr(protocol("mtt"), made).lr == pytest.approx(0.4)
+    assert with_learned_lr(protocol("dsa"), made).lr == 0.01
+    assert with_learned_lr(protocol("mtt"), SimpleNamespace(lrs=None)).lr == 0.01
 
 
 def test_accuracy_and_loss_count_right():

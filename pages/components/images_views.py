@@ -41,46 +41,55 @@ def player(movie: Evolution) -> int:
             f"Iteration {movie.label(movie.steps[0])}. The slider appears with the next one."
         )
         return movie.steps[0]
-    options = {str(s): movie.label(s) for s in movie.steps}
-    default = str(movie.newest)
     if is_playing(movie.task):
-        _advance(movie, default)
-    _play_button(movie, default)
-    return int(
-        links.choice(
-            "Iteration (all images)",
-            options,
-            "step",
-            default=default,
-            widget=st.select_slider,
-            width="stretch",
-        )
+        _advance(movie)
+    _play_button(movie)
+    return _slider(movie)
+
+
+def _slider(movie: Evolution) -> int:
+    """The slider; its iteration is kept in the link, without one it follows the newest."""
+    # Another slider when a running run has new images: the browser would move the old one back.
+    key = f"images.step.{len(movie.steps)}"
+    st.session_state[key] = shown_step(movie)
+
+    def write() -> None:
+        st.query_params["step"] = str(st.session_state[key])
+
+    return st.select_slider(
+        "Iteration (all images)",
+        movie.steps,
+        format_func=movie.label,
+        key=key,
+        on_change=write,
+        width="stretch",
     )
 
 
-def _play_button(movie: Evolution, default: str) -> None:
+def shown_step(movie: Evolution) -> int:
+    """The iteration a link names, if there are images of it, else the kept or newest one."""
+    named = st.query_params.get("step", "")
+    return int(named) if named in map(str, movie.steps) else movie.newest
+
+
+def _play_button(movie: Evolution) -> None:
     playing = is_playing(movie.task)
     label, icon = ("Pause", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
     if st.button(label, key="images.play", icon=icon, width=110):
         st.session_state[PLAYING] = "" if playing else movie.task.key
         st.session_state[TICKED] = time.monotonic()
-        if not playing and _shown(movie, default) == movie.steps[-1]:
+        if not playing and shown_step(movie) == movie.steps[-1]:
             st.query_params["step"] = str(movie.steps[0])  # at the end: from the start
         st.rerun()
 
 
-def _shown(movie: Evolution, default: str) -> int:
-    wanted = st.query_params.get("step", default)
-    return int(wanted) if wanted in map(str, movie.steps) else int(default)
-
-
-def _advance(movie: Evolution, default: str) -> None:
+def _advance(movie: Evolution) -> None:
     """One step on if a tick has passed; stops after the last one."""
     now = time.monotonic()
     if now - st.session_state.get(TICKED, now) < 0.8 * TICK_S:
         return
     st.session_state[TICKED] = now
-    step = following(movie.steps, _shown(movie, default))
+    step = following(movie.steps, shown_step(movie))
     if step is None:
         st.session_state[PLAYING] = ""
         st.rerun()  # the whole page, so that the timer goes

@@ -52,7 +52,7 @@ def test_a_bad_run_in_the_link(visit, run):
 def test_finished_shows_the_kept_set(visit, store):
     task = done(store)
     app = visit(PAGE, run=task.key)
-    assert app.select_slider[0].value == "20"
+    assert app.select_slider[0].value == 20
     assert "Play" in labels(app)
     made = DistilledSet.from_task(task)
     assert f"{100 * made.clipped_share():.2g} % of the values lie outside 0..1" in text(app)
@@ -69,7 +69,7 @@ def test_running_shows_snapshots_without_files(visit, store, alive):
     app = visit(PAGE, run=task.key)
     shown = text(app)
     assert "still goes on" in shown
-    assert app.select_slider[0].value == "20"
+    assert app.select_slider[0].value == 20
     assert "running" in app.selectbox[0].options[0]
     assert "Take them with you" not in shown
     assert len(app.image) == 2
@@ -105,7 +105,7 @@ def test_a_stopped_run_can_be_looked_at(visit, store):
 def test_the_link_says_the_step_and_the_scale(visit, store):
     task = done(store)
     app = visit(PAGE, run=task.key, step="0", scale="minmax")
-    assert app.select_slider[0].value == "0"
+    assert app.select_slider[0].value == 0
     shown = text(app)
     pixels = task.snapshot(0)["pixels"].astype(np.float32)
     assert f"{100 * evolution.outside(pixels):.2g} % of the values lie outside 0..1." in shown
@@ -114,7 +114,7 @@ def test_the_link_says_the_step_and_the_scale(visit, store):
 
 def test_moving_the_slider_changes_the_link(visit, store):
     app = visit(PAGE, run=done(store).key)
-    app.select_slider[0].set_value("0").run()
+    app.select_slider[0].set_value(0).run()
     assert not app.exception
     assert in_link(app, "step") == "0"
 

@@ -1,0 +1,49 @@
+"""What the presets Quick promise on digits, as means over three seeds. Minutes: marked slow."""
+
+import statistics
+
+import pytest
+
+from ddcore.data import resolve
+from ddcore.evaluation_spec import default_evaluation
+from ddcore.methods.spec import make_spec
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+SEEDS = (0, 1, 2)
+
+
+def figures(compute, name, ipc=1, seeds=SEEDS, **settings):
+    """Mean over seeds of every subject's test accuracy."""
+    found = {}
+    for seed in seeds:
+        spec = make_spec(
+            name, resolve("digits"), (1, 8, 8), ipc=ipc, seed=seed, settings=list(settings.items())
+        )
+        compute(spec)
+        rows = compute(default_evaluation(spec.key, spec)).result()["rows"]
+        for row in rows:
+            found.setdefault(row["subject"], []).append(row["mean"])
+    return {subject: statistics.fmean(values) for subject, values in found.items()}
+
+
+def test_dm_with_one_image_per_class(compute):
+    got = figures(compute, "dm")
+    assert got["distilled"] >= 0.82
+    assert got["distilled"] > got["random"] + 0.1
+
+
+def test_dd_unknown_initialisation(compute):
+    got = figures(compute, "dd2018", setting="unknown")
+    assert got["distilled"] >= 0.84
+    assert got["distilled"] > max(got["random"], got["class_mean"])
+
+
+def test_dd_fixed_initialisation_only_works_on_its_own(compute):
+    got = figures(compute, "dd2018", setting="fixed")
+    assert got["distilled"] >= 0.88
+    assert got["other_inits"] < 0.45
+
+
+def test_dm_with_ten_images_per_class(compute):
+    got = figures(compute, "dm", ipc=10, seeds=(0,))
+    assert got["distilled"] >= got["random"] + 0.03

@@ -1,0 +1,69 @@
+"""The shipped gallery is sound, belongs to this code, and its figures can be found again."""
+
+import statistics
+
+import pytest
+
+from ddcore import gallery, paths
+from ddcore.distilled import DistilledSet
+from ddcore.evaluation_spec import AccuracyTask, default_evaluation
+from ddcore.store import Store
+
+SHIPPED = Store(paths.GALLERY, gallery=None)
+
+
+def test_every_folder_is_sound_and_has_the_key_of_this_code():
+    tasks = list(SHIPPED.tasks())
+    assert tasks
+    assert [p for t in tasks for p in t.verify()] == []
+
+
+def test_no_private_path_or_dataset_is_shipped():
+    names = {p.name for p in paths.GALLERY.rglob("*")}
+    assert "dataset" not in names and "log.txt" not in names
+    for document in paths.GALLERY.rglob("*.json"):
+        assert str(paths.PROJECT) not in document.read_text()
+    assert sum(f.stat().st_size for f in paths.GALLERY.rglob("*") if f.is_file()) < 40e6
+
+
+@pytest.mark.parametrize(
+    "spec", gallery.runs(), ids=lambda s: f"{s.title()} {s.params.to_dict().get('setting', '')}"
+)
+def test_every_promised_run_is_there_with_its_evaluation(spec):
+    task = SHIPPED.task(spec)
+    assert task.is_done(), "changed presets: run `make gallery`"
+    made = DistilledSet.from_task(task)
+    assert made.images.shape == (10 * spec.ipc, 1, 8, 8)
+    assert task.snapshot_steps()[0] == 0
+    rows = SHIPPED.task(default_evaluation(spec.key, spec)).result()["rows"]
+    assert {"distilled", "random", "class_mean"} <= {r["subject"] for r in rows}
+
+
+@pytest.mark.parametrize("setting", ["", "unknown", "fixed"])
+def test_a_shipped_set_reaches_its_stored_accuracy_again(setting, tmp_path):
+    """Other networks than the stored ones: the means agree within the spread."""
+    from ddcore import worker
+
+    store = Store(tmp_path / "cache", gallery=paths.GALLERY)
+    spec = next(
+        s for s in gallery.runs() if s.params.to_dict().get("setting", "") == setting and s.ipc == 1
+    )
+    rows = SHIPPED.task(default_evaluation(spec.key, spec)).result()["rows"]
+    stored = next(r for r in rows if r["subject"] == "distilled")
+    again = AccuracyTask(
+        subject=spec.key,
+        data=spec.data,
+        net=spec.net,
+        protocol=spec.protocol,
+        nets=stored["n"],
+        seed=12345,
+    )
+    task = store.create(again)
+    worker.run_task(store, task, again, "cpu")
+    result = task.result()
+    if setting == "fixed":  # one known network: nothing is random but rounding
+        assert result["mean"] == pytest.approx(stored["mean"], abs=0.01)
+        return
+    assert result["accuracies"] != stored["accuracies"]
+    spread = max(statistics.stdev(stored["accuracies"]), statistics.stdev(result["accuracies"]))
+    assert abs(result["mean"] - stored["mean"]) < 3 * spread / stored["n"] ** 0.5 + 0.005
