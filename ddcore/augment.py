@@ -21,16 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore.errors import SpecError
+from ddcore.strategies import OPERATIONS, parse
 
-STRATEGIES: dict[str, str] = {
-    "": "none",
-    "color_crop_cutout_flip_scale_rotate": "DSA for natural images (Zhao & Bilen 2021)",
-    "color_crop_cutout_scale_rotate": "DSA for digits: no mirror images",
-    "crop_scale_rotate45": "DC's evaluation on MNIST (Zhao et al. 2021)",
-    "flip_rotate": "flips and small rotations (Feng et al. 2024)",
-    "flip_color_crop_rotate_cutout": "FRePo's evaluation (Zhou et al. 2022)",
-}
 NONE = -1  # the operation of an entry that stays as it is
 CUTOUT = 0.5  # side of the hole, as a share of the image's side
 UNIFORMS = 12  # random numbers per entry
@@ -47,16 +39,6 @@ class _Sizes:
 _DSA = _Sizes(crop=0.125, rotate=15)
 # "rotate45" marks DC's own augmentation, which also shifts by 4 of 28 pixels and scales by 1 +- 0.2.
 _DC = _Sizes(crop=4 / 28, rotate=45)
-
-
-def parse(strategy: str) -> tuple[str, ...]:
-    """Operations of a strategy such as "color_crop_flip"; "" is none. `SpecError` on unknown ones."""
-    names = tuple(strategy.split("_")) if strategy else ()
-    for name in names:
-        if name not in _CODES:
-            allowed = "operations joined by _, of " + ", ".join(_CODES)
-            raise SpecError("augment", strategy, allowed)
-    return names
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,7 +267,7 @@ _OPERATIONS: tuple[tuple[str, Callable[[Tensor, Draw], Tensor]], ...] = (
     ("scale", _scale),
     ("rotate", _rotate),
 )
-OPERATIONS = tuple(name for name, _ in _OPERATIONS)
+assert tuple(name for name, _ in _OPERATIONS) == OPERATIONS
 _CODES = {name: code for code, name in enumerate(OPERATIONS)} | {
     "rotate45": OPERATIONS.index("rotate")
 }

@@ -54,7 +54,6 @@ def list_things(options: argparse.Namespace) -> None:
 def distill(options: argparse.Namespace) -> int:
     """`distill METHOD`: run, evaluate beside the baselines, print."""
     from ddcore.data import dataset_task, resolve
-    from ddcore.evaluation_spec import default_evaluation
     from ddcore.methods.spec import make_spec
 
     store = Store()
@@ -70,14 +69,13 @@ def distill(options: argparse.Namespace) -> int:
         preset=options.preset,
         settings=[_setting(s) for s in options.set],
     )
-    evaluation = default_evaluation(spec.key, spec)
     if options.dry_run:
         from ddcore.estimate import distillation
 
         guess = distillation(spec, store, tuple(facts["shape"]), len(facts["class_names"]))
         print(f"{spec.title()} ({spec.key}): {guess.sentence()}")
         return 0
-    tasks = jobs.submit(store, [spec] if options.no_evaluate else [spec, evaluation])
+    tasks = jobs.submit(store, [spec, *([] if options.no_evaluate else spec.follow_ups())])
     run = _watch(store, tasks[0])
     answer = _run_facts(run)
     if not options.no_evaluate:

@@ -128,8 +128,12 @@ def size(count: float) -> str:
     """Bytes for reading."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count / 1e3:.0f} kB"
+            return (
+                f"{count / factor:.2g} {unit}"
+                if count < 10 * factor
+                else f"{count / factor:.0f} {unit}"
+            )
+    return f"{max(count / 1e3, 1):.0f} kB"
 
 
 def mean_std(values: Sequence[float]) -> str:

@@ -123,10 +123,11 @@ def escalate(task: Task) -> None:
 
 
 def resume(store: Store, task: Task) -> Task:
-    """Continue a cancelled, failed or lost task from its last checkpoint."""
+    """Continue a cancelled, failed or lost task from its last checkpoint, then its follow-ups."""
     if task.shipped:
         raise DDError(f"{task.key} is part of the shipped gallery: it is complete.")
-    return submit(store, [task.spec()])[0]
+    spec = task.spec()
+    return submit(store, [spec, *spec.follow_ups()])[0]
 
 
 def wait(

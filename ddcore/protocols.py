@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ddcore import strategies
 from ddcore.specs import Spec
 
 
@@ -53,6 +54,7 @@ class Protocol(Spec):
         self.require_range("epochs", 1, 100_000)
         self.require_range("batch", 0, 1_000_000)
         self.require_range("nets", 1, 1000)
+        strategies.parse(self.augment)
 
 
 _DC = Protocol(name="dc", milestones=(0.5,), epochs=300, nets=20)

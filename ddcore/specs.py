@@ -97,6 +97,10 @@ class TaskSpec(Spec):
         """One short line that names the task in lists."""
         return f"{self.KIND} {self.key}"
 
+    def follow_ups(self) -> list[TaskSpec]:
+        """Tasks that people want right after this one, queued with it."""
+        return []
+
     def document(self) -> dict[str, Any]:
         """What is stored as spec.json."""
         return {

@@ -42,7 +42,7 @@ def viewer(task: Task, live: bool) -> None:
         if live:
             st.caption("This run still goes on: new images appear by themselves.")
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            step = images_views.player(movie)
+            step = images_views.player(movie, live)
             mode, beside = images_views.scale_mode()
         images_views.sheets(movie, step, mode, beside)
         one(movie, step, mode)

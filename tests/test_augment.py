@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from ddcore import augment
+from ddcore import augment, strategies
 from ddcore.errors import SpecError
 from ddcore.protocols import PROTOCOLS
 
@@ -45,17 +45,17 @@ def same(a, b):
 
 
 def test_parse():
-    assert augment.parse("") == ()
-    assert augment.parse(FULL) == ("color", "crop", "cutout", "flip", "scale", "rotate")
-    assert augment.parse("crop_scale_rotate45") == ("crop", "scale", "rotate45")
+    assert strategies.parse("") == ()
+    assert strategies.parse(FULL) == ("color", "crop", "cutout", "flip", "scale", "rotate")
+    assert strategies.parse("crop_scale_rotate45") == ("crop", "scale", "rotate45")
     with pytest.raises(SpecError, match="cutout"):
-        augment.parse("crop_jpeg")
+        strategies.parse("crop_jpeg")
 
 
 @pytest.mark.parametrize("strategy", [p.augment for p in PROTOCOLS.values()])
 def test_every_protocol_names_a_known_strategy(strategy):
-    assert strategy in augment.STRATEGIES
-    augment.parse(strategy)
+    assert strategy in strategies.STRATEGIES
+    strategies.parse(strategy)
 
 
 def test_no_strategy_leaves_the_images_alone():
@@ -270,7 +270,7 @@ def test_grey_images_have_no_saturation():
 # --- gradients --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", [*augment.OPERATIONS, "rotate45"])
+@pytest.mark.parametrize("op", [*strategies.OPERATIONS, "rotate45"])
 def test_first_and_second_derivatives(op):
     x = batch(2, (2, 4, 3), dtype=torch.float64).requires_grad_()
     draw = augment.sample(op, 2, generator(6))
@@ -286,7 +286,7 @@ def test_first_and_second_derivatives(op):
 def test_derivatives_of_a_mixed_batch():
     x = batch(7, (1, 3, 3), dtype=torch.float64).requires_grad_()
     draw = augment.Draw.cat(
-        [augment.sample(op, 1, generator(6)) for op in (*augment.OPERATIONS, "")]
+        [augment.sample(op, 1, generator(6)) for op in (*strategies.OPERATIONS, "")]
     )
     order = torch.tensor([3, 6, 0, 5, 1, 4, 2])
     assert torch.autograd.gradgradcheck(lambda v: augment.apply(v, draw.take(order)) ** 2, x)

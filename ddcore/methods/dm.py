@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ddcore import strategies
 from ddcore.methods.base import Method, Params, image_macs
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
@@ -37,6 +38,7 @@ class DMParams(Params):
         self.require_range("real_batch", 1, 100_000)
         self.require_range("lr", 1e-6, 1e5)
         self.require_range("momentum", 0, 0.999)
+        strategies.parse(self.augment)
 
 
 def build(problem: Problem) -> Distiller:

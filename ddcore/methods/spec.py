@@ -70,6 +70,12 @@ class DistillSpec(TaskSpec):
         """Line for lists."""
         return f"{method(self.method).title} on {self.data.name}, {self.ipc} per class"
 
+    def follow_ups(self) -> list[TaskSpec]:
+        """The run's own evaluation beside random real images and class means."""
+        from ddcore.evaluation_spec import default_evaluation
+
+        return [default_evaluation(self.key, self)]
+
 
 def with_text_setting(spec: DistillSpec, path: str, text: str) -> DistillSpec:
     """`spec` with one field set from text; a method's own parameters need no `params.` before them."""

@@ -6,7 +6,6 @@ import streamlit as st
 
 from ddcore import estimate, jobs
 from ddcore.errors import DDError
-from ddcore.evaluation_spec import default_evaluation
 from ddcore.methods import Method
 from ddcore.methods.spec import DistillSpec, make_spec
 from pages.components import data_views, shell, task_panel
@@ -57,5 +56,5 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
         guess = estimate.distillation(spec, store, data.shape, data.classes)
         st.markdown(f"It will take {guess.sentence()}. Its evaluation follows.")
         if st.button("Start", key="distil.go", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, [spec, default_evaluation(spec.key, spec)])
+            jobs.submit(store, [spec, *spec.follow_ups()])
             shell.go("pages/3_Run.py", run=spec.key)

@@ -34,23 +34,41 @@ def is_playing(task: Task) -> bool:
     return st.session_state.get(PLAYING) == task.key
 
 
-def player(movie: Evolution) -> int:
-    """Play button and the slider for all images; returns the iteration to show."""
+def player(movie: Evolution, live: bool) -> int:
+    """Play button and the slider for all images; returns the iteration to show.
+
+    While a run goes on the newest images are followed, until a visitor wants the slider.
+    """
     if len(movie.steps) == 1:
-        st.caption(
-            f"Iteration {movie.label(movie.steps[0])}. The slider appears with the next one."
-        )
+        text = f"Iteration {movie.label(movie.steps[0])}. The slider appears with the next one."
+        st.caption(text, width="stretch")
         return movie.steps[0]
     if is_playing(movie.task):
         _advance(movie)
     _play_button(movie)
+    if live and _follow(movie):
+        st.caption(f"Iteration {movie.label(movie.newest)}", width="stretch")
+        return movie.newest
     return _slider(movie)
 
 
+def _follow(movie: Evolution) -> bool:
+    """The switch between the newest images and the slider: a link that names a step has the slider."""
+    key = "images.follow"
+    st.session_state[key] = "step" not in st.query_params
+
+    def write() -> None:
+        if st.session_state[key]:
+            st.query_params.pop("step", None)
+        else:
+            st.query_params["step"] = str(movie.newest)
+
+    return st.toggle("Follow the newest", key=key, on_change=write)
+
+
 def _slider(movie: Evolution) -> int:
-    """The slider; its iteration is kept in the link, without one it follows the newest."""
-    # Another slider when a running run has new images: the browser would move the old one back.
-    key = f"images.step.{len(movie.steps)}"
+    """The slider; its iteration is kept in the link."""
+    key = "images.step"
     st.session_state[key] = shown_step(movie)
 
     def write() -> None:

@@ -26,7 +26,7 @@ SETTINGS = {
     "net.width": 8,
 }
 SHEET = ".st-key-pix-images-sheet img"
-SLIDER = "[class*=st-key-images-step] input"
+SLIDER = ".st-key-images-step input"
 GAP = 3
 RUN_LIMIT_S = 90.0
 

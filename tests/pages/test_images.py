@@ -69,10 +69,26 @@ def test_running_shows_snapshots_without_files(visit, store, alive):
     app = visit(PAGE, run=task.key)
     shown = text(app)
     assert "still goes on" in shown
-    assert app.select_slider[0].value == 20
+    assert not app.select_slider  # the newest images are followed
+    assert "Iteration 20" in shown
     assert "running" in app.selectbox[0].options[0]
     assert "Take them with you" not in shown
     assert len(app.image) == 2
+
+
+def test_running_has_the_slider_when_the_newest_is_not_followed(visit, store, alive):
+    task = put(store, spec(), "running", step=20, total=40)
+    snapshots(task)
+    alive(task)
+    app = visit(PAGE, run=task.key)
+    app.toggle(key="images.follow").set_value(False).run()
+    assert in_link(app, "step") == "20"
+    app.select_slider[0].set_value(0).run()
+    assert in_link(app, "step") == "0"
+    app.toggle(key="images.follow").set_value(True).run()
+    assert not app.exception
+    assert "step" not in app.query_params
+    assert not app.select_slider
 
 
 def test_running_with_one_snapshot_has_no_slider(visit, store, alive):
