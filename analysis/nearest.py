@@ -20,7 +20,7 @@ from ddcore.specs import TaskSpec
 from ddcore.worker import Context
 
 START_S = 2.0  # a fresh process, reading the images
-MACS_PER_S = 2e9  # one core, 64 bit
+MACS_PER_S = 5e9  # one core, 64 bit
 CHUNK_FLOATS = 1 << 22  # of one block of training images or distances: 32 MB
 SPARE = 8  # candidates kept beyond k, so that rounding cannot lose a neighbour
 COPY = 0.5 / 255  # mean distance per pixel below which an 8-bit display shows no difference

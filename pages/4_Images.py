@@ -40,7 +40,9 @@ def viewer(task: Task, live: bool) -> None:
             st.rerun()
         movie = evolution.of(task)
         if live:
-            st.caption("This run still goes on: new images appear by themselves.")
+            st.caption(
+                f"This run still goes on: its newest images are of iteration {movie.newest:,}."
+            )
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             step = images_views.player(movie, live)
             mode, beside = images_views.scale_mode()

@@ -47,7 +47,7 @@ def player(movie: Evolution, live: bool) -> int:
         _advance(movie)
     _play_button(movie)
     if live and _follow(movie):
-        st.caption(f"Iteration {movie.label(movie.newest)}", width="stretch")
+        st.space("stretch")
         return movie.newest
     return _slider(movie)
 

@@ -70,7 +70,7 @@ def test_running_shows_snapshots_without_files(visit, store, alive):
     shown = text(app)
     assert "still goes on" in shown
     assert not app.select_slider  # the newest images are followed
-    assert "Iteration 20" in shown
+    assert "newest images are of iteration 20" in shown
     assert "running" in app.selectbox[0].options[0]
     assert "Take them with you" not in shown
     assert len(app.image) == 2
