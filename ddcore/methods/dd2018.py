@@ -107,23 +107,23 @@ def presets(
             "steps": steps,
             "beta1": 0.5,
             "real_batch": 256,
-            "lr_rates": 0.01 if fixed else 0.02,
+            "lr_rates": 0.015 if fixed else 0.02,
         }
         if fixed:
             # Xavier weights as in the paper: they matter more than the default's small output layer,
             # which ties the images to this one network.
-            small |= {"net": NetSpec(width=16, depth=2, init="xavier"), "validations": 20}
-            quick = {**common, "passes": 3 if steps == 1 else 1, "lr0": 0.5, "lr": 0.1}
-            quick["decay_every"] = 200
+            small |= {"net": NetSpec(width=32, depth=2, init="xavier"), "validations": 20}
+            quick = {**common, "passes": 4 if steps == 1 else 1, "lr0": 1.0, "lr": 0.1}
+            quick["decay_every"] = 225
         else:
             quick = {**common, "passes": 10 if steps == 1 else 2, "lr0": 0.1, "lr": 0.05}
-            quick |= {"nets": 4 if steps == 1 else 2, "clip": 2.0}
+            quick |= {"nets": 4 if steps == 1 else 2, "clip": 2.0, "decay_every": 100}
         return {
-            "quick": {**small, "params": {**quick, "iterations": 800 if fixed else 200}},
-            "teaching": {**small, "params": {**quick, "iterations": 2000 if fixed else 600}},
+            "quick": {**small, "params": {**quick, "iterations": 900 if fixed else 300}},
+            "teaching": {**small, "params": {**quick, "iterations": 3000, "decay_every": 750}},
             "paper": {
                 **small,
-                "params": {**quick, "iterations": 6000 if fixed else 3000, "decay_every": 1500},
+                "params": {**quick, "iterations": 10_000, "decay_every": 2500},
             },
         }
     grey = shape[0] == 1
