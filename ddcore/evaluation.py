@@ -21,6 +21,7 @@ from ddcore.nets.network import Network
 from ddcore.protocols import Protocol
 from ddcore.training import (
     TrainedNets,
+    limit_threads,
     starting_weights,
     train,
     train_ordered,
@@ -79,6 +80,7 @@ def run_accuracy(context: Context) -> None:
     spec: AccuracyTask = context.spec
     dataset = ensure(context, spec.data)
     data = DeviceData(dataset, context.device)
+    limit_threads(Network(spec.net, data.shape, data.num_classes), context.device)
     like = DistilledSet.from_task(context.need_key(spec.like)) if spec.like else None
     if like is not None and spec.fresh:
         like = _without_init(like)

@@ -1,7 +1,7 @@
 """The shipped gallery: real results on first start, made by `python -m ddcore gallery`.
 
-Digits runs of both methods with 1 and 10 images per class, their evaluations and nearest real images.
-They are computed in an ordinary store and copied; datasets themselves are never shipped.
+Digits runs of both methods with 1 and 10 images per class, and their evaluations.
+They are computed in an ordinary store and copied; real images (datasets, neighbours) are never shipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
 
 SHAPE = (1, 8, 8)
-KINDS = ("distill", "evaluate", "accuracy", "baseline", "nearest")
+KINDS = ("distill", "evaluate", "accuracy", "baseline")
 LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lock")
 
 

@@ -22,6 +22,7 @@ from ddcore.errors import Cancelled, Diverged
 from ddcore.evaluation import summary, train_for
 from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec
+from ddcore.training import limit_threads
 from ddcore.worker import Context
 
 SNAPSHOTS = 30
@@ -35,6 +36,7 @@ def run(context: Context) -> None:
     spec: DistillSpec = context.spec
     dataset = ensure(context, spec.data)
     problem = Problem(spec, DeviceData(dataset, context.device), context.device)
+    limit_threads(problem.network(1), context.device)
     run = _Run(context, problem, method(spec.method).build(problem), dataset)
     run.restore()
     run.loop()

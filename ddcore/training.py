@@ -19,6 +19,7 @@ from ddcore import augment, rng
 from ddcore.data.tensors import Part
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params, select, to_module
+from ddcore.nets.plan import cost
 from ddcore.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Images = Tensor | np.ndarray | Part  # preprocessed (B, C, H, W)
 
 CPU_IMAGES_AT_ONCE = 200  # networks x batch; beyond it a loop beats grouped convolutions (measured)
+SMALL_ACTIVATIONS = 20_000  # floats per image
 CUDA_FLOATS_AT_ONCE = 1 << 30  # activations kept for the backward pass
 
 
@@ -114,12 +116,17 @@ def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "mse": squared_error}
 
 
+def limit_threads(network: Network, device: str | torch.device) -> None:
+    """One CPU thread for small networks: a second one costs as much as it gains (measured on digits)."""
+    small = cost(network.plan, network.shape).activations < SMALL_ACTIVATIONS
+    if small and torch.device(device).type == "cpu":
+        torch.set_num_threads(1)
+
+
 def nets_at_once(network: Network, batch: int, device: str | torch.device) -> int:
     """How many networks to train together: measured on the CPU, bounded by memory on a GPU."""
     if torch.device(device).type == "cpu":
         return max(1, CPU_IMAGES_AT_ONCE // max(batch, 1))
-    from ddcore.nets.plan import cost
-
     per_net = cost(network.plan, network.shape).activations * max(batch, 1)
     return max(1, CUDA_FLOATS_AT_ONCE // per_net)
 

@@ -117,9 +117,9 @@ def presets(
             quick["decay_every"] = 225
         else:
             quick = {**common, "passes": 10 if steps == 1 else 2, "lr0": 0.1, "lr": 0.05}
-            quick |= {"nets": 4 if steps == 1 else 2, "clip": 2.0, "decay_every": 100}
+            quick |= {"nets": 4 if steps == 1 else 2, "clip": 2.0, "decay_every": 70}
         return {
-            "quick": {**small, "params": {**quick, "iterations": 900 if fixed else 300}},
+            "quick": {**small, "params": {**quick, "iterations": 900 if fixed else 200}},
             "teaching": {**small, "params": {**quick, "iterations": 3000, "decay_every": 750}},
             "paper": {
                 **small,
