@@ -14,7 +14,7 @@ SEEDS = (0, 1, 2)
 
 def figures(compute, name, ipc=1, seeds=SEEDS, **settings):
     """Mean over seeds of every subject's test accuracy."""
-    found = {}
+    found: dict[str, list[float]] = {}
     for seed in seeds:
         spec = make_spec(
             name, resolve("digits"), (1, 8, 8), ipc=ipc, seed=seed, settings=list(settings.items())
@@ -23,6 +23,7 @@ def figures(compute, name, ipc=1, seeds=SEEDS, **settings):
         rows = compute(default_evaluation(spec.key, spec)).result()["rows"]
         for row in rows:
             found.setdefault(row["subject"], []).append(row["mean"])
+    print(name, settings, found)
     return {subject: statistics.fmean(values) for subject, values in found.items()}
 
 

@@ -79,6 +79,7 @@ def test_cancel_then_resume_continues(store):
 
 def test_cancel_while_queued(store):
     first = jobs.submit(store, [SleepyTask(steps=2000, pause=0.05)])[0]
+    wait_for(lambda: jobs.state(first)["state"] == "running")
     second = jobs.submit(store, [SleepyTask(steps=1, seed=9)])[0]
     wait_for(lambda: jobs.queue_position(store, second) is not None)
     jobs.cancel(second)

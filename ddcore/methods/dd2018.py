@@ -97,7 +97,7 @@ def presets(
         small = {
             "net": NetSpec(width=16, depth=2),
             "protocol": protocol,
-            "init": "noise" if fixed else "real",
+            "init": "noise" if fixed else "mean",
             "val_nets": 1 if fixed else 10,
         }
         # With ten images per class each step has images of its own, as in the paper.
@@ -117,7 +117,7 @@ def presets(
             quick["decay_every"] = 225
         else:
             quick = {**common, "passes": 10 if steps == 1 else 2, "lr0": 0.1, "lr": 0.05}
-            quick |= {"nets": 4 if steps == 1 else 2, "clip": 2.0, "decay_every": 70}
+            quick |= {"nets": 4 if steps == 1 else 2, "clip": 2.0, "decay_every": 100}
         return {
             "quick": {**small, "params": {**quick, "iterations": 900 if fixed else 200}},
             "teaching": {**small, "params": {**quick, "iterations": 3000, "decay_every": 750}},
