@@ -53,9 +53,16 @@ def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> 
     wanted = _wanted(store)
     for task in store.tasks():
         if task.kind in KINDS and task.is_done() and task.key in wanted:
-            shutil.copytree(task.folder, target / task.kind / task.key, ignore=LEFT_OUT)
+            _ship(task, target / task.kind / task.key)
             copied.append(task.key)
     return copied
+
+
+def _ship(task: Task, folder: Path) -> None:
+    """Copy a finished folder, without what only concerns the machine it was made on."""
+    shutil.copytree(task.folder, folder, ignore=LEFT_OUT)
+    status = {k: v for k, v in task.status().items() if k not in ("host", "pid")}
+    Task(folder).write_status(**status)
 
 
 def _wanted(store: Store) -> set[str]:
