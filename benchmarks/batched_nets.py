@@ -19,7 +19,7 @@ from ddcore import rng
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
 from ddcore.protocols import PROTOCOLS
-from ddcore.training import cross_entropy, nets_at_once, train
+from ddcore.training import cross_entropy, limit_threads, nets_at_once, train
 
 NETS, REPEATS = 20, 3
 NET = NetSpec(width=16, depth=2)
@@ -57,12 +57,13 @@ def vmapped(images, labels, recipe) -> None:
 
 
 def main() -> None:
-    """Small, middle and large batches."""
+    """Small, middle and large batches, on one thread as workers do for networks of this size."""
+    limit_threads(Network(NET, (1, 8, 8), 10), "cpu")
     print(describe())
     print(f"{NETS} x {NET.label()}, protocol quick with 50 steps; seconds (ratio to ours)\n")
     recipe = PROTOCOLS["quick"].replace(epochs=50)
     print(f"{'images':>7s}{'ours':>9s}{'one by one':>20s}{'all at once':>20s}{'vmap':>20s}")
-    for count in (10, 50, 100, 500):
+    for count in (10, 50, 100, 300):
         images = torch.randn(count, 1, 8, 8, generator=rng.generator(0))
         labels = torch.arange(count) % 10
         seeds = list(range(NETS))
