@@ -117,19 +117,15 @@ def _class_features(
     spec: BaselineTask, data: DeviceData, context: Context
 ) -> list[tuple[Tensor, Tensor]]:
     """(training indices, features) of each class, in a network trained on all real data."""
-    from ddcore.evaluation import whole_protocol
+    from ddcore.evaluation import train_on_everything  # evaluation imports this module
 
-    everything = data.batch(torch.arange(len(data.train)))
-    trained = train(
+    trained = train_on_everything(
+        data,
         spec.net,
-        everything,
-        data.train.labels,
-        data.num_classes,
-        whole_protocol(len(data.train)),
         [rng.derive(spec.seed, "feature network")],
-        on_step=lambda step, total: context.progress(step, total),
+        lambda step, total: context.progress(step, total),
     )
-    return [(m.cpu(), trained.features(everything[m])[0]) for m in data.class_indices]
+    return [(m.cpu(), trained.features(data.batch(m))[0]) for m in data.class_indices]
 
 
 def _optimised_random(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,17 @@ def whole_protocol(train_size: int) -> Protocol:
     """Minibatch training for the whole set: enough epochs to converge, fewer for larger sets."""
     epochs = max(3, min(50, 400_000 // train_size))
     return Protocol(name=WHOLE, lr=0.02, milestones=(0.7,), epochs=epochs, batch=64)
+
+
+def train_on_everything(
+    data: DeviceData, net: NetSpec, seeds: list[int], on_step: Callable[[int, int], None]
+) -> TrainedNets:
+    """Networks trained on all real training images."""
+    everything = data.batch(torch.arange(len(data.train)))
+    protocol = whole_protocol(len(data.train))
+    return train(
+        net, everything, data.train.labels, data.num_classes, protocol, seeds, on_step=on_step
+    )
 
 
 def train_for(
@@ -93,16 +105,7 @@ def run_accuracy(context: Context) -> None:
     if spec.subject == WHOLE:
         protocol = whole_protocol(len(data.train))
         seeds = seeds[:WHOLE_NETS]
-        everything = data.batch(torch.arange(len(data.train)))
-        trained = train(
-            spec.net,
-            everything,
-            data.train.labels,
-            data.num_classes,
-            protocol,
-            seeds,
-            on_step=report,
-        )
+        trained = train_on_everything(data, spec.net, seeds, report)
     else:
         subject = context.need_key(spec.subject)
         if subject.kind == "baseline":
@@ -147,8 +150,6 @@ def run_accuracy(context: Context) -> None:
 
 
 def _without_init(made: DistilledSet) -> DistilledSet:
-    import dataclasses
-
     return dataclasses.replace(made, init_weights={})
 
 
@@ -162,8 +163,6 @@ def _best_lrs(
     like: DistilledSet,
 ) -> tuple[DistilledSet, float | str]:
     """The step sizes with which a baseline does best on validation data: learned ones or a constant."""
-    import dataclasses
-
     candidates: list[tuple[float | str, np.ndarray]] = [("learned", like.lrs)]
     candidates += [(lr, np.full_like(like.lrs, lr)) for lr in BASELINE_LRS]
     scored = []
