@@ -137,7 +137,8 @@ def doubt_them(app, open_page, task) -> None:
     for row in evaluated.result()["rows"]:
         figure = f"{100 * row['mean']:.1f} ± {100 * row['std']:.1f} % (n = {row['n']})"
         assert figure in text
-    assert page.locator("[data-testid=stPlotlyChart]").count() == 1
+    chart = page.locator("[data-testid=stPlotlyChart]")
+    chart.wait_for()  # strict: exactly one; the chart's own script arrives after the text
 
 
 # --- accessibility --------------------------------------------------------------------------------
