@@ -27,6 +27,7 @@ def case(kind: str, steps: int) -> None:
     import torch
 
     from ddcore import rng
+    from ddcore.engines.rules import GradientDescent
     from ddcore.engines.unroll import full_autograd, meta_gradient
     from ddcore.nets import NetSpec
     from ddcore.nets.network import Network
@@ -45,11 +46,12 @@ def case(kind: str, steps: int) -> None:
         return loss(0, weights, (images,))
 
     function = meta_gradient if kind == "ours" else full_autograd
-    setup = (loss, outer, list(params.values()), [images])
-    function(*setup, torch.full((1,), 0.01), momentum=0.9)  # allocators and kernels warm
+    rule = GradientDescent(momentum=0.9)
+    setup = (loss, outer, rule, rule.start(tuple(params.values())), (images,))
+    function(*setup, (torch.full((1,), 0.01),), range(1))  # allocators and kernels warm
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    function(*setup, torch.full((steps,), 0.01), momentum=0.9)
+    function(*setup, (torch.full((steps,), 0.01),), range(steps))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     weights = sum(w.numel() * 4 for w in params.values())

@@ -27,6 +27,7 @@ FORMAT = "distilled-set"
 VERSION = 1
 HALF_STEP = 0.5 / 255  # of an 8-bit display
 _INIT = "init."
+_STORED = "stored."
 _PREPROCESS = "preprocess."
 
 
@@ -48,7 +49,10 @@ class DistilledSet:
     data: dict[str, Any]  # DataSpec as a dict
     steps: int = 1
     lrs: np.ndarray | None = None  # (steps * passes,) learned step sizes in the order of use
+    momentum: float = 0.0  # of the gradient descent with `lrs`
     init_weights: dict[str, np.ndarray] = field(default_factory=dict)  # of a fixed known network
+    parametrization: str = "pixels"
+    stored: dict[str, np.ndarray] = field(default_factory=dict)  # what the images are decoded from
     params: dict[str, Any] = field(default_factory=dict)  # the method's
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -87,6 +91,11 @@ class DistilledSet:
     def ipc(self) -> int:
         """Images per class (rounded down where classes differ)."""
         return len(self.images) // self.num_classes
+
+    @property
+    def floats(self) -> int:
+        """Numbers that were learned for the images: the honest size of the set."""
+        return sum(a.size for a in self.stored.values()) or self.images.size
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -155,6 +164,8 @@ class DistilledSet:
             labels=self.labels[keep],
             steps=steps,
             lrs=lrs,
+            parametrization="pixels",
+            stored={},
             run_key="",
             metrics={"subset_of": self.run_key, "ipc": ipc},
         )
@@ -167,6 +178,7 @@ class DistilledSet:
         if self.lrs is not None:
             arrays["lrs"] = self.lrs
         arrays |= {_INIT + name: w for name, w in self.init_weights.items()}
+        arrays |= {_STORED + name: a for name, a in self.stored.items()}
         arrays |= self.preprocess.arrays(_PREPROCESS)
         meta = {
             "format": FORMAT,
@@ -178,6 +190,8 @@ class DistilledSet:
             "net": self.net.to_dict(),
             "protocol": self.protocol.to_dict(),
             "steps": self.steps,
+            "momentum": self.momentum,
+            "parametrization": self.parametrization,
             "params": self.params,
             "metrics": self.metrics,
         }
@@ -205,11 +219,10 @@ class DistilledSet:
                 data=dict(meta["data"]),
                 steps=int(meta["steps"]),
                 lrs=arrays.get("lrs"),
-                init_weights={
-                    name.removeprefix(_INIT): w
-                    for name, w in arrays.items()
-                    if name.startswith(_INIT)
-                },
+                momentum=float(meta["momentum"]),
+                init_weights=_with_prefix(arrays, _INIT),
+                parametrization=str(meta["parametrization"]),
+                stored=_with_prefix(arrays, _STORED),
                 params=dict(meta["params"]),
                 metrics=dict(meta["metrics"]),
             )
@@ -245,6 +258,10 @@ class DistilledSet:
         from ddcore.training import train_on_set
 
         return train_on_set(self, net or self.net, seed=seed, nets=nets, device=device)
+
+
+def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
 
 
 def _check(ok: bool, expected: str) -> None:

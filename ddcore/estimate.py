@@ -46,17 +46,16 @@ class Estimate:
 def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) -> Estimate:
     """Estimate of a distillation, validation included."""
     p = spec.params
-    work = method(spec.method).work(spec, shape, classes)
+    needs = method(spec.method).cost(spec, shape, classes)
+    work, images = needs.macs, classes * spec.images_per_class(shape, classes)
     checks = spec.validations * spec.val_nets
     if not spec.protocol.ordered:
-        images = classes * spec.ipc
         work += checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
     rate, basis = _rate(store, "distill", work / p.iterations, spec.method)
     macs = cost(spec.net.plan(shape, classes), shape)
-    real = getattr(p, "real_batch", 0) * (classes if spec.method == "dm" else 1)
-    graph = macs.activations * (real + 3 * classes * spec.ipc) * getattr(p, "nets", 1) * 4
-    stored = macs.parameters * 4 * getattr(p, "steps", 1) * getattr(p, "passes", 0)
-    pixels = math.prod(shape) * classes * spec.ipc
+    graph = macs.activations * needs.images * 4
+    stored = macs.parameters * 4 * needs.weights
+    pixels = math.prod(shape) * images
     return Estimate(
         seconds=START_S + work / rate,
         memory=BASE_BYTES + graph + stored,
@@ -69,7 +68,7 @@ def evaluation(
     task: EvaluateTask, run: DistillSpec, store: Store, shape: Shape, classes: int
 ) -> Estimate:
     """Estimate of a run's evaluation beside its baselines (their selection not included)."""
-    images = classes * run.ipc
+    images = classes * run.images_per_class(shape, classes)
     subjects = 1 + len([b for b in task.baselines if b != "whole"])
     work = sum(
         subjects * task.nets * protocol_work(task.protocol, net, shape, classes, images)

@@ -76,7 +76,14 @@ def train_for(
     weights = starting_weights(like, network, seeds, data.device)
     lrs = torch.from_numpy(like.lrs)
     weights = train_ordered(
-        network, weights, images, labels, lrs, like.steps, lambda k, _: on_step(k, len(lrs))
+        network,
+        weights,
+        images,
+        labels,
+        lrs,
+        like.steps,
+        lambda k, _: on_step(k, len(lrs)),
+        momentum=like.momentum,
     )
     return TrainedNets(network, weights, network.init_stats(data.device))
 

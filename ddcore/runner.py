@@ -26,6 +26,7 @@ from ddcore.training import limit_threads
 from ddcore.worker import Context
 
 SNAPSHOTS = 30
+SNAPSHOT_BYTES = 60 << 20  # of a run's snapshots, before compression
 METRIC_EVENTS = 300  # about so many points on the loss curve
 GOOD_STATE_EVERY = 50
 HALVINGS = 2
@@ -35,7 +36,7 @@ def run(context: Context) -> None:
     """Task `distill`."""
     spec: DistillSpec = context.spec
     dataset = ensure(context, spec.data)
-    problem = Problem(spec, DeviceData(dataset, context.device), context.device)
+    problem = Problem(spec, DeviceData(dataset, context.device), context.device, context.need)
     limit_threads(problem.network(1), context.device)
     run = _Run(context, problem, method(spec.method).build(problem), dataset)
     run.restore()
@@ -43,10 +44,13 @@ def run(context: Context) -> None:
     run.finish()
 
 
-def snapshot_steps(iterations: int) -> set[int]:
-    """Steps at which images are kept: the first ones densely, then evenly."""
+def snapshot_steps(iterations: int, image_bytes: int = 0) -> set[int]:
+    """Steps at which images are kept: the first ones densely, then evenly; fewer of large sets."""
     early = {0, 1, 2, 5, 10, 20}
-    even = {round(i * iterations / SNAPSHOTS) for i in range(SNAPSHOTS + 1)}
+    count = SNAPSHOTS if not image_bytes else min(SNAPSHOTS, SNAPSHOT_BYTES // image_bytes)
+    if count < SNAPSHOTS:
+        early, count = {0}, max(count, 2)
+    even = {round(i * iterations / count) for i in range(count + 1)}
     return {s for s in early | even if s <= iterations}
 
 
@@ -68,7 +72,9 @@ class _Run:
         self.best_arrays: dict[str, np.ndarray] = {}
         n = self.spec.validations
         self.validate_at = {round(self.total * (i + 1) / n) for i in range(n)} | {self.total}
-        self.snapshot_at = snapshot_steps(self.total)
+        per_class = problem.per_class
+        image_bytes = 2 * per_class * problem.classes * math.prod(problem.data.shape)
+        self.snapshot_at = snapshot_steps(self.total, image_bytes)
         self.event_every = max(1, self.total // METRIC_EVENTS)
 
     # --- the loop -------------------------------------------------------------------------------
@@ -99,6 +105,7 @@ class _Run:
         metrics = self.distiller.step(self.step)
         if math.isfinite(metrics["loss"]):
             self.distiller.optimiser.step()
+            self.distiller.project()
         return metrics
 
     def finite(self) -> bool:
@@ -164,9 +171,12 @@ class _Run:
             method=spec.method,
             run_key=spec.key,
             data=spec.data.to_dict(),
-            steps=current.steps,
+            steps=spec.steps,
             lrs=current.lrs,
+            momentum=current.momentum,
             init_weights=current.init_weights,
+            parametrization=spec.parametrization,
+            stored=current.stored,
             params=spec.params.to_dict(),
             metrics=metrics,
         )
@@ -174,8 +184,9 @@ class _Run:
     # --- state ----------------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Tensors and optimiser state by name."""
+        """Tensors, buffers and optimiser state by name."""
         found = {f"tensor.{k}": v for k, v in self.distiller.tensors().items()}
+        found |= {f"buffer.{k}": v for k, v in self.distiller.buffers().items()}
         for index, state in self.distiller.optimiser.state_dict()["state"].items():
             for name, value in state.items():
                 found[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
@@ -183,9 +194,11 @@ class _Run:
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Inverse of `arrays`."""
-        for name, tensor in self.distiller.tensors().items():
+        kept = {f"tensor.{k}": v for k, v in self.distiller.tensors().items()}
+        kept |= {f"buffer.{k}": v for k, v in self.distiller.buffers().items()}
+        for name, tensor in kept.items():
             with torch.no_grad():
-                tensor.copy_(torch.from_numpy(arrays[f"tensor.{name}"]))
+                tensor.copy_(torch.from_numpy(arrays[name]))
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in arrays.items():
             if name.startswith("optimiser."):
@@ -221,7 +234,7 @@ class _Run:
         metrics = {"validation": self.best.get("of"), "step": self.best["step"]}
         made = self.distilled(self.distiller.current(), metrics)
         meta = made.write(self.context)
-        work = method(spec.method).work(spec, data.shape, self.problem.classes)
+        work = method(spec.method).cost(spec, data.shape, self.problem.classes).macs
         self.context.save_result(
             {
                 "set": meta,

@@ -294,20 +294,22 @@ def train_ordered(
     lrs: Tensor,
     steps: int,
     on_step: Callable[[int, Params], None] = lambda step, params: None,
+    momentum: float = 0.0,
 ) -> Params:
-    """Plain gradient descent through a set's own steps in order (protocol `native-2018`).
+    """Gradient descent through a set's own steps in order (protocol `native-2018`).
 
     images (M, C, H, W) or (N, M, ...), step-major with M / steps each; lrs (steps * passes,).
     """
     per_step = images.shape[-4] // steps
-    params = dict(params)
+    params, velocity = dict(params), dict.fromkeys(params, 0.0)
     for k, lr in enumerate(lrs.tolist()):
         s = slice((k % steps) * per_step, (k % steps + 1) * per_step)
         x = images[s] if images.ndim == 4 else images[:, s]
         weights = {name: w.detach().requires_grad_() for name, w in params.items()}
         loss = cross_entropy(network.logits(weights, x), labels[s])
         gradients = torch.autograd.grad(loss, list(weights.values()))
-        params = {n: (w - lr * g).detach() for (n, w), g in zip(weights.items(), gradients)}
+        velocity = {n: momentum * velocity[n] + g for n, g in zip(weights, gradients)}
+        params = {n: (w - lr * velocity[n]).detach() for n, w in weights.items()}
         on_step(k + 1, params)
     return params
 
@@ -326,7 +328,9 @@ def train_on_set(
     network = Network(net, distilled.shape, classes, nets)
     params = starting_weights(distilled, network, seeds, device)
     lrs = _tensor(distilled.lrs)
-    params = train_ordered(network, params, images, labels, lrs, distilled.steps)
+    params = train_ordered(
+        network, params, images, labels, lrs, distilled.steps, momentum=distilled.momentum
+    )
     return TrainedNets(network, params, network.init_stats(device))
 
 

@@ -1,5 +1,6 @@
 """Runs end to end on digits, small: determinism, resume, recovery, and that distilling helps."""
 
+import itertools
 import os
 import signal
 import time
@@ -10,29 +11,41 @@ import pytest
 from ddcore import jobs
 from ddcore.data import resolve
 from ddcore.distilled import DistilledSet
-from ddcore.errors import Diverged
+from ddcore.errors import Diverged, SpecError
 from ddcore.evaluation_spec import default_evaluation
 from ddcore.methods import methods
-from ddcore.methods.spec import make_spec
+from ddcore.methods.spec import LABELS, make_spec, unfit
+from ddcore.parametrizations import parametrizations
 
 SHAPE = (1, 8, 8)
 
 
 def tiny(name, *, iterations=12, ipc=1, seed=0, **settings):
-    """A run of seconds."""
-    settings = {"net.width": "4", "iterations": str(iterations), "validations": "2", **settings}
-    settings |= {"val_nets": "2"}
+    """A run of seconds: what the method itself declares to be its smallest."""
+    small = {"net.width": "4", "iterations": str(iterations), "validations": "2", "val_nets": "2"}
+    settings = {**small, **methods()[name].smallest, **settings}
     return make_spec(
         name, resolve("digits"), SHAPE, ipc=ipc, seed=seed, settings=list(settings.items())
     )
 
 
-VARIANTS = [
-    ("dm", {}),
-    ("dm", {"augment": "crop_scale_rotate"}),
-    ("dd2018", {"setting": "unknown"}),
-    ("dd2018", {"setting": "fixed"}),
-]
+def variants():
+    """Every method in each of its variants; nothing here knows a method by name."""
+    for name, known in methods().items():
+        for values in itertools.product(*known.variants.values()):
+            yield name, dict(zip(known.variants, values))
+
+
+VARIANTS = [*variants(), ("dm", {"augment": "crop_scale_rotate"})]
+
+
+def combinations():
+    """Every method with each parametrization and kind of labels, allowed or not."""
+    for name in methods():
+        for shape in parametrizations():
+            yield name, {"parametrization": shape}
+        for labels in LABELS[1:]:
+            yield name, {"labels": labels}
 
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS)
@@ -42,7 +55,8 @@ def test_same_spec_same_numbers_and_valid_artefact(compute, store, name, setting
     store.delete(store.task(spec))
     second = DistilledSet.from_task(compute(spec))
     assert np.array_equal(first.images, second.images)
-    assert first.images.shape == (10, 1, 8, 8) and np.isfinite(first.images).all()
+    count = 10 * spec.images_per_class(SHAPE, 10)
+    assert first.images.shape == (count, 1, 8, 8) and np.isfinite(first.images).all()
     assert (first.run_key, first.method) == (spec.key, name)
     task = store.task(spec)
     assert task.snapshot_steps()[0] == 0 and task.snapshot_steps()[-1] == spec.params.iterations
@@ -57,8 +71,22 @@ def test_seeds_differ(compute, name, settings):
     assert not np.array_equal(one.images, two.images)
 
 
-def test_every_method_has_a_variant_above():
-    assert {name for name, _ in VARIANTS} == set(methods())
+@pytest.mark.parametrize(("name", "settings"), combinations())
+def test_what_is_offered_runs_and_what_does_not_go_together_is_refused_by_name(
+    compute, name, settings
+):
+    """No combination fails on the way: it is refused before anything starts, or it runs."""
+    ((field, value),) = settings.items()
+    if value in unfit(name)[field]:
+        with pytest.raises(SpecError, match=f"{field} = '{value}'"):
+            tiny(name, **settings)
+        return
+    spec = tiny(name, iterations=3, init="mean", **settings)
+    made = DistilledSet.from_task(compute(spec))
+    assert len(made.images) == 10 * spec.images_per_class(SHAPE, 10)
+    assert made.soft == (spec.labels != "hard")
+    assert made.parametrization == spec.parametrization
+    assert made.floats <= 10 * spec.ipc * 64 or spec.parametrization == "generator"
 
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS)

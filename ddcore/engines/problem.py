@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol as Interface
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ddcore import rng
+from ddcore.bank_spec import BankTask
 from ddcore.data.tensors import DeviceData
-from ddcore.labels import HardLabels
 from ddcore.methods.spec import DistillSpec
 from ddcore.nets.network import Network
-from ddcore.parametrizations import Pixels
+from ddcore.parametrizations import parametrization
+from ddcore.parametrizations.decoder import step_major_labels
+from ddcore.specs import TaskSpec
+from ddcore.store import Task
+from ddcore.synthetic import Synthetic, one_hot
+
+TEACHERS = 5  # networks whose mean prediction makes soft labels
+
+
+def _no_tasks(spec: TaskSpec) -> Task:
+    raise RuntimeError(f"{spec.title()} is needed, but this problem cannot run tasks.")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A run's fixed surroundings: the spec, the data on the device and the device itself."""
+    """A run's fixed surroundings: the spec, the data on the device, the device, other tasks' results."""
 
     spec: DistillSpec
     data: DeviceData
     device: str
+    need: Callable[[TaskSpec], Task] = field(default=_no_tasks)
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         return self.data.num_classes
+
+    @property
+    def per_class(self) -> int:
+        """Images of each class that a network sees."""
+        return self.spec.images_per_class(self.data.shape, self.classes)
 
     def network(self, num_nets: int, *, fused_norm: bool = True) -> Network:
         """The spec's architecture for these images."""
@@ -40,38 +56,88 @@ class Problem:
         """A random stream of this run. Naming the iteration in it makes resuming exact."""
         return rng.generator(self.spec.seed, *labels)
 
-    def pixels(self, labels: HardLabels) -> Pixels:
-        """The parametrization at its start."""
-        return Pixels(self.spec.init, labels.targets(), self.data, self.generator("images"))
+    def labels(self) -> Tensor:
+        """(M,) classes of the decoded images, step-major."""
+        return step_major_labels(self.classes, self.per_class, self.spec.steps)
+
+    def synthetic(self) -> Synthetic:
+        """The set at its start."""
+        decoder = parametrization(self.spec.parametrization).build(self)
+        device = torch.device(self.device)
+        if self.spec.labels == "hard":
+            return Synthetic(decoder, device, None, learn=False)
+        if self.spec.labels == "learned":
+            start = one_hot(decoder.labels, self.classes)
+            return Synthetic(decoder, device, start, learn=True)
+        with torch.no_grad():
+            images = decoder.take(decoder.decode(), decoder.final())
+        start = self._teacher_labels(images)
+        return Synthetic(decoder, device, start, learn=False)
+
+    def _teacher_labels(self, images: Tensor) -> Tensor:
+        """What networks trained on the real data say about the first images."""
+        from ddcore import bank
+
+        task = self.need(BankTask(data=self.spec.data, net=self.spec.net, nets=TEACHERS))
+        return bank.soft_labels(bank.load(task, self.device), images)
 
 
 @dataclass(frozen=True)
 class Current:
-    """The set as it stands: what a `DistilledSet` needs beyond the spec."""
+    """The set as it stands: what a `DistilledSet` needs beyond the spec.
+
+    images (M, C, H, W), labels (M,) or (M, K); lrs (steps * passes,) or None; `init_weights` of a fixed
+    known network; `stored` the parametrization's own arrays (empty for plain pixels).
+    """
 
     images: np.ndarray
     labels: np.ndarray
-    steps: int
-    lrs: np.ndarray | None
-    init_weights: dict[str, np.ndarray]
+    lrs: np.ndarray | None = None
+    momentum: float = 0.0
+    init_weights: dict[str, np.ndarray] = field(default_factory=dict)
+    stored: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Distiller(Interface):
-    """A method at work. All randomness of iteration t comes from streams that name t."""
+class Distiller:
+    """A method at work: subclasses set `optimiser` and define `step`.
+
+    All randomness of iteration t comes from streams that name t. What an iteration leaves behind for the
+    next one, other than learnable tensors, is in `buffers`.
+    """
 
     optimiser: torch.optim.Optimizer
 
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.params = problem, problem.spec.params
+        self.synthetic = problem.synthetic()
+
     def tensors(self) -> dict[str, Tensor]:
-        """Learnable tensors by name; with the optimiser's state, the whole state of the run."""
+        """Learnable tensors by name."""
+        return self.synthetic.tensors()
+
+    def buffers(self) -> dict[str, Tensor]:
+        """Other tensors that the next iteration depends on, changed in place only."""
+        return {}
 
     def step(self, iteration: int) -> dict[str, float]:
         """Put gradients on the tensors; returns metrics, `loss` among them. The runner steps."""
+        raise NotImplementedError
 
     def lr_factor(self, iteration: int) -> float:
         """The schedule: factor on every base step size."""
+        return 1.0
+
+    def project(self) -> None:
+        """After the optimiser's step."""
+        self.synthetic.project()
 
     def current(self) -> Current:
         """The set now."""
+        images, labels = self.synthetic.final()
+        stored = {}
+        if self.problem.spec.parametrization != "pixels":
+            stored = {k: to_numpy(v) for k, v in self.synthetic.decoder.tensors().items()}
+        return Current(to_numpy(images), to_numpy(labels), stored=stored)
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:

@@ -1,15 +1,10 @@
-"""Exact gradients through training, at the memory of one step plus the stored weights.
+"""Exact gradients through training, at the memory of one step plus the stored states.
 
-Backpropagation through T steps of gradient descent needs, in reverse, only the weights at which each
-gradient was taken: step t is recomputed and the adjoint pushed through it by one Hessian-vector
-product (the scheme of Wang et al. 2018, extended to momentum and weight decay):
-
-    forward   g_t = d inner_t/d theta (theta_t, S) + decay * theta_t
-              v_{t+1} = m v_t + g_t,   theta_{t+1} = theta_t - eta_t v_{t+1}
-    reverse   with a = dL/d theta_{t+1} and b = dL/d v_{t+1} carried from later steps (b starts at 0)
-              dL/d eta_t = -<v_{t+1}, a>
-              b <- m b - eta_t a          (adjoint of v_{t+1}, which is also that of g_t)
-              a <- a + d<g_t, b>/d theta + decay b,   dL/dS += d<g_t, b>/dS
+Backpropagation through T steps of training needs, in reverse, only the state (weights, velocities) that
+each step started from: the step is computed again with its graph, and the adjoint of the state after it
+is pulled back to the state before it, the images and the step sizes (the scheme of Wang et al. 2018,
+for any differentiable update rule). The gradient inside the step is differentiated once more, so this
+is a Hessian-vector product per step, never a Hessian.
 
 Full autograd gives the same numbers with memory that grows by a whole graph per step.
 """
@@ -22,10 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Weights = tuple[Tensor, ...]
-InnerLoss = Callable[
-    [int, Weights, tuple[Tensor, ...]], Tensor
-]  # (step, weights, leaves) -> scalar
+from ddcore.engines.rules import Rule, State, Weights
+
+# (step, weights, leaves) -> scalar. Must give the same value whenever it is called for a step.
+InnerLoss = Callable[[int, Weights, tuple[Tensor, ...]], Tensor]
 OuterLoss = Callable[[Weights], Tensor]  # weights -> scalar
 
 
@@ -35,121 +30,129 @@ class MetaGradient:
 
     loss: Tensor  # scalar
     leaves: tuple[Tensor, ...]  # like the leaves
-    lrs: Tensor  # (T,)
-    weights0: Weights  # derivative with respect to the initial weights
-    weights: Weights  # weights after the last step
+    hyper: tuple[Tensor, ...]  # like hyper
+    state0: State  # derivative with respect to the initial state
+    state: State  # after the last step
+
+
+def run(
+    inner: InnerLoss,
+    rule: Rule,
+    state: State,
+    leaves: Sequence[Tensor],
+    hyper: tuple[Tensor, ...],
+    steps: range,
+    keep: list[State] | None = None,
+) -> State:
+    """Train without a graph through `steps`; the state before each is appended to `keep`."""
+    leaves = tuple(x.detach() for x in leaves)
+    hyper = tuple(h.detach() for h in hyper)
+    for t in steps:
+        if keep is not None:
+            keep.append(state)
+        theta = tuple(w.detach().requires_grad_() for w in rule_weights(rule, state))
+        gradient = torch.autograd.grad(inner(t, theta, leaves), theta)
+        with torch.no_grad():
+            state = rule.update(t, state, gradient, hyper)
+    return state
 
 
 def meta_gradient(
     inner: InnerLoss,
     outer: OuterLoss | Sequence[OuterLoss],
-    weights0: Sequence[Tensor],
+    rule: Rule,
+    state0: State,
     leaves: Sequence[Tensor],
-    lrs: Tensor,
+    hyper: tuple[Tensor, ...],
+    steps: range,
     *,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
+    every: OuterLoss | None = None,
+    through_weights: bool = True,
 ) -> MetaGradient:
-    """Derivative of `outer(weights after len(lrs) steps)` with respect to leaves and step sizes.
+    """Derivative of `outer(weights after the last of `steps`)` with respect to leaves and hyper.
 
     A sequence of outer losses is summed, one graph at a time, so a large real batch may come in parts.
+    `every` is added for the weights after each step but the last (intermediate losses).
+    `through_weights=False` takes the weights at which each gradient is computed for constants: TESLA's
+    approximation (Cui et al. 2023), exact only for one step; plain gradient descent only.
 
-    `inner(t, weights, leaves)` must give the same value each time it is called for t (draw any
-    randomness beforehand). Memory: T + 1 copies of the weights (twice that with momentum) and one
-    step's graph; time: one more forward and backward per step than full autograd.
+    Memory: T + 1 states and one step's graph; time: one more forward and backward per step than full
+    autograd.
     """
-    theta = tuple(w.detach() for w in weights0)
-    leaves = tuple(x.detach() for x in leaves)
-    velocity: Weights | None = None
-    path: list[Weights] = []
-    velocities: list[Weights] = []
-    steps = len(lrs)
-    rates = lrs.detach().tolist()
-    for t in range(steps):
-        path.append(theta)
-        gradient = _gradient(inner, t, theta, leaves, weight_decay)
-        if momentum and velocity is not None:
-            velocity = tuple(torch._foreach_add(gradient, velocity, alpha=momentum))
-        else:
-            velocity = gradient
-        if momentum:
-            velocities.append(velocity)
-        theta = tuple(torch._foreach_add(theta, velocity, alpha=-rates[t]))
+    path: list[State] = []
+    end = run(inner, rule, tuple(s.detach() for s in state0), leaves, hyper, steps, path)
+    outers = [outer] if callable(outer) else list(outer)
+    loss = torch.zeros((), device=hyper[0].device, dtype=hyper[0].dtype)
+    adjoint = [torch.zeros_like(s) for s in end]
 
-    end = tuple(w.requires_grad_() for w in theta)
-    loss = torch.zeros((), device=lrs.device)
-    a: Weights = tuple(torch.zeros_like(w) for w in end)
-    for part in [outer] if callable(outer) else outer:
-        value = part(end)
-        loss = loss + value.detach()
-        a = tuple(torch._foreach_add(a, torch.autograd.grad(value, end)))
-    b: Weights = tuple(torch.zeros_like(w) for w in a)
-    total = [torch.zeros_like(x) for x in leaves]
-    lr_gradient = torch.zeros_like(lrs)
-    for t in reversed(range(steps)):
-        at = tuple(w.detach().requires_grad_() for w in path.pop())
+    def look(state: State, losses: list[OuterLoss]) -> None:
+        nonlocal loss
+        theta = tuple(w.detach().requires_grad_() for w in rule_weights(rule, state))
+        for part in losses:
+            value = part(theta)
+            loss = loss + value.detach()
+            found = torch.autograd.grad(value, theta, materialize_grads=True, allow_unused=True)
+            torch._foreach_add_(adjoint[: len(theta)], found)
+
+    look(end, outers)
+    into = [torch.zeros_like(x) for x in (*leaves, *hyper)]
+    after = end
+    for t in reversed(steps):
+        before = path.pop()
+        if every is not None and after is not end:
+            look(after, [every])
+        state = tuple(s.detach().requires_grad_(through_weights) for s in before)
         inputs = tuple(x.detach().requires_grad_() for x in leaves)
-        value = inner(t, at, inputs)
-        gradient = torch.autograd.grad(value, at, create_graph=True)
-        if momentum:
-            step = velocities.pop()
-        else:
-            step = tuple(g.detach() for g in gradient)
-            if weight_decay:
-                step = tuple(torch._foreach_add(step, [w.detach() for w in at], alpha=weight_decay))
-        lr_gradient[t] = -_dot(step, a)
-        b = tuple(momentum * v - rates[t] * u for v, u in zip(b, a))
+        rates = tuple(h.detach().requires_grad_() for h in hyper)
+        theta = rule_weights(rule, state)
+        if not through_weights:
+            theta = tuple(w.detach().requires_grad_() for w in theta)
+        gradient = torch.autograd.grad(inner(t, theta, inputs), theta, create_graph=True)
+        made = rule.update(t, state, gradient, rates)
+        sources = (*(state if through_weights else ()), *inputs, *rates)
         pulled = torch.autograd.grad(
-            gradient, (*at, *inputs), grad_outputs=b, allow_unused=True, materialize_grads=True
+            made, sources, grad_outputs=adjoint, allow_unused=True, materialize_grads=True
         )
-        a = tuple(u + p for u, p in zip(a, pulled))
-        if weight_decay:
-            a = tuple(u + weight_decay * v for u, v in zip(a, b))
-        for slot, p in zip(total, pulled[len(at) :]):
-            slot += p
-    return MetaGradient(loss, tuple(total), lr_gradient, a, tuple(w.detach() for w in end))
+        if through_weights:
+            adjoint = list(pulled[: len(state)])
+            pulled = pulled[len(state) :]
+        torch._foreach_add_(into, pulled)
+        after = before
+    n = len(leaves)
+    return MetaGradient(loss, tuple(into[:n]), tuple(into[n:]), tuple(adjoint), end)
 
 
 def full_autograd(
     inner: InnerLoss,
     outer: OuterLoss,
-    weights0: Sequence[Tensor],
+    rule: Rule,
+    state0: State,
     leaves: Sequence[Tensor],
-    lrs: Tensor,
+    hyper: tuple[Tensor, ...],
+    steps: range,
     *,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
+    every: OuterLoss | None = None,
 ) -> MetaGradient:
     """The same derivative by unrolling everything into one graph: the truth for tests and benchmarks."""
-    start = tuple(w.detach().requires_grad_() for w in weights0)
+    start = state = tuple(s.detach().requires_grad_() for s in state0)
     leaves = tuple(x.detach().requires_grad_() for x in leaves)
-    lrs = lrs.detach().requires_grad_()
-    theta, velocity = start, tuple(torch.zeros_like(w) for w in start)
-    for t in range(len(lrs)):
+    hyper = tuple(h.detach().requires_grad_() for h in hyper)
+    loss = torch.zeros((), device=hyper[0].device, dtype=hyper[0].dtype)
+    for t in steps:
+        theta = rule_weights(rule, state)
         gradient = torch.autograd.grad(inner(t, theta, leaves), theta, create_graph=True)
-        velocity = tuple(
-            momentum * v + g + weight_decay * w for v, g, w in zip(velocity, gradient, theta)
-        )
-        theta = tuple(w - lrs[t] * v for w, v in zip(theta, velocity))
-    loss = outer(theta)
+        state = rule.update(t, state, gradient, hyper)
+        if every is not None and t != steps[-1]:
+            loss = loss + every(rule_weights(rule, state))
+    loss = loss + outer(rule_weights(rule, state))
     found = torch.autograd.grad(
-        loss, (*leaves, lrs, *start), allow_unused=True, materialize_grads=True
+        loss, (*leaves, *hyper, *start), allow_unused=True, materialize_grads=True
     )
-    n = len(leaves)
-    return MetaGradient(
-        loss.detach(), found[:n], found[n], found[n + 1 :], tuple(w.detach() for w in theta)
-    )
+    n, m = len(leaves), len(leaves) + len(hyper)
+    end = tuple(s.detach() for s in state)
+    return MetaGradient(loss.detach(), found[:n], found[n:m], found[m:], end)
 
 
-def _gradient(
-    inner: InnerLoss, t: int, theta: Weights, leaves: tuple[Tensor, ...], weight_decay: float
-) -> Weights:
-    at = tuple(w.detach().requires_grad_() for w in theta)
-    gradient = torch.autograd.grad(inner(t, at, leaves), at)
-    if weight_decay:
-        gradient = tuple(torch._foreach_add(gradient, theta, alpha=weight_decay))
-    return tuple(gradient)
-
-
-def _dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
-    return sum((x * y).sum() for x, y in zip(left, right))
+def rule_weights(rule: Rule, state: State) -> Weights:
+    """The weights in a state."""
+    return state[: len(state) // rule.blocks]

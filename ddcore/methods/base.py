@@ -27,27 +27,77 @@ class Params(Spec):
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a whole run needs, validation not included.
+
+    macs: multiply-adds; images: how many images' activations are held at once (times networks);
+    weights: copies of one network's weights that are stored.
+    """
+
+    macs: float
+    images: float
+    weights: float = 0.0
+
+
+FAMILIES = {
+    "match": "Match real data step by step",
+    "unroll": "Differentiate through training",
+    "trajectory": "Match whole trainings",
+    "store": "Store images differently",
+}
+
+
+@dataclass(frozen=True)
 class Method:
     """A published method.
 
-    `build` wires the engine parts for a problem (imports torch inside). `work` counts multiply-adds of
-    a whole run, from which time is estimated; `presets(data_name, shape)` gives for each of quick,
-    teaching and paper the fields that differ from the defaults, as a nested dict of `DistillSpec`.
+    `idea` is one sentence, `explanation` the three that a page shows. `family` is a key of `FAMILIES`.
+    `build` wires the engine parts for a problem (imports torch inside). `cost` counts what a run takes.
+    `presets(data_name, shape, ipc, variant)` gives for each of quick, teaching and paper the fields that
+    differ from the defaults, as a nested dict of `DistillSpec`. `not_labels` and
+    `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
+    `smallest` are settings that make a run of seconds, on which every contract is tested.
     """
 
     name: str
     title: str
+    family: str
     idea: str
+    explanation: str
     paper: str
     formula: str
     params: type[Params]
     build: Callable[[Problem], Distiller]
-    work: Callable[[DistillSpec, Shape, int], float]
+    cost: Callable[[DistillSpec, Shape, int], Cost]
     presets: Callable[[str, Shape, int, dict[str, str]], dict[str, dict[str, Any]]]
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    smallest: dict[str, str] = field(default_factory=dict)
     caveat: str = ""
+    not_labels: dict[str, str] = field(default_factory=dict)
+    not_parametrizations: dict[str, str] = field(default_factory=dict)
 
 
 def image_macs(net: NetSpec, shape: Shape, classes: int) -> float:
     """Multiply-adds of one image's forward pass."""
     return cost(net.plan(shape, classes), shape).macs
+
+
+def small(shape: Shape) -> bool:
+    """Images small enough for the set-up of the CPU (narrow networks, few iterations)."""
+    return shape[1] <= 16
+
+
+def mirrored(data: str) -> bool:
+    """Whether a mirror image still shows the same class; digits and letters do not."""
+    return data not in ("digits", "mnist", "usps", "svhn")
+
+
+def dsa_strategy(data: str) -> str:
+    """Augmentation of Zhao & Bilen 2021 for this data."""
+    flip = "flip_" if mirrored(data) else ""
+    return f"color_crop_cutout_{flip}scale_rotate"
+
+
+GENERATOR_ONLY = {
+    "generator": "its images belong to the steps of a fixed training order, which only gtn follows"
+}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.errors import SpecError
-from ddcore.methods.base import Method, Params, image_macs
+from ddcore.methods.base import GENERATOR_ONLY, Cost, Method, Params, image_macs
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.protocols import PROTOCOLS
@@ -74,16 +74,37 @@ class DD2018Params(Params):
 
 def build(problem: Problem) -> Distiller:
     """Meta-learning through gradient descent in a fixed order, with learned step sizes."""
-    from ddcore.engines.meta import MetaLearning
+    from ddcore.engines import meta
 
-    return MetaLearning(problem)
+    p = problem.spec.params
+    known = p.setting == "fixed"
+    return meta.MetaLearning(
+        problem,
+        meta.Inner(steps=p.steps * p.passes, lr=p.lr0, learned="step"),
+        meta.Outer(
+            real_batch=p.real_batch,
+            lr=p.lr,
+            lr_rates=p.lr_rates,
+            betas=(p.beta1, 0.999),
+            clip=p.clip,
+            decay=p.decay,
+            decay_every=p.decay_every,
+        ),
+        meta.fixed(problem) if known else meta.fresh(problem, p.nets),
+        p.nets,
+        known=known,
+    )
 
 
-def work(spec: DistillSpec, shape: Shape, classes: int) -> float:
+def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9)."""
     p = spec.params
-    images = p.passes * classes * spec.ipc * 12 + 3 * p.real_batch
-    return p.iterations * p.nets * images * image_macs(spec.net, shape, classes)
+    images = p.passes * classes * spec.images_per_class(shape, classes)
+    macs = p.iterations * p.nets * (12 * images + 3 * p.real_batch)
+    held = p.nets * max(3 * images / (p.passes * p.steps), p.real_batch)
+    return Cost(
+        macs * image_macs(spec.net, shape, classes), held, p.nets * (p.steps * p.passes + 2)
+    )
 
 
 def presets(
@@ -154,15 +175,25 @@ def presets(
 METHOD = Method(
     name="dd2018",
     title="Dataset distillation (2018)",
+    family="unroll",
     idea="Learn images and step sizes by differentiating the real loss through training itself.",
+    explanation="A network takes a few steps of gradient descent on the synthetic images; how well it "
+    "then does on real data is differentiated with respect to the images and to the step sizes. With "
+    "one fixed initialisation a handful of noise-like images suffices, for that network alone; with a "
+    "fresh one in each iteration they must work for all.",
     paper="Wang, Zhu, Torralba & Efros 2018, Dataset Distillation",
     formula=r"\min_{X,\eta} \; \mathbb{E}_{\theta_0} \, \ell(T, \theta_K), \quad "
     r"\theta_{k+1} = \theta_k - \eta_k \nabla \ell(X_{k \bmod S}, \theta_k)",
     params=DD2018Params,
     build=build,
-    work=work,
+    cost=cost,
     presets=presets,
+    smallest={"passes": "3", "real_batch": "32"},
     variants={"setting": SETTINGS},
     caveat="The images need their own order and step sizes; with a fixed initialisation they are "
     "worthless for any other, which the Evaluate page shows.",
+    not_parametrizations={
+        **GENERATOR_ONLY,
+        "canvas": "every step has images of its own, and a canvas gives another crop in each use",
+    },
 )

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
-from ddcore.methods.base import Method, Params, image_macs
+from ddcore.methods.base import (
+    GENERATOR_ONLY,
+    Cost,
+    Method,
+    Params,
+    dsa_strategy,
+    image_macs,
+    mirrored,
+    small,
+)
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.protocols import PROTOCOLS
@@ -48,27 +57,26 @@ def build(problem: Problem) -> Distiller:
     return FeatureMatching(problem)
 
 
-def work(spec: DistillSpec, shape: Shape, classes: int) -> float:
+def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
     """Real images forward, synthetic images forward and backward, per network and iteration."""
     p = spec.params
-    images = classes * (p.real_batch + 3 * spec.ipc)
-    return p.iterations * p.nets * images * image_macs(spec.net, shape, classes)
+    images = p.nets * classes * (p.real_batch + 3 * spec.images_per_class(shape, classes))
+    return Cost(p.iterations * images * image_macs(spec.net, shape, classes), images)
 
 
 def presets(
     data: str, shape: Shape, ipc: int, variant: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
     """Small images: a narrow network for the CPU. Others: narrow for quick, as published for paper."""
-    digits = data in ("digits", "mnist", "usps", "svhn")
-    strategy = "color_crop_cutout_scale_rotate" if digits else "color_crop_cutout_flip_scale_rotate"
-    paper_protocol = PROTOCOLS["dsa-digits" if digits else "dsa"]
-    if shape[1] <= 16:
-        small = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"]}
+    strategy = dsa_strategy(data)
+    paper_protocol = PROTOCOLS["dsa" if mirrored(data) else "dsa-digits"]
+    if small(shape):
+        common = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"]}
         quick = {"nets": 4, "real_batch": 64, "lr": max(1.0, ipc), "augment": ""}
         return {
-            "quick": {**small, "params": {**quick, "iterations": 300}},
-            "teaching": {**small, "params": {**quick, "iterations": 1000}},
-            "paper": {**small, "params": {"augment": strategy, "iterations": 20_000}},
+            "quick": {**common, "params": {**quick, "iterations": 300}},
+            "teaching": {**common, "params": {**quick, "iterations": 1000}},
+            "paper": {**common, "params": {"augment": strategy, "iterations": 20_000}},
         }
     narrow = {
         "net": NetSpec(width=32, depth=3),
@@ -106,14 +114,25 @@ def presets(
 METHOD = Method(
     name="dm",
     title="Distribution matching",
+    family="match",
     idea="Make synthetic images whose average features equal those of real images, class by class, "
     "in many random networks.",
+    explanation="Random networks turn images into features; real and synthetic images of a class "
+    "should have the same average feature in all of them. Each iteration draws a new network, which is "
+    "never trained, and moves the synthetic images so that the averages come closer. No second "
+    "derivatives are needed, so this is the cheapest method and the one that scales furthest.",
     paper="Zhao & Bilen 2021, Dataset Condensation with Distribution Matching",
     formula=r"\min_S \; \mathbb{E}_{\theta,\omega} \sum_c \left\| "
     r"\overline{f_\theta(A_\omega(T_c))} - \overline{f_\theta(A_\omega(S_c))} \right\|^2",
     params=DMParams,
     build=build,
-    work=work,
+    cost=cost,
     presets=presets,
+    smallest={"nets": "2", "real_batch": "8"},
+    not_labels={
+        "soft": "class means need one class per image",
+        "learned": "labels do not enter the distance between class means",
+    },
+    not_parametrizations=GENERATOR_ONLY,
     caveat="With one image per class the optimum lies near the class mean: compare with it.",
 )

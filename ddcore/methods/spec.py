@@ -12,24 +12,36 @@ from ddcore.errors import SpecError
 from ddcore.methods import Params, method
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
+from ddcore.parametrizations import Knobs, parametrization
 from ddcore.protocols import PROTOCOLS, Protocol, protocol
 from ddcore.specs import Spec, TaskSpec, parse_text, with_setting
 
 PRESETS = ("quick", "teaching", "paper")
 INITS = ("real", "noise", "mean")
+LABELS = ("hard", "soft", "learned")
+LABEL_LR = 0.01
+
+
+def unfit(method_name: str) -> dict[str, dict[str, str]]:
+    """Of each field that is combined freely, the values that do not go with a method, and why."""
+    chosen = method(method_name)
+    return {"labels": chosen.not_labels, "parametrization": chosen.not_parametrizations}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillSpec(TaskSpec):
     """One distillation: which images, how many, by which method, judged by which protocol.
 
-    `init` is how the images start: real training images, Gaussian noise, or means of random parts of
-    each class. `validations` times during the run the set is judged on the validation split with
-    `val_nets` networks, and the best one is kept; test data never steer anything.
+    `ipc` is the budget: as many numbers as that many images per class have. `parametrization` says
+    how they are stored, with its own settings in `knobs`. `init` is how the images start: real training
+    images, Gaussian noise, or means of random parts of each class. `labels` are hard (the class), soft
+    (what networks trained on real data say about the first images; fixed) or learned (from the class on,
+    with step size `label_lr`). `validations` times during the run the set is judged on the validation
+    split with `val_nets` networks, and the best one is kept; test data never steer anything.
     """
 
     KIND: ClassVar[str] = "distill"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     RUNNER: ClassVar[str] = "ddcore.runner:run"
 
     method: str
@@ -38,33 +50,59 @@ class DistillSpec(TaskSpec):
     seed: int = 0
     net: NetSpec = field(default_factory=NetSpec)
     parametrization: str = "pixels"
+    knobs: Knobs = field(default_factory=Knobs)
     init: str = "real"
     labels: str = "hard"
+    label_lr: float = 0.0
     protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
     validations: int = 8
     val_nets: int = 3
     params: Params = field(default_factory=Params)
 
     def __post_init__(self) -> None:
-        kind = method(self.method).params
-        if isinstance(self.params, dict):
-            object.__setattr__(self, "params", kind.from_dict(self.params))
-        elif type(self.params) is Params:
-            object.__setattr__(self, "params", kind())
+        self._narrow("params", method(self.method).params, Params)
+        self._narrow("knobs", parametrization(self.parametrization).knobs, Knobs)
+        if self.labels != "learned":  # one key for one computation
+            object.__setattr__(self, "label_lr", 0.0)
+        elif not self.label_lr:
+            object.__setattr__(self, "label_lr", LABEL_LR)
         super().__post_init__()
+
+    def _narrow(self, name: str, kind: type[Spec], base: type[Spec]) -> None:
+        """Turn a dict, or the base class's placeholder, into the spec that belongs here."""
+        value = getattr(self, name)
+        if isinstance(value, dict):
+            object.__setattr__(self, name, kind.from_dict(value))
+        elif type(value) is base:
+            object.__setattr__(self, name, kind())
 
     def validate(self) -> None:
         """Check ranges and the parts that do not compose."""
         self.require_range("ipc", 1, 1000)
         self.require_range("seed", 0, 2**31 - 1)
         self.require_choice("init", INITS)
-        self.require_choice("parametrization", ("pixels",))
-        self.require_choice("labels", ("hard",))
+        self.require_choice("labels", LABELS)
+        self.require_range("label_lr", 0, 100)
         self.require_range("validations", 0, 1000)
         self.require_range("val_nets", 1, 200)
+        for name, reasons in unfit(self.method).items():
+            reason = reasons.get(getattr(self, name))
+            self.require(name, reason is None, f"something else with {self.method}: {reason}")
+        if self.labels == "soft":
+            self.require("init", self.init != "noise", "real or mean with soft labels")
+        parametrization(self.parametrization).check(self)
         check = getattr(self.params, "check_with", None)
         if check:
             check(self)
+
+    @property
+    def steps(self) -> int:
+        """Into how many parts the set is split that are used one after the other."""
+        return getattr(self.params, "steps", 1)
+
+    def images_per_class(self, shape: Shape, classes: int) -> int:
+        """Images of each class that a network sees: more than `ipc` if they are stored in parts."""
+        return parametrization(self.parametrization).per_class(self, shape, classes)
 
     def title(self) -> str:
         """Line for lists."""
@@ -78,8 +116,12 @@ class DistillSpec(TaskSpec):
 
 
 def with_text_setting(spec: DistillSpec, path: str, text: str) -> DistillSpec:
-    """`spec` with one field set from text; a method's own parameters need no `params.` before them."""
+    """`spec` with one field set from text; a method's own parameters need no `params.` before them.
+
+    Nor do a parametrization's settings need `knobs.`.
+    """
     names = {f.name for f in fields(spec.params)}
+    knobs = {f.name for f in fields(spec.knobs)}
     if path == "protocol":
         return spec.replace(protocol=protocol(text))
     if path == "net.arch":  # another family has other knobs: back to its defaults
@@ -87,8 +129,12 @@ def with_text_setting(spec: DistillSpec, path: str, text: str) -> DistillSpec:
     if path in names:
         hint = typing.get_type_hints(type(spec.params))[path]
         return spec.replace(params=spec.params.replace(**{path: parse_text(path, text, hint)}))
+    if path in knobs:
+        return typing.cast(DistillSpec, with_setting(spec, f"knobs.{path}", text))
+    if path == "parametrization":  # another one has other knobs: back to its defaults
+        return spec.replace(parametrization=text, knobs=Knobs())
     if path.split(".")[0] not in {f.name for f in fields(spec)}:
-        known = sorted(names | {f.name for f in fields(spec)} - {"params"})
+        known = sorted(names | knobs | {f.name for f in fields(spec)} - {"params", "knobs"})
         raise SpecError(path, text, "one of the fields " + ", ".join(known))
     return typing.cast(DistillSpec, with_setting(spec, path, text))
 
@@ -120,7 +166,7 @@ def make_spec(
     spec = DistillSpec(
         **{"method": method_name, "data": data, "ipc": ipc, "seed": seed, **_built(fields_of)}
     )
-    for path, text in settings:
+    for path, text in sorted(settings, key=lambda s: s[0] != "parametrization"):
         spec = with_text_setting(spec, path, text)
     return spec
 

@@ -4,70 +4,133 @@ import pytest
 import torch
 
 from ddcore import rng
-from ddcore.engines.unroll import full_autograd, meta_gradient
+from ddcore.engines.rules import Adam, GradientDescent
+from ddcore.engines.unroll import full_autograd, meta_gradient, run
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
 from ddcore.training import cross_entropy
 
 STEPS = 6
+ALL = range(STEPS)
 
 
 def problem(net, nets=2):
+    """Losses, weights, leaves (images and soft labels) and step sizes of a small training."""
     network = Network(net, (1, 8, 8), 10, nets, fused_norm=False)
     params = network.init([rng.generator(i) for i in range(nets)], dtype=torch.float64)
     names = list(params)
     images = torch.randn(20, 1, 8, 8, dtype=torch.float64, generator=rng.generator(10))
+    soft = torch.rand(20, 10, dtype=torch.float64, generator=rng.generator(12)).softmax(1)
     real = torch.randn(30, 1, 8, 8, dtype=torch.float64, generator=rng.generator(11))
     labels = torch.arange(10)
 
     def inner(t, weights, leaves):
         part = slice(10 * (t % 2), 10 * (t % 2) + 10)
-        return cross_entropy(network.logits(dict(zip(names, weights)), leaves[0][part]), labels)
+        logits = network.logits(dict(zip(names, weights)), leaves[0][part])
+        return cross_entropy(logits, leaves[1][part])
 
     def outer(weights):
         return cross_entropy(network.logits(dict(zip(names, weights)), real), labels.repeat(3))
 
     lrs = torch.linspace(0.1, 0.5, STEPS, dtype=torch.float64)
-    return inner, outer, list(params.values()), [images], lrs
+    return inner, outer, tuple(params.values()), (images, soft), lrs
 
 
 def relative(got, truth):
     return ((got - truth).norm() / truth.norm()).item()
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
-@pytest.mark.parametrize(
-    "net",
-    [
-        NetSpec(width=4, depth=2),
-        NetSpec(width=4, depth=2, norm="batch", pooling="max"),
-        NetSpec(arch="mlp", width=8, activation="sigmoid"),
-    ],
-    ids=lambda n: n.label(),
-)
-def test_equals_full_autograd(net, momentum, weight_decay):
-    setup = problem(net)
-    options = {"momentum": momentum, "weight_decay": weight_decay}
-    ours, truth = meta_gradient(*setup, **options), full_autograd(*setup, **options)
-    assert relative(ours.leaves[0], truth.leaves[0]) < 1e-10
-    assert relative(ours.lrs, truth.lrs) < 1e-10
-    flat = [torch.cat([w.flatten() for w in m.weights0]) for m in (ours, truth)]
-    assert relative(*flat) < 1e-10
+def agree(ours, truth, bound=1e-10):
+    """Loss and every derivative."""
     assert relative(ours.loss, truth.loss) < 1e-12
+    for name in ("leaves", "hyper"):
+        for got, true in zip(getattr(ours, name), getattr(truth, name), strict=True):
+            assert relative(got, true) < bound
+    flat = [torch.cat([w.flatten() for w in m.state0]) for m in (ours, truth)]
+    assert relative(*flat) < bound
+
+
+NETS = [
+    NetSpec(width=4, depth=2),
+    NetSpec(width=4, depth=2, norm="batch", pooling="max"),
+    NetSpec(arch="mlp", width=8, activation="sigmoid"),
+]
+RULES = {
+    "plain": GradientDescent(),
+    "momentum": GradientDescent(0.9),
+    "momentum and decay": GradientDescent(0.9, 0.05),
+    "decay": GradientDescent(0.0, 0.05),
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("net", NETS, ids=lambda n: n.label())
+def test_equals_full_autograd(net, rule):
+    inner, outer, weights, leaves, lrs = problem(net)
+    setup = (inner, outer, rule, rule.start(weights), leaves, (lrs,), ALL)
+    agree(meta_gradient(*setup), full_autograd(*setup))
+
+
+def test_intermediate_losses_and_a_learned_momentum():
+    inner, outer, weights, leaves, lrs = problem(NETS[0])
+    rule, hyper = GradientDescent(0.5), (lrs, torch.tensor(0.7, dtype=torch.float64))
+    setup = (inner, outer, rule, rule.start(weights), leaves, hyper, ALL)
+    ours, truth = (f(*setup, every=outer) for f in (meta_gradient, full_autograd))
+    agree(ours, truth)
+    assert ours.loss > meta_gradient(*setup).loss  # more than the last loss
+
+
+def test_a_window_through_adam():
+    """RaT-BPTT: some updates without a graph, then a window with one, moments carried in."""
+    inner, outer, weights, leaves, lrs = problem(NETS[0])
+    rule, hyper = Adam(), (lrs * 0.05,)
+    state = run(inner, rule, rule.start(weights), leaves, hyper, range(2))
+    setup = (inner, outer, rule, state, leaves, hyper, range(2, STEPS))
+    ours = meta_gradient(*setup)
+    agree(ours, full_autograd(*setup), 1e-9)
+    assert ours.hyper[0][:2].abs().max() == 0  # before the window
+
+
+def test_adam_steps_as_torch_does():
+    inner, _, weights, leaves, lrs = problem(NETS[0])
+    rule = Adam()
+    ours = run(inner, rule, rule.start(weights), leaves, (torch.full_like(lrs, 0.01),), ALL)
+    theirs = [w.clone().requires_grad_() for w in weights]
+    optimiser = torch.optim.Adam(theirs, lr=0.01)
+    for t in ALL:
+        for w, g in zip(theirs, torch.autograd.grad(inner(t, tuple(theirs), leaves), theirs)):
+            w.grad = g
+        optimiser.step()
+    for got, true in zip(ours, theirs):
+        assert relative(got, true.detach()) < 1e-4
+
+
+def test_constant_weights_are_exact_for_one_step_only():
+    """TESLA's approximation: right for the last step's images, wrong for earlier ones."""
+    inner, outer, weights, leaves, lrs = problem(NETS[0])
+    rule = GradientDescent()
+    for steps, exact in ((range(1), True), (ALL, False)):
+        setup = (inner, outer, rule, rule.start(weights), leaves, (lrs,), steps)
+        ours, truth = meta_gradient(*setup, through_weights=False), meta_gradient(*setup)
+        error = relative(ours.leaves[0], truth.leaves[0])
+        assert (error < 1e-12) == exact
+        cosine = torch.cosine_similarity(ours.leaves[0].flatten(), truth.leaves[0].flatten(), 0)
+        assert cosine > 0.5  # an approximation, not nonsense
 
 
 def test_against_finite_differences():
     """Independent of autograd's second derivatives: train, perturb a pixel or a step size, train."""
-    inner, outer, weights, (images,), lrs = problem(NetSpec(width=4, depth=2, activation="swish"))
-    options = {"momentum": 0.9, "weight_decay": 0.01}
-    ours = meta_gradient(inner, outer, weights, [images], lrs, **options)
+    inner, outer, weights, (images, soft), lrs = problem(
+        NetSpec(width=4, depth=2, activation="swish")
+    )
+    rule = GradientDescent(0.9, 0.01)
+    ours = meta_gradient(inner, outer, rule, rule.start(weights), (images, soft), (lrs,), ALL)
 
     def trained_loss(x, rates):
         theta, velocity = list(weights), [torch.zeros_like(w) for w in weights]
-        for t in range(STEPS):
+        for t in ALL:
             at = [w.detach().requires_grad_() for w in theta]
-            gradients = torch.autograd.grad(inner(t, at, (x,)), at)
+            gradients = torch.autograd.grad(inner(t, at, (x, soft)), at)
             velocity = [0.9 * v + g + 0.01 * w for v, g, w in zip(velocity, gradients, theta)]
             theta = [w - rates[t] * v for w, v in zip(theta, velocity)]
         return outer(theta).item()
@@ -82,11 +145,12 @@ def test_against_finite_differences():
         bump = torch.zeros_like(lrs)
         bump[t] = eps
         slope = trained_loss(images, lrs + bump) - trained_loss(images, lrs - bump)
-        assert slope / (2 * eps) == pytest.approx(ours.lrs[t].item(), rel=1e-5)
+        assert slope / (2 * eps) == pytest.approx(ours.hyper[0][t].item(), rel=1e-5)
 
 
 def test_zero_steps_leave_the_images_without_gradient():
-    inner, outer, weights, leaves, lrs = problem(NetSpec(width=4, depth=2))
-    ours = meta_gradient(inner, outer, weights, leaves, lrs[:0])
+    inner, outer, weights, leaves, lrs = problem(NETS[0])
+    rule = GradientDescent()
+    ours = meta_gradient(inner, outer, rule, rule.start(weights), leaves, (lrs,), range(0))
     assert ours.leaves[0].abs().max() == 0
     assert ours.loss == outer(tuple(weights))
