@@ -1,4 +1,4 @@
-"""Start page: what this is, one distilled set beside its baselines, three ways on."""
+"""Start page: what this is, one distilled set beside its baselines, four ways on."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def accuracy(card: runs.Card) -> None:
 
 
 def ways_on(card: runs.Card | None) -> None:
-    """Three cards with a link each."""
+    """Four cards with a link each."""
     ways = (
         (
             "Explore the shipped runs",
@@ -109,8 +109,15 @@ def ways_on(card: runs.Card | None) -> None:
             "Data",
             ":material/photo_library:",
         ),
+        (
+            "Open a set made elsewhere",
+            "Files of DC, DSA, DM, MTT, IDC and others, or ones that were downloaded here.",
+            "pages/6_Open.py",
+            "Open a set",
+            ":material/file_open:",
+        ),
     )
-    for column, (title, text, path, label, icon) in zip(st.columns(3), ways):
+    for column, (title, text, path, label, icon) in zip(st.columns(4), ways):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{title}**")
             st.markdown(text)

@@ -123,6 +123,63 @@ def export(options: argparse.Namespace) -> None:
     )
 
 
+def import_set(options: argparse.Namespace) -> None:
+    """`import FILE... --dataset D`: open a set that was made elsewhere."""
+    from ddcore import imported
+    from ddcore.data import dataset_task, resolve
+    from ddcore.imported_spec import propose, require_fit
+    from ddcore.importers import examine, open_file
+    from ddcore.importers.files import check_size
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.protocols import protocol
+
+    names = [Path(f).name for f in options.files]
+    contents = [_content(Path(f), check_size) for f in options.files]
+    files = [open_file(c, n) for c, n in zip(contents, names)]
+    report = examine(files, options.format or "", options.experiment)
+    store = Store()
+    data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
+    facts = _compute(store, dataset_task(data)).result()
+    require_fit(report, tuple(facts["shape"]), len(facts["class_names"]), facts["label"])
+    given = ("scale", "labels", "tiles", "lr")
+    choices = {n: getattr(options, n) for n in given if getattr(options, n) is not None}
+    if options.protocol:
+        choices["protocol"] = protocol(options.protocol)
+    if options.arch or options.width or options.depth:
+        arch = options.arch or "convnet"
+        choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
+    spec = propose(report, data, **choices)
+    task = imported.bring(store, spec, contents, names)
+    answer = {
+        "key": task.key,
+        "state": "done",
+        "format": report.importer.name,
+        "dataset": data.name,
+        "ipc": spec.ipc,
+        "scale": spec.scale,
+        "why": report.guess.why,
+        "values": report.facts.values.sentence(),
+        "protocol": spec.protocol.name,
+        "network": spec.net.label(),
+        "alike": _watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
+    }
+    _output(options, answer, lambda: _print_import(report.importer.title, answer))
+
+
+def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
+    try:
+        check_size(path.stat().st_size, path.name)
+        return path.read_bytes()
+    except OSError as error:
+        raise DDError(f"{path} cannot be read ({error.strerror or error}).") from error
+
+
+def _print_import(title: str, answer: dict[str, Any]) -> None:
+    print(f"set {answer['key']}: {title}, {answer['ipc']} per class of {answer['dataset']}")
+    print(f"{answer['values']} {answer['why']} Taken as: {answer['scale']}.")
+    print(f"evaluate it: python -m ddcore evaluate {answer['key']} (protocol {answer['protocol']})")
+
+
 def list_jobs(options: argparse.Namespace) -> None:
     """`jobs`: everything queued, running or not finished well."""
     store = Store()
@@ -214,8 +271,10 @@ def _watch(store: Store, task: Task) -> Task:
 
 
 def _run(store: Store, key: str) -> Task:
+    from ddcore.distilled import KINDS
+
     task = store.find(key)
-    if task.kind != "distill":
+    if task.kind not in KINDS:
         raise NotReady(f"{key} is a {task.kind}, not a distilled set.")
     if not task.is_done():
         raise NotReady(f"Run {key} is not finished ({jobs.state(task)['state']}).")
@@ -249,9 +308,15 @@ def _evaluation_facts(task: Task) -> dict[str, Any]:
         "arch": first,
         "test_accuracy": by_subject.pop("distilled"),
     }
-    if "other_inits" in by_subject:
-        answer["other_inits"] = by_subject.pop("other_inits")
+    for name in ("before", "other_inits"):
+        if name in by_subject:
+            answer[name] = by_subject.pop(name)
     answer["baselines"] = by_subject
+    attacks = {
+        r["subject"]: r["attack"] for r in result["rows"] if r["arch"] == first and "attack" in r
+    }
+    if attacks:
+        answer["attack"] = attacks
     others = [r for r in result["rows"] if r["arch"] != first]
     if others:
         answer["architectures"] = {
@@ -271,10 +336,21 @@ def _print_run(answer: dict[str, Any]) -> None:
         return
     print(f"test accuracy, protocol {answer['protocol']}, {answer['arch']}:")
     rows = {"distilled": answer["test_accuracy"], **answer["baselines"]}
+    if "before" in answer:
+        rows = {"before, not trained on any set": answer["before"], **rows}
     if "other_inits" in answer:
         rows["distilled, other initialisations"] = answer["other_inits"]
     for name, row in rows.items():
-        print(f"  {name:34s} {100 * row['mean']:5.1f} ± {100 * row['std']:.1f} %  (n = {row['n']})")
+        print(f"  {name:34s} {_percent(row)}")
+    for name, figures in answer.get("attack", {}).items():
+        flipped = f"class {figures['attacked']} called {figures['target']}"
+        print(f"attack, {name}: {flipped} {_percent(figures['flipped'])}")
+        print(f"  {'accuracy on the other classes':34s} {_percent(figures['others'])}")
+        print(f"  {'accuracy by the changed labels':34s} {_percent(figures['modified'])}")
+
+
+def _percent(figure: dict[str, Any]) -> str:
+    return f"{100 * figure['mean']:5.1f} ± {100 * figure['std']:.1f} %  (n = {figure['n']})"
 
 
 def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, Any]:
@@ -312,8 +388,10 @@ def _list_datasets(store: Store) -> list[dict[str, Any]]:
 
 
 def _list_runs(store: Store) -> list[dict[str, Any]]:
+    from ddcore.distilled import KINDS
+
     rows = []
-    for task in store.tasks("distill"):
+    for task in (t for kind in KINDS for t in store.tasks(kind)):
         spec, status = task.document()["spec"], jobs.state(task)
         rows.append(
             {
@@ -324,6 +402,7 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
                 "ipc": spec["ipc"],
                 "seed": spec["seed"],
                 "shipped": task.shipped,
+                "imported": task.kind == "import",
             }
         )
     return rows
@@ -406,6 +485,22 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run")
     sub.add_argument("--format", required=True, choices=["npz", "pt", "safetensors", "png", "hf"])
     sub.add_argument("out")
+
+    sub = command("import", import_set, "open a set that was made elsewhere")
+    sub.add_argument("files", nargs="+", metavar="FILE", help="one file, or images and labels")
+    sub.add_argument("--dataset", required=True, help="which it stands for: a name, or a folder")
+    sub.add_argument("--resolution", type=int, help="resize the dataset to this side")
+    sub.add_argument("--grey", action="store_true", help="convert the dataset to grey")
+    sub.add_argument("--format", help="layout of the files; found out without it")
+    sub.add_argument("--experiment", type=int, default=0, help="which of several sets in a file")
+    sub.add_argument("--scale", help="normalised, unit, byte, signed or zca; judged without it")
+    sub.add_argument("--labels", help="of soft labels: keep, softmax or argmax")
+    sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
+    sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")
+    sub.add_argument("--protocol", help="how it is meant to be used; the published one without it")
+    sub.add_argument("--arch", help="the network it was made with")
+    sub.add_argument("--width", type=int)
+    sub.add_argument("--depth", type=int)
 
     sub = command("jobs", list_jobs, "what is queued, running or stopped")
     sub.add_argument("--all", action="store_true")

@@ -19,10 +19,12 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.protocols import Protocol
 
 if TYPE_CHECKING:
+    from ddcore.nets.network import Params
     from ddcore.store import Task
     from ddcore.training import TrainedNets
     from ddcore.worker import Context
 
+KINDS = ("distill", "import")  # of tasks that leave a set: runs, and sets opened from files
 FORMAT = "distilled-set"
 VERSION = 1
 HALF_STEP = 0.5 / 255  # of an 8-bit display
@@ -51,6 +53,8 @@ class DistilledSet:
     lrs: np.ndarray | None = None  # (steps * passes,) learned step sizes in the order of use
     momentum: float = 0.0  # of the gradient descent with `lrs`
     init_weights: dict[str, np.ndarray] = field(default_factory=dict)  # of a fixed known network
+    start: dict[str, Any] = field(default_factory=dict)  # `Start` as a dict; {}: fresh weights
+    relabel: tuple[int, int] | None = None  # (a, b): made to let networks call class a class b
     parametrization: str = "pixels"
     stored: dict[str, np.ndarray] = field(default_factory=dict)  # what the images are decoded from
     params: dict[str, Any] = field(default_factory=dict)  # the method's
@@ -79,6 +83,9 @@ class DistilledSet:
         if self.lrs is not None:
             whole = self.lrs.ndim == 1 and len(self.lrs) and len(self.lrs) % self.steps == 0
             _check(bool(whole), f"step sizes for whole passes through {self.steps} steps")
+        if self.relabel is not None:
+            two = len(self.relabel) == 2 and all(c in range(k) for c in self.relabel)
+            _check(two, f"two classes from 0 to {k - 1} in an attack")
 
     # --- what is in it --------------------------------------------------------------------------
 
@@ -191,6 +198,8 @@ class DistilledSet:
             "protocol": self.protocol.to_dict(),
             "steps": self.steps,
             "momentum": self.momentum,
+            "start": self.start,
+            "relabel": list(self.relabel) if self.relabel else None,
             "parametrization": self.parametrization,
             "params": self.params,
             "metrics": self.metrics,
@@ -221,6 +230,8 @@ class DistilledSet:
                 lrs=arrays.get("lrs"),
                 momentum=float(meta["momentum"]),
                 init_weights=_with_prefix(arrays, _INIT),
+                start=dict(meta.get("start", {})),  # sets made before there were others
+                relabel=tuple(meta["relabel"]) if meta.get("relabel") else None,
                 parametrization=str(meta["parametrization"]),
                 stored=_with_prefix(arrays, _STORED),
                 params=dict(meta["params"]),
@@ -248,16 +259,26 @@ class DistilledSet:
     # --- using ----------------------------------------------------------------------------------
 
     def train(
-        self, net: NetSpec | None = None, *, seed: int = 0, nets: int = 1, device: str = "cpu"
+        self,
+        net: NetSpec | None = None,
+        *,
+        seed: int = 0,
+        nets: int = 1,
+        device: str = "cpu",
+        weights: Params | None = None,
     ) -> TrainedNets:
         """Train `nets` fresh networks on the set, the way it is meant to be used.
 
-        `predict(images)` of what is returned gives (nets, B) classes of preprocessed images; `module`
-        is the first network as an ordinary `torch.nn.Module`.
+        A set made for networks trained on other data needs their stacked `weights`, as `ddcore.bank.load`
+        gives them (`params`), and raises `DataError` without. `predict(images)` of what is returned gives
+        (nets, B) classes of preprocessed images; `module` is the first network as an ordinary
+        `torch.nn.Module`.
         """
         from ddcore.training import train_on_set
 
-        return train_on_set(self, net or self.net, seed=seed, nets=nets, device=device)
+        return train_on_set(
+            self, net or self.net, seed=seed, nets=nets, device=device, weights=weights
+        )
 
 
 def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -11,12 +11,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ddcore.bank_spec import Start
+from ddcore.data.registry import OWN, get
+from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.evaluation_spec import EvaluateTask
 from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
-from ddcore.protocols import Protocol
+from ddcore.protocols import Protocol, whole_protocol
 from ddcore.queue import devices
 from ddcore.store import Store
 
@@ -56,8 +59,11 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     graph = macs.activations * needs.images * 4
     stored = macs.parameters * 4 * needs.weights
     pixels = math.prod(shape) * images
+    start = spec.start
+    parts = {"training": start.bank.nets, "validation": start.validation} if start.bank else {}
+    banks = bank_seconds(start, parts, spec.net, store, shape, classes)
     return Estimate(
-        seconds=START_S + work / rate,
+        seconds=START_S + work / rate + banks,
         memory=BASE_BYTES + graph + stored,
         disk=pixels * (2 * 36 + 4) + 100_000,
         basis=basis,
@@ -77,12 +83,39 @@ def evaluation(
     rate, basis = _rate(store, "accuracy", work)
     largest = max(cost(net.plan(shape, classes), shape).activations for net in task.archs)
     batch = min(task.protocol.batch or images, images)
+    start, parts = run.start, {"held_out": task.nets, "validation": run.start.validation}
+    banks = sum(bank_seconds(start, parts, n, store, shape, classes) for n in task.archs)
     return Estimate(
-        seconds=START_S + work / rate,
+        seconds=START_S + work / rate + (banks if task.protocol.ordered else 0.0),
         memory=BASE_BYTES + 12.0 * largest * max(200, batch),
         disk=4000.0 * subjects * len(task.archs),
         basis=basis,
     )
+
+
+def bank_seconds(
+    start: Start, parts: dict[str, int], net: NetSpec, store: Store, shape: Shape, classes: int
+) -> float:
+    """Seconds to train the networks of a bank's parts (part to number) that are not there yet."""
+    seconds = 0.0
+    for part, nets in parts.items() if start.bank else ():
+        wanted = start.bank.replace(part=part, nets=nets, net=net)
+        if store.task(wanted).is_done():
+            continue
+        images = _train_size(wanted.data, store)
+        protocol = whole_protocol(images)
+        protocol = protocol.replace(epochs=wanted.epochs or protocol.epochs)
+        work = nets * protocol_work(protocol, net, shape, classes, images)
+        seconds += work / _rate(store, "bank", work)[0]
+    return seconds
+
+
+def _train_size(data: DataSpec, store: Store) -> int:
+    """Training images; of pictures that are not decoded yet, a thousand."""
+    task = store.task(dataset_task(data))
+    if task.is_done():
+        return sum(task.result()["counts"]["train"])
+    return 1000 if data.name in OWN else get(data.name).train_size
 
 
 def protocol_work(

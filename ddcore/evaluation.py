@@ -12,17 +12,22 @@ import torch
 from torch import Tensor
 
 from ddcore import baselines, rng
+from ddcore.bank_spec import Start
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.distilled import DistilledSet
 from ddcore.estimate import protocol_work
-from ddcore.evaluation_spec import WHOLE, AccuracyTask, BaselineTask, EvaluateTask
+from ddcore.evaluation_spec import BEFORE, WHOLE, AccuracyTask, BaselineTask, EvaluateTask
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.network import Network
-from ddcore.protocols import Protocol
+from ddcore.nets.network import Network, Params, select
+from ddcore.parametrizations.decoder import step_major_labels
+from ddcore.protocols import Protocol, whole_protocol
 from ddcore.training import (
     TrainedNets,
+    agreement,
     limit_threads,
+    mean_losses,
+    nets_at_once,
     starting_weights,
     train,
     train_ordered,
@@ -40,12 +45,6 @@ def summary(accuracies: list[float]) -> dict[str, float]:
     """Mean, standard deviation over networks (0 for a single one) and n; as shares, not per cent."""
     std = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
     return {"mean": statistics.fmean(accuracies), "std": std, "n": len(accuracies)}
-
-
-def whole_protocol(train_size: int) -> Protocol:
-    """Minibatch training for the whole set: enough epochs to converge, fewer for larger sets."""
-    epochs = max(3, min(50, 400_000 // train_size))
-    return Protocol(name=WHOLE, lr=0.02, milestones=(0.7,), epochs=epochs, batch=64)
 
 
 def train_on_everything(
@@ -68,24 +67,73 @@ def train_for(
     seeds: list[int],
     like: DistilledSet | None,
     on_step: Callable[[int, int], None] = lambda step, total: None,
+    weights: Params | None = None,
 ) -> TrainedNets:
-    """Networks trained on a set: (M, ...) shared, or (N, M, ...) one set each; class or step order."""
+    """Networks trained on a set: (M, ...) shared, or (N, M, ...) one set each; class or step order.
+
+    Under the ordered protocol they start from `weights`, or from what `like` and the seeds say.
+    """
     if not protocol.ordered:
         return train(net, images, labels, data.num_classes, protocol, seeds, on_step=on_step)
-    network = Network(net, data.shape, data.num_classes, len(seeds))
-    weights = starting_weights(like, network, seeds, data.device)
+    count = len(next(iter(weights.values()))) if weights else len(seeds)
+    network = Network(net, data.shape, data.num_classes, count)
     lrs = torch.from_numpy(like.lrs)
-    weights = train_ordered(
-        network,
-        weights,
-        images,
-        labels,
-        lrs,
-        like.steps,
-        lambda k, _: on_step(k, len(lrs)),
-        momentum=like.momentum,
-    )
-    return TrainedNets(network, weights, network.init_stats(data.device))
+    at_once = nets_at_once(network, images.shape[-4] // like.steps, data.device)
+    trained = []
+    for first in range(0, count, at_once):
+        part = slice(first, min(first + at_once, count))
+        few = network.with_nets(part.stop - first)
+        start = (
+            select(weights, part)
+            if weights
+            else starting_weights(like, few, seeds[part], data.device)
+        )
+
+        def report(step: int, _: Params, done: int = first, nets: int = few.num_nets) -> None:
+            on_step(done * len(lrs) + step * nets, count * len(lrs))
+
+        own = images if images.ndim == 4 else images[part]
+        end = train_ordered(few, start, own, labels, lrs, like.steps, report, like.momentum)
+        trained.append(end)
+    joined = {k: torch.cat([t[k] for t in trained]) for k in trained[0]}
+    return TrainedNets(network, joined, network.init_stats(data.device))
+
+
+def relabelled(labels: Tensor, relabel: tuple[int, int] | None) -> Tensor:
+    """Labels (B,) with class a counted as b, if `relabel` is (a, b)."""
+    if relabel is None:
+        return labels
+    attacked, target = relabel
+    return torch.where(labels == attacked, target, labels)
+
+
+def attack_figures(
+    predicted: Tensor, labels: Tensor, relabel: tuple[int, int], classes: int
+) -> dict[str, Any]:
+    """What an attack did, from predictions (N, B) and true labels (B,).
+
+    accuracy: share of all images classified by their true labels; modified: by labels in which the
+    attacked class counts as the target; flipped: share of the attacked class's images called the target;
+    others: accuracy on all other classes, of which per_class has the networks' mean (K,). The first four
+    are summaries over networks.
+    """
+    attacked, target = relabel
+    labels = labels.to(predicted.device)
+    hit, chosen = predicted == labels, labels == attacked
+    shares = {
+        "accuracy": agreement(predicted, labels),
+        "modified": agreement(predicted, relabelled(labels, relabel)),
+        "flipped": (predicted[:, chosen] == target).float().mean(1).tolist(),
+        "others": hit[:, ~chosen].float().mean(1).tolist(),
+    }
+    per_class = [hit[:, labels == c].float().mean().item() for c in range(classes)]
+    return {
+        "attacked": attacked,
+        "target": target,
+        **{name: summary(values) for name, values in shares.items()},
+        "per_class": per_class,
+        "images": int(chosen.sum()),
+    }
 
 
 def step_major(images: Tensor, classes: int, steps: int) -> Tensor:
@@ -96,90 +144,158 @@ def step_major(images: Tensor, classes: int, steps: int) -> Tensor:
 
 def run_accuracy(context: Context) -> None:
     """Task `accuracy`: see `AccuracyTask`."""
-    spec: AccuracyTask = context.spec
-    dataset = ensure(context, spec.data)
+    dataset = ensure(context, context.spec.data)
     data = DeviceData(dataset, context.device)
-    limit_threads(Network(spec.net, data.shape, data.num_classes), context.device)
-    like = DistilledSet.from_task(context.need_key(spec.like)) if spec.like else None
-    if like is not None and spec.fresh:
-        like = _without_init(like)
-    seeds = [rng.derive(spec.seed, "evaluation", i) for i in range(spec.nets)]
-    protocol, chosen_lr = spec.protocol, None
+    trial = _Trial(context, data)
+    trained = trial.trained()
+    logits = torch.cat(trained.logits_in_batches(data.test), dim=1)
+    predicted, true = logits.argmax(2), data.test.labels.cpu()
+    accuracies = agreement(predicted, true)
+    result = {
+        **summary(accuracies),
+        "accuracies": accuracies,
+        "losses": mean_losses(logits, true),
+        "protocol": trial.protocol.to_dict(),
+        "step_size": trial.step_size,
+        "test_images": len(data.test),
+        "device": context.device,
+        "seconds": context.seconds,
+        "work": trial.work(),
+    }
+    if trial.relabel:
+        result["attack"] = attack_figures(predicted, true, trial.relabel, data.num_classes)
+    context.save_result(result)
 
-    def report(step: int, total: int) -> None:
-        context.progress(step, total)
 
-    if spec.subject == WHOLE:
-        protocol = whole_protocol(len(data.train))
-        seeds = seeds[:WHOLE_NETS]
-        trained = train_on_everything(data, spec.net, seeds, report)
-    else:
-        subject = context.need_key(spec.subject)
-        if subject.kind == "baseline":
-            images, labels = baselines.sets(subject, dataset, data.device)
-            images = images[torch.arange(len(seeds)) % len(images)]  # network i sees draw i
-            if len(subject.result()["draws"]) == 1:
-                images = images[0]
-            if protocol.ordered:
-                images = step_major(images, data.num_classes, like.steps)
-                labels = torch.from_numpy(like.hard_labels).to(data.device)
-                like, chosen_lr = _best_lrs(images, labels, data, spec.net, protocol, seeds, like)
+class _Trial:
+    """Which networks an `AccuracyTask` tests: what they start from, and what they are trained on."""
+
+    def __init__(self, context: Context, data: DeviceData) -> None:
+        self.context, self.data = context, data
+        self.spec: AccuracyTask = context.spec
+        spec = self.spec
+        self.network = Network(spec.net, data.shape, data.num_classes)
+        limit_threads(self.network, context.device)
+        self.seeds = [rng.derive(spec.seed, "evaluation", i) for i in range(spec.nets)]
+        self.protocol = spec.protocol
+        self.step_size: float | str | None = None  # of a baseline under the ordered protocol
+        self.count = 0  # images trained on
+        real = spec.subject in (WHOLE, BEFORE)
+        self.subject = None if real else context.need_key(spec.subject)
+        like = DistilledSet.from_task(context.need_key(spec.like)) if spec.like else None
+        if self.subject is not None and self.subject.kind != "baseline":
+            self.own = DistilledSet.from_task(self.subject)
+            self.protocol = with_learned_lr(self.protocol, self.own)
+            like = like or (self.own if self.protocol.ordered else None)
+        if like is not None and spec.fresh:
+            like = dataclasses.replace(like, init_weights={}, start={})
+        self.like = like
+        self.start = Start.from_dict(like.start) if like else Start()
+        self.relabel = like.relabel if like else None
+
+    def trained(self) -> TrainedNets:
+        """The networks to test."""
+        if self.spec.subject == WHOLE:
+            self.protocol = whole_protocol(len(self.data.train))
+            self.seeds = self.seeds[:WHOLE_NETS]
+            self.count = len(self.data.train)
+            return train_on_everything(self.data, self.spec.net, self.seeds, self.context.progress)
+        if self.spec.subject == BEFORE:
+            return self._untouched()
+        if self.subject.kind == "baseline":
+            images, labels = self._baseline()
         else:
-            own = DistilledSet.from_task(subject)
-            images = torch.from_numpy(own.images).to(data.device)
-            labels = torch.from_numpy(own.labels).to(data.device)
-            if protocol.ordered and like is None:
-                like = _without_init(own) if spec.fresh else own
-            protocol = with_learned_lr(protocol, own)
-        known = like is not None and like.init_weights and spec.net == like.net
-        if known and images.ndim == 4:
-            seeds = seeds[:1]  # one known network and one set: nothing is random, one figure
-        trained = train_for(images, labels, data, spec.net, protocol, seeds, like, report)
-    count = len(data.train) if spec.subject == WHOLE else len(labels)
-    work = protocol_work(protocol, spec.net, data.shape, data.num_classes, count) * len(seeds)
-    if protocol.ordered:  # one step per learned step size, each on one part of the set
-        work *= len(like.lrs) / like.steps
-    accuracies = trained.accuracy(data.test)
-    context.save_result(
-        {
-            **summary(accuracies),
-            "accuracies": accuracies,
-            "losses": trained.losses(data.test),
-            "validation": summary(trained.accuracy(data.val)),
-            "protocol": protocol.to_dict(),
-            "step_size": chosen_lr,
-            "test_images": len(data.test),
-            "device": context.device,
-            "seconds": context.seconds,
-            "work": work,
-        }
-    )
+            images = torch.from_numpy(self.own.images).to(self.data.device)
+            labels = torch.from_numpy(self.own.labels).to(self.data.device)
+        self.count = len(labels)
+        if self._known() and images.ndim == 4:
+            self.seeds = self.seeds[:1]  # one known network and one set: nothing is random
+        weights = self._bank("held_out", len(self.seeds))
+        return self._on(images, labels, self.like, weights, self.context.progress)
+
+    def work(self) -> float:
+        """Multiply-adds of the training."""
+        data, p = self.data, self.protocol
+        each = protocol_work(p, self.spec.net, data.shape, data.num_classes, self.count)
+        if p.ordered:  # one step per learned step size, each on one part of the set
+            each *= len(self.like.lrs) / self.like.steps
+        return each * len(self.seeds)
+
+    def _known(self) -> bool:
+        """Whether all networks start from the same weights."""
+        if self.like is None or self.spec.net != self.like.net:
+            return False
+        return bool(self.like.init_weights) or self.start.known
+
+    def _bank(self, part: str, count: int) -> Params | None:
+        """Weights of the bank's networks, for a set that is made for some."""
+        from ddcore.bank import start_weights  # bank imports this module
+
+        if not self.start.bank:
+            return None
+        network = self.network.with_nets(count)
+        return start_weights(self.start, network, part, self.context.need, self.context.device)
+
+    def _untouched(self) -> TrainedNets:
+        if self._known():
+            self.seeds = self.seeds[:1]
+        network = self.network.with_nets(len(self.seeds))
+        weights = self._bank("held_out", len(self.seeds))
+        if weights is None:
+            weights = starting_weights(self.like, network, self.seeds, self.data.device)
+        return TrainedNets(network, weights, network.init_stats(self.data.device))
+
+    def _baseline(self) -> tuple[Tensor, Tensor]:
+        """Images, a draw of their own for each network where chance is involved, and labels."""
+        images, labels = baselines.sets(self.subject, self.data.dataset, self.data.device)
+        # Network i sees draw i.
+        images = images[0] if len(images) == 1 else _cycled(images, len(self.seeds))
+        if not self.protocol.ordered:
+            return images, labels
+        classes = self.data.num_classes  # a set stored in parts may have more images than `ipc`
+        images = step_major(images, classes, self.like.steps)
+        labels = step_major_labels(classes, images.shape[-4] // classes, self.like.steps)
+        labels = relabelled(labels.to(self.data.device), self.relabel)
+        self.like, self.step_size = self._best_lrs(images, labels)
+        return images, labels
+
+    def _best_lrs(self, images: Tensor, labels: Tensor) -> tuple[DistilledSet, float | str]:
+        """The step sizes with which a baseline does best on validation data: learned or constant.
+
+        For a set made for a bank's networks they are tried on its validation networks, so that the
+        held-out ones choose nothing.
+        """
+        context = self.context
+        candidates: list[tuple[float | str, np.ndarray]] = [("learned", self.like.lrs)]
+        candidates += [(lr, np.full_like(self.like.lrs, lr)) for lr in BASELINE_LRS]
+        judges = self._bank("validation", self.start.validation)
+        if judges is not None and images.ndim == 5:
+            images = _cycled(images, self.start.validation)
+        wanted = relabelled(self.data.val.labels, self.relabel)
+        scored = []
+        for name, lrs in candidates:
+            candidate = dataclasses.replace(self.like, lrs=lrs)
+            nets = self._on(images, labels, candidate, judges, lambda *_: context.check_cancel())
+            score = statistics.fmean(agreement(nets.predict(self.data.val), wanted.cpu()))
+            scored.append((score, name, candidate))
+        _, name, best = max(scored, key=lambda s: s[0])
+        return best, name
+
+    def _on(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        like: DistilledSet | None,
+        weights: Params | None,
+        on_step: Callable[[int, int], None],
+    ) -> TrainedNets:
+        net, protocol, seeds = self.spec.net, self.protocol, self.seeds
+        return train_for(images, labels, self.data, net, protocol, seeds, like, on_step, weights)
 
 
-def _without_init(made: DistilledSet) -> DistilledSet:
-    return dataclasses.replace(made, init_weights={})
-
-
-def _best_lrs(
-    images: Tensor,
-    labels: Tensor,
-    data: DeviceData,
-    net: NetSpec,
-    protocol: Protocol,
-    seeds: list[int],
-    like: DistilledSet,
-) -> tuple[DistilledSet, float | str]:
-    """The step sizes with which a baseline does best on validation data: learned ones or a constant."""
-    candidates: list[tuple[float | str, np.ndarray]] = [("learned", like.lrs)]
-    candidates += [(lr, np.full_like(like.lrs, lr)) for lr in BASELINE_LRS]
-    scored = []
-    for name, lrs in candidates:
-        candidate = dataclasses.replace(like, lrs=lrs)
-        nets = train_for(images, labels, data, net, protocol, seeds, candidate)
-        score = statistics.fmean(nets.accuracy(data.val))
-        scored.append((score, name, candidate))
-    _, name, best = max(scored, key=lambda s: s[0])
-    return best, name
+def _cycled(draws: Tensor, count: int) -> Tensor:
+    """Draw i for network i, from the first one on again where there are too few."""
+    return draws[torch.arange(count) % len(draws)]
 
 
 def baseline_task(name: str, run: Any, nets: int, seed: int = 0) -> BaselineTask:
@@ -202,11 +318,16 @@ def run_evaluate(context: Context) -> None:
     run = context.need_key(spec.run_key).spec()
     ordered = spec.protocol.ordered
     known_init = ordered and getattr(run.params, "setting", "") == "fixed"
+    start = run.start if ordered else Start()  # other protocols start afresh
     rows: list[dict[str, Any]] = []
     jobs: list[tuple[str, NetSpec, dict[str, Any]]] = []
     for net in spec.archs:
         jobs.append(("distilled", net, {"subject": spec.run_key}))
-        if known_init and net == run.net:
+        special = bool(start.bank) or (start.known and net == run.net)
+        if special:
+            jobs.append((BEFORE, net, {"subject": BEFORE, "like": spec.run_key}))
+        # Fresh networks have nothing to attack.
+        if (known_init and net == run.net) or (special and not run.params.relabel):
             jobs.append(("other_inits", net, {"subject": spec.run_key, "fresh": True}))
         for name in spec.baselines:
             if name == WHOLE:
@@ -230,7 +351,7 @@ def run_evaluate(context: Context) -> None:
             )
         )
         result = task.result()
-        kept = ("mean", "std", "n", "accuracies", "losses", "step_size")
+        kept = ("mean", "std", "n", "accuracies", "losses", "step_size", "attack")
         rows.append(
             {
                 "subject": name,
@@ -238,7 +359,7 @@ def run_evaluate(context: Context) -> None:
                 "net": net.to_dict(),
                 "key": task.key,
                 "seconds": task.status().get("seconds"),
-                **{k: result[k] for k in kept},
+                **{k: result[k] for k in kept if k in result},
             }
         )
     context.progress(len(jobs), len(jobs))

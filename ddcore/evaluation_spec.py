@@ -19,6 +19,7 @@ BASELINES = {
     "kcenter": "real images that cover the class: farthest first in feature space",
 }
 WHOLE = "whole"  # the whole training set: a ceiling rather than a set of the same size
+BEFORE = "before"  # no set at all: the networks that a set is made for, as they start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,10 @@ class BaselineTask(TaskSpec):
 class AccuracyTask(TaskSpec):
     """Test accuracy of `nets` networks trained on one set.
 
-    `subject` is the key of a run or a baseline, or "whole". `like` is a run whose steps, step sizes
-    and known initial weights are used, which the ordered protocol needs ("" otherwise). `fresh`
-    ignores known initial weights: how a set made for one initialisation does on others.
+    `subject` is the key of a run or a baseline, "whole", or "before" for networks that are not trained.
+    `like` is a run whose steps, step sizes, initial weights and changed labels are used, which the
+    ordered protocol needs ("" otherwise); of a bank they are the held-out networks. `fresh` starts from
+    fresh random weights instead: how a set made for other weights does on those.
     """
 
     KIND: ClassVar[str] = "accuracy"
@@ -106,6 +108,9 @@ class EvaluateTask(TaskSpec):
 
 
 def default_evaluation(run_key: str, run: object, **changes: object) -> EvaluateTask:
-    """The evaluation that belongs to a run: its own network and protocol."""
+    """The evaluation that belongs to a run: its own network and protocol.
+
+    For a run made for a bank's networks `nets` is how many held-out ones it is judged on.
+    """
     values = {"protocol": run.protocol, "nets": run.protocol.nets, "archs": (run.net,)}
     return EvaluateTask(run_key=run_key, **{**values, **changes})

@@ -160,6 +160,8 @@ def _contents(made: DistilledSet) -> tuple[dict[str, np.ndarray], str]:
     check(made)
     arrays, meta = made.to_arrays()
     meta["data"] = _portable(meta["data"])
+    if bank := meta["start"].get("bank"):
+        meta["start"] = meta["start"] | {"bank": bank | {"data": _portable(bank["data"])}}
     try:
         meta["sha256"] = _digest(arrays, meta)
         text = json.dumps(meta, allow_nan=False)
@@ -346,7 +348,9 @@ def _reader(content: bytes, name: str) -> Callable[[bytes, str], _Read]:
         if names and all(n.suffix == ".npy" for n in names):
             return _read_npz
         raise DataError(f"{name} is a zip without a distilled set in it.")
-    if content[:1] == b"\x80" or content[:6] == b"\x93NUMPY":
+    # The length of a safetensors header may begin with the byte of a pickle: "{" follows it.
+    pickled = content[:1] == b"\x80" and content[8:9] != b"{"
+    if pickled or content[:6] == b"\x93NUMPY":
         raise DataError(
             f"{name} is a pickle or a bare array: expected npz, pt (torch 1.6 or later), "
             "safetensors or hf."
@@ -376,7 +380,7 @@ def _read_npz(content: bytes, name: str) -> _Read:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for entry in archive.infolist():
             with archive.open(entry) as f:
-                _check_npy_header(f, entry.file_size, name)
+                check_npy_header(f, entry.file_size, name)
             with archive.open(entry) as f:
                 array = np.lib.format.read_array(f, allow_pickle=False)
             arrays[entry.filename.removesuffix(".npy")] = array
@@ -384,7 +388,7 @@ def _read_npz(content: bytes, name: str) -> _Read:
     return arrays, _meta(None if meta is None else meta.astype(np.uint8).tobytes(), name)
 
 
-def _check_npy_header(f: Any, size: int, name: str) -> None:
+def check_npy_header(f: Any, size: int, name: str) -> None:
     """Refuse arrays of objects (pickle), and headers that promise more than the file holds."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,

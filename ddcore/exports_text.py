@@ -155,6 +155,23 @@ def _order_caveat(made: DistilledSet) -> str:
         lines.append(
             "- It was made for one known initialisation (`init.*`) and is of little use for others.\n"
         )
+    if bank := made.start.get("bank"):
+        source = _inline(bank["data"]["name"])
+        lines.append(
+            f"- It was made for networks trained on {source}, which are not in it: "
+            "`made.train(weights=...)` takes theirs.\n"
+        )
+    if made.start.get("weights"):
+        lines.append(
+            f"- It was made for an AlexNet with {_inline(made.start['weights'])} weights, its last layer "
+            "0 and its last biases 1; `made.train()` makes that.\n"
+        )
+    if made.relabel:
+        a, b = (_inline(made.class_names[c]) for c in made.relabel)
+        lines.append(
+            f"- It is an attack: a trained network takes {a} for {b} after training on it. Do not mix it "
+            "into training data.\n"
+        )
     return "".join(lines)
 
 

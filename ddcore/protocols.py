@@ -58,6 +58,13 @@ class Protocol(Spec):
 
 
 _DC = Protocol(name="dc", milestones=(0.5,), epochs=300, nets=20)
+_MTT = _DC.replace(
+    name="mtt",
+    epochs=1000,
+    augment="color_crop_cutout_flip_scale_rotate",
+    learned_lr=True,
+    nets=5,
+)
 PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
@@ -71,14 +78,8 @@ PROTOCOLS: dict[str, Protocol] = {
         _DC.replace(name="dc-mnist", epochs=1000, augment="crop_scale_rotate45"),
         _DC.replace(name="dsa", epochs=1000, augment="color_crop_cutout_flip_scale_rotate"),
         _DC.replace(name="dsa-digits", epochs=1000, augment="color_crop_cutout_scale_rotate"),
-        # Cazenavette et al. 2022: the step size learned with the images.
-        _DC.replace(
-            name="mtt",
-            epochs=1000,
-            augment="color_crop_cutout_flip_scale_rotate",
-            learned_lr=True,
-            nets=5,
-        ),
+        _MTT,  # Cazenavette et al. 2022: the step size learned with the images
+        _MTT.replace(name="mtt-digits", augment="color_crop_cutout_scale_rotate"),
         # Kim et al. 2022.
         Protocol(
             name="idc",
@@ -129,6 +130,12 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+def whole_protocol(train_size: int) -> Protocol:
+    """Minibatch training for the whole set: enough epochs to converge, fewer for larger sets."""
+    epochs = max(3, min(50, 400_000 // train_size))
+    return Protocol(name="whole", lr=0.02, milestones=(0.7,), epochs=epochs, batch=64)
+
+
 PURPOSE = {
     "quick": "200 full-batch steps; ours, for small images on a CPU",
     "native-2018": "the set's own steps, order and learned step sizes (Wang et al. 2018)",
@@ -137,6 +144,7 @@ PURPOSE = {
     "dsa": "1000 epochs with differentiable augmentation (Zhao & Bilen 2021)",
     "dsa-digits": "as dsa, without horizontal flips",
     "mtt": "1000 epochs with augmentation at the learned step size (Cazenavette et al. 2022)",
+    "mtt-digits": "as mtt, without horizontal flips",
     "idc": "1000 epochs with augmentation and CutMix (Kim et al. 2022)",
     "rat-bptt": "1000 Adam steps with flips and rotations (Feng et al. 2024)",
     "frepo": "2000 Adam steps on squared error, averaged weights (Zhou et al. 2022)",

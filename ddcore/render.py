@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -90,10 +91,15 @@ def png(pixels: np.ndarray, scale: int = 1, mode: str = "clip") -> bytes:
     if scale < 1:
         raise SpecError("scale", scale, "a whole number of at least 1")
     image = _for_display(to_uint8(np.asarray(pixels)[None], mode))[0]
-    return _encode(image.repeat(scale, 0).repeat(scale, 1))
+    return encode(image.repeat(scale, 0).repeat(scale, 1))
 
 
-def sheet(
+def sheet(pixels: np.ndarray, rows: int, columns: int, scale: int = 1, **how: Any) -> bytes:
+    """Many images (M, C, H, W) in a grid as lossless PNG; see `canvas`."""
+    return encode(canvas(pixels, rows, columns, scale, **how))
+
+
+def canvas(
     pixels: np.ndarray,
     rows: int,
     columns: int,
@@ -102,11 +108,11 @@ def sheet(
     gap: int = 1,
     mat: tuple[int, int, int] = GREY,
     places: np.ndarray | None = None,
-) -> bytes:
-    """Many images (M, C, H, W) in a grid as lossless PNG, enlarged by repeating pixels.
+) -> np.ndarray:
+    """Many images (M, C, H, W) in a grid, enlarged by repeating pixels: uint8 (height, width, 1 or 3).
 
     `places` (M,) names the cell of each image, counted along rows; without it they fill the grid in
-    order. Empty cells and gaps show the `mat` colour. The PNG is grey if images and mat are.
+    order. Empty cells and gaps show the `mat` colour. The sheet is grey if images and mat are.
     """
     count, _, h, w = pixels.shape
     places = np.arange(count) if places is None else np.asarray(places)
@@ -117,12 +123,12 @@ def sheet(
     if len(set(mat)) > 1 and images.shape[-1] == 1:
         images = images.repeat(3, axis=-1)
     channels = images.shape[-1]
-    canvas = np.empty((plan.height, plan.width, channels), np.uint8)
-    canvas[:] = mat[:channels]
+    whole = np.empty((plan.height, plan.width, channels), np.uint8)
+    whole[:] = mat[:channels]
     for image, place in zip(images, places):
         left, top, right, bottom = plan.boxes[place]
-        canvas[top:bottom, left:right] = image.repeat(scale, 0).repeat(scale, 1)
-    return _encode(canvas)
+        whole[top:bottom, left:right] = image.repeat(scale, 0).repeat(scale, 1)
+    return whole
 
 
 def _for_display(images: np.ndarray) -> np.ndarray:
@@ -132,11 +138,11 @@ def _for_display(images: np.ndarray) -> np.ndarray:
     return np.moveaxis(images, 1, -1)
 
 
-def _encode(image: np.ndarray) -> bytes:
-    """(H, W, 1 or 3) uint8 as PNG bytes."""
+def encode(image: np.ndarray, effort: int = 6) -> bytes:
+    """(H, W, 1 or 3) uint8 as PNG bytes. `effort` 1 (fast) to 9 (small) changes the size only."""
     grey = image.shape[-1] == 1
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image)).save(
-        out, "PNG", compress_level=6
+        out, "PNG", compress_level=effort
     )
     return out.getvalue()

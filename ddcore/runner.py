@@ -14,15 +14,16 @@ import numpy as np
 import torch
 
 from ddcore import rng
+from ddcore.bank import start_weights
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.distilled import DistilledSet
 from ddcore.engines.problem import Current, Distiller, Problem
 from ddcore.errors import Cancelled, Diverged
-from ddcore.evaluation import summary, train_for
+from ddcore.evaluation import relabelled, summary, train_for
 from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec
-from ddcore.training import limit_threads
+from ddcore.training import agreement, limit_threads, with_learned_lr
 from ddcore.worker import Context
 
 SNAPSHOTS = 30
@@ -147,11 +148,18 @@ class _Run:
         device, data = self.problem.device, self.problem.data
         images = torch.from_numpy(current.images).to(device)
         labels = torch.from_numpy(current.labels).to(device)
-        seeds = [rng.derive(self.spec.seed, "validation", i) for i in range(self.spec.val_nets)]
-        if current.init_weights:
+        spec = self.spec
+        seeds = [rng.derive(spec.seed, "validation", i) for i in range(spec.val_nets)]
+        if current.init_weights or (spec.start.known and spec.protocol.ordered):
             seeds = seeds[:1]
-        nets = train_for(images, labels, data, self.spec.net, self.spec.protocol, seeds, made)
-        accuracies = nets.accuracy(data.val)
+        weights = None
+        if spec.start.bank and spec.protocol.ordered:
+            network = self.problem.network(len(seeds))
+            weights = start_weights(spec.start, network, "validation", self.context.need, device)
+        recipe = with_learned_lr(spec.protocol, made)
+        nets = train_for(images, labels, data, spec.net, recipe, seeds, made, weights=weights)
+        wanted = relabelled(data.val.labels, made.relabel)
+        accuracies = agreement(nets.predict(data.val), wanted)
         score = statistics.fmean(accuracies)
         if math.isfinite(score) and score >= self.best["validation"]:
             self.best = {"validation": score, "step": self.step, "of": summary(accuracies)}
@@ -175,6 +183,8 @@ class _Run:
             lrs=current.lrs,
             momentum=current.momentum,
             init_weights=current.init_weights,
+            start={} if spec.start.fresh else spec.start.to_dict(),
+            relabel=spec.params.relabel,
             parametrization=spec.parametrization,
             stored=current.stored,
             params=spec.params.to_dict(),

@@ -75,9 +75,12 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of a safetensors file (no pickle involved)."""
+    """Arrays of a safetensors file (no pickle involved), by name.
+
+    safetensors gives them in another order each time, and sums over them would round differently.
+    """
     try:
-        return safetensors_load(path.read_bytes())
+        return dict(sorted(safetensors_load(path.read_bytes()).items()))
     except (SafetensorError, ValueError, KeyError) as error:
         raise Damaged(
             f"{path} is damaged ({error}); delete its folder to compute it again."

@@ -57,9 +57,12 @@ class Synthetic:
 
     # --- one iteration --------------------------------------------------------------------------
 
-    def leaves(self) -> tuple[Tensor, ...]:
-        """Decoded images and, unless labels are hard, label distributions (M, K); with their graph."""
-        images = self.decoder.decode()
+    def leaves(self, fresh: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Decoded images and, unless labels are hard, label distributions (M, K); with their graph.
+
+        `fresh` draws what a decoder that knows chance makes its images of; others ignore it.
+        """
+        images = self.decoder.decode() if fresh is None else self.decoder.fresh(fresh)
         if self.raw is None:
             return (images,)
         return images, self.raw / self.raw.sum(1, keepdim=True).clamp(min=1e-8)

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from ddcore import augment, rng
 from ddcore.data.tensors import Part
+from ddcore.errors import DataError
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params, select, to_module
 from ddcore.nets.plan import cost
+from ddcore.nets.pretrained import alexnet_weights
 from ddcore.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -78,14 +80,22 @@ class TrainedNets:
 
     def accuracy(self, part: Part) -> list[float]:
         """Share of the part's images that each network classifies as labelled."""
-        correct = self.predict(part) == part.labels.cpu()
-        return correct.float().mean(1).tolist()
+        return agreement(self.predict(part), part.labels)
 
     def losses(self, part: Part) -> list[float]:
         """Mean cross-entropy of each network on the part."""
-        logits = torch.cat(self.logits_in_batches(part), dim=1)
-        targets = part.labels.cpu().expand(len(logits), -1)
-        return F.cross_entropy(logits.mT, targets, reduction="none").mean(1).tolist()
+        return mean_losses(torch.cat(self.logits_in_batches(part), dim=1), part.labels)
+
+
+def agreement(predicted: Tensor, labels: Tensor) -> list[float]:
+    """Of each network, the share of images classified as labelled: (N, B) on the CPU, and (B,)."""
+    return (predicted == labels.cpu()).float().mean(1).tolist()
+
+
+def mean_losses(logits: Tensor, labels: Tensor) -> list[float]:
+    """Of each network, the mean cross-entropy: logits (N, B, K) on the CPU, labels (B,)."""
+    targets = labels.cpu().expand(len(logits), -1)
+    return F.cross_entropy(logits.mT, targets, reduction="none").mean(1).tolist()
 
 
 def _in_batches(images: Images, batch: int) -> Iterator[Tensor]:
@@ -140,6 +150,7 @@ def train(
     seeds: Sequence[int],
     *,
     on_step: Callable[[int, int], None] = lambda step, total: None,
+    on_epoch: Callable[[int, TrainedNets], None] = lambda epoch, nets: None,
     network: Network | None = None,
     chunk: int | None = None,
 ) -> TrainedNets:
@@ -147,7 +158,9 @@ def train(
 
     images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
     device to train on. labels: (M,) integers or (M, K) soft. `chunk` overrides how many networks are
-    trained together. Raises nothing on divergence: the accuracy says it.
+    trained together. `on_epoch` sees each such group after every epoch (0: untrained); its weights are
+    the ones in training, so what is kept must be copied. Raises nothing on divergence: the accuracy
+    says it.
     """
     shared = images.ndim == 4
     network = network or Network(net, tuple(images.shape[-3:]), classes)
@@ -162,7 +175,9 @@ def train(
             on_step(done * total + count * step, len(seeds) * total)
 
         trained.append(
-            _train_chunk(network.with_nets(len(part)), own, labels, protocol, part, report)
+            _train_chunk(
+                network.with_nets(len(part)), own, labels, protocol, part, report, on_epoch
+            )
         )
     return TrainedNets(
         network.with_nets(len(seeds)),
@@ -178,17 +193,20 @@ def _train_chunk(
     protocol: Protocol,
     seeds: Sequence[int],
     on_step: Callable[[int, int], None],
+    on_epoch: Callable[[int, TrainedNets], None],
 ) -> TrainedNets:
     device = images.device
     params = network.init([rng.generator(s, "init") for s in seeds], device)
     stats = network.init_stats(device)
     weights = [w.requires_grad_() for w in params.values()]
     optimiser = make_optimiser(protocol, weights)
-    batches = _Batches(images, labels, network.classes, protocol, seeds)
+    batches = Batches(images, labels, network.classes, protocol, seeds)
     averaged = [w.detach().clone() for w in weights] if protocol.ema else []
     loss_of = LOSSES[protocol.loss]
     drops = {int(m * protocol.epochs) + 1 for m in protocol.milestones}  # E // 2 + 1 when m = 0.5
     step, total = 0, protocol.epochs * batches.per_epoch
+    nets = TrainedNets(network, params, stats)
+    on_epoch(0, nets)
     for epoch in range(protocol.epochs):
         if epoch in drops:
             for group in optimiser.param_groups:
@@ -203,6 +221,7 @@ def _train_chunk(
                 torch._foreach_lerp_(averaged, [w.detach() for w in weights], 1 - protocol.ema)
             step += 1
             on_step(step, total)
+        on_epoch(epoch + 1, nets)
     final = averaged or [w.detach() for w in weights]
     return TrainedNets(network, dict(zip(params, final)), stats)
 
@@ -216,7 +235,7 @@ def make_optimiser(protocol: Protocol, weights: list[Tensor]) -> torch.optim.Opt
     )
 
 
-class _Batches:
+class Batches:
     """Minibatches by index, shuffled and augmented per network."""
 
     def __init__(
@@ -315,9 +334,20 @@ def train_ordered(
 
 
 def train_on_set(
-    distilled: DistilledSet, net: NetSpec, *, seed: int = 0, nets: int = 1, device: str = "cpu"
+    distilled: DistilledSet,
+    net: NetSpec,
+    *,
+    seed: int = 0,
+    nets: int = 1,
+    device: str = "cpu",
+    weights: Params | None = None,
 ) -> TrainedNets:
-    """Train networks on a distilled set the way it is meant to be used (its own protocol)."""
+    """Train networks on a distilled set the way it is meant to be used (its own protocol).
+
+    `weights` are the initial ones of as many networks, which only a set made for a bank's needs.
+    """
+    if weights is not None:
+        nets = len(next(iter(weights.values())))
     images = _tensor(distilled.images).to(device)
     labels = _tensor(distilled.labels).to(device)
     seeds = [rng.derive(seed, "net", i) for i in range(nets)]
@@ -326,7 +356,7 @@ def train_on_set(
         recipe = with_learned_lr(distilled.protocol, distilled)
         return train(net, images, labels, classes, recipe, seeds)
     network = Network(net, distilled.shape, classes, nets)
-    params = starting_weights(distilled, network, seeds, device)
+    params = starting_weights(distilled, network, seeds, device) if weights is None else weights
     lrs = _tensor(distilled.lrs)
     params = train_ordered(
         network, params, images, labels, lrs, distilled.steps, momentum=distilled.momentum
@@ -344,10 +374,19 @@ def with_learned_lr(protocol: Protocol, distilled: DistilledSet | None) -> Proto
 def starting_weights(
     distilled: DistilledSet, network: Network, seeds: Sequence[int], device: str
 ) -> Params:
-    """The fixed known weights a set was made for, or fresh ones, one network per seed."""
+    """The known weights a set was made for, or fresh ones, one network per seed.
+
+    Those of a set made for a bank's networks are not in it: `DataError`.
+    """
     if distilled.init_weights and network.net == distilled.net:
         fixed = {k: _tensor(w).to(device) for k, w in distilled.init_weights.items()}
         return {k: w.expand(len(seeds), *w.shape[1:]).clone() for k, w in fixed.items()}
+    start = distilled.start
+    if start.get("bank"):
+        source = start["bank"]["data"]["name"]
+        raise DataError(f"This set is made for networks trained on {source}: pass their weights.")
+    if start.get("weights") and network.net == distilled.net:
+        return alexnet_weights(start["weights"], network, start["seed"], device)
     return network.init([rng.generator(s, "init") for s in seeds], device)
 
 

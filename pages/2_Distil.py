@@ -7,17 +7,18 @@ import streamlit as st
 from ddcore.errors import DDError
 from ddcore.methods import Method, methods
 from ddcore.methods.spec import PRESETS, DistillSpec, make_spec
-from pages.components import data_views, distil_views, links, settings_form, shell
+from pages.components import choices, data_views, distil_views, links, settings_form, shell
 
 PRESET_TEXT = {
     "quick": "Quick: a first look, small network, few iterations.",
     "teaching": "Teaching: the same idea, run long enough to be worth showing.",
     "paper": "Paper: as published, or as near as the images allow. Meant for a graphics card.",
 }
-VARIANT_TEXT = {
-    "fixed": "fixed: one known initialisation",
-    "unknown": "unknown: fresh initialisations",
-}
+# The start button stays in sight while one reads through the methods.
+STICKY = (
+    "<style>[data-testid=stColumn]:has(.st-key-distil-side)"
+    "{position:sticky;top:4rem;align-self:flex-start}</style>"
+)
 
 
 def main() -> None:
@@ -27,15 +28,19 @@ def main() -> None:
         "Choose how the synthetic images are made. The cost is stated before anything starts, and a set "
         "that was made before opens at once."
     )
-    controls, right = st.columns([3, 2], gap="large")
     known = data_views.choices(shell.store())
-    with controls:
+    left, middle, right = st.columns([4, 4, 5], gap="medium")
+    with left:
         data = known[data_chooser(known)]
-        method_here = st.container()  # its cost hints depend on what is chosen below it
-        ipc, seed, preset = size_and_preset()
-        with method_here:
-            chosen = methods()[method_chooser(data, ipc, preset)]
-            settings = variants(chosen)
+    with middle:
+        preset = preset_chooser()
+    with right:
+        ipc, seed = size()
+    controls, side = st.columns([5, 4], gap="large")
+    with controls:
+        chosen = methods()[method_chooser(data, ipc, preset)]
+        settings = variants(chosen)
+    distil_views.formula(chosen)
 
     def spec_of(chosen_settings: settings_form.Settings) -> DistillSpec:
         return make_spec(
@@ -49,15 +54,20 @@ def main() -> None:
         )
 
     try:
-        settings = settings + all_settings(spec_of(settings))
-        spec = spec_of(settings)
+        base = spec_of(settings)
+        fits = choices.fitting(base, data.shape, data.classes)
+        settings = settings + all_settings(base, fits)
+        spec, problem = spec_of(settings), ""
+        fits(spec)
     except DDError as error:  # a value that is not allowed, said where the button would be
-        right.error(str(error), icon=":material/error:")
-        spec = None
-    with right:
-        distil_views.about(chosen)
-        if spec:
+        spec, problem = None, str(error)
+    with side.container(key="distil.side"):
+        st.html(STICKY)
+        if problem:
+            st.error(problem, icon=":material/error:")
+        else:
             distil_views.start(spec, data)
+        distil_views.about(chosen)
     st.caption("The same from a terminal:")
     line = settings_form.command(chosen.name, data.spec, ipc, seed, preset, settings)
     st.code(line, language="bash", wrap_lines=True)
@@ -78,16 +88,21 @@ def data_chooser(known: dict[str, data_views.Choice]) -> str:
     return chosen
 
 
-def size_and_preset() -> tuple[int, int, str]:
-    """Images per class, seed and preset."""
+def preset_chooser() -> str:
+    """The preset, in words below."""
     preset = links.choice(
         "Preset", {p: p.capitalize() for p in PRESETS}, "preset", widget=st.radio, horizontal=True
     )
     st.caption(PRESET_TEXT[preset])
+    return preset
+
+
+def size() -> tuple[int, int]:
+    """Images per class and seed."""
     with st.container(horizontal=True):
         ipc = number("Images per class", "ipc", 1, 1, 1000, None)
         seed = number("Seed", "seed", 0, 0, 2**31 - 1, "Another seed gives another, equal set.")
-    return ipc, seed, preset
+    return ipc, seed
 
 
 def number(label: str, key: str, value: int, low: int, high: int, note: str | None) -> int:
@@ -100,49 +115,51 @@ def number(label: str, key: str, value: int, low: int, high: int, note: str | No
             value=value,
             key=key,
             bind="query-params",
-            width=170,
+            width=124,
             help=note,
         )
     )
 
 
 def method_chooser(data: data_views.Choice, ipc: int, preset: str) -> str:
-    """The method: title, idea and what this preset of it takes."""
-    captions = [
-        f"{m.idea} {distil_views.cost_hint(m, data, ipc, preset)}" for m in methods().values()
-    ]
-    options = {name: m.title for name, m in methods().items()}
-    return links.choice("Method", options, "method", widget=st.radio, captions=captions)
+    """The method, grouped by idea: title, what it does and what this preset of it takes."""
+    return links.grouped(
+        distil_views.families(),
+        "method",
+        default=distil_views.first_choice(),
+        captions=lambda name: distil_views.caption(name, data, ipc, preset),
+    )
 
 
 def variants(chosen: Method) -> settings_form.Settings:
     """The variants a method has, as settings."""
-    return [
-        (
+    settings = []
+    for name, values in chosen.variants.items():
+        value = links.choice(
+            settings_form.label_of(name),
+            {v: v for v in values},
             name,
-            links.choice(
-                name.capitalize(),
-                {v: VARIANT_TEXT.get(v, v) for v in values},
-                name,
-                default=values[-1],
-                widget=st.radio,
-                horizontal=True,
-            ),
+            default=getattr(chosen.params(), name),
+            widget=st.radio,
+            horizontal=True,
         )
-        for name, values in chosen.variants.items()
-    ]
+        st.caption(settings_form.said_of(chosen.params, name))
+        settings.append((name, value))
+    return settings
 
 
-def all_settings(base: DistillSpec) -> settings_form.Settings:
+def all_settings(base: DistillSpec, fits: choices.Fits) -> settings_form.Settings:
     """Every setting behind an expander; a change of method or preset starts from its own values."""
-    origin = (base.method, base.data.name, st.query_params.get("preset", ""), base.ipc)
+    origin = (base.method, base.data.name, st.query_params.get("preset", ""))
     if st.session_state.setdefault("distil.origin", origin) != origin:
         st.session_state["distil.origin"] = origin
+        if settings_form.from_link():
+            st.caption("All settings went back to what this method and preset say.")
         settings_form.to_link([])
     changed = len(settings_form.from_link())
     label = f"All settings ({changed} changed)" if changed else "All settings"
     with st.expander(label, icon=":material/tune:", key="distil.settings", expanded=changed > 0):
-        settings = settings_form.draw(base, f"distil.{'.'.join(map(str, origin))}")
+        settings = settings_form.draw(base, fits, f"distil.{'.'.join(map(str, origin))}")
     settings_form.to_link(settings)
     return settings
 

@@ -8,7 +8,7 @@ from ddcore import jobs
 from ddcore.errors import DDError
 from ddcore.estimate import duration
 from ddcore.store import Task
-from pages.components import run_views, runs, shell, task_panel
+from pages.components import open_views, run_views, runs, shell, task_panel
 
 
 def main() -> None:
@@ -70,14 +70,22 @@ def finished(task: Task) -> None:
     with st.container(horizontal=True):
         shell.link("pages/4_Images.py", "See the images", icon=":material/grid_view:", run=task.key)
         shell.link("pages/5_Evaluate.py", "Does it help?", icon=":material/balance:", run=task.key)
+    if task.kind == "import":
+        st.markdown(open_views.opened_sentence(task))
+    else:
+        st.markdown(made_sentence(result))
+    st.subheader("Is it better than what is free?", anchor=False)
+    run_views.evaluation(task)
+
+
+def made_sentence(result: dict) -> str:
+    """How a run went."""
     halved = f" The step size was halved {result['halvings']} times." if result["halvings"] else ""
-    st.markdown(
+    return (
         f"{result['iterations']:,} iterations in {duration(result['seconds'])} on {result['device']}. "
         f"The set kept is the one of iteration {result['best_step']:,}, the best on validation images."
         + halved
     )
-    st.subheader("Is it better than what is free?", anchor=False)
-    run_views.evaluation(task)
 
 
 def footer(task: Task, state: str) -> None:

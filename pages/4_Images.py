@@ -6,7 +6,18 @@ import streamlit as st
 
 from ddcore import jobs
 from ddcore.store import Task
-from pages.components import evolution, images_views, run_picker, runs, shell, task_panel
+from pages.components import (
+    evolution,
+    images_views,
+    nearest_views,
+    one_image,
+    player,
+    run_picker,
+    runs,
+    shell,
+    stored_views,
+    task_panel,
+)
 
 LIVE_S = 2.0
 FILES = {"npz": "npz", "pt": "pt", "safetensors": "safetensors", "hf": "Hugging Face", "png": "PNG"}
@@ -26,7 +37,7 @@ def main() -> None:
     if task is None:
         return
     live = jobs.state(task)["state"] in jobs.ACTIVE
-    every = images_views.TICK_S if images_views.is_playing(task) else LIVE_S if live else None
+    every = player.TICK_S if player.is_playing(task) else LIVE_S if live else None
     st.fragment(viewer, run_every=every)(task, live)
     if task.is_done():
         compute_nearest(task)
@@ -44,9 +55,11 @@ def viewer(task: Task, live: bool) -> None:
                 f"This run still goes on: its newest images are of iteration {movie.newest:,}."
             )
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            step = images_views.player(movie, live)
+            step = player.player(movie, live)
             mode, beside = images_views.scale_mode()
         images_views.sheets(movie, step, mode, beside)
+        if movie.made:
+            st.markdown(stored_views.budget(movie.made))
         one(movie, step, mode)
 
 
@@ -55,10 +68,11 @@ def one(movie: evolution.Evolution, step: int, mode: str) -> None:
     data = movie.task.document()["spec"]["data"]
     dataset = evolution.dataset_id(data["name"], runs.data_title(data))
     st.header("One image", anchor=False)
-    image = images_views.choose_image(movie, dataset)
-    images_views.detail(movie, step, mode, dataset, image)
+    image = one_image.choose(movie, dataset)
+    one_image.detail(movie, step, mode, dataset, image)
     if movie.made is None:
         return
+    stored_views.show(movie.made, int(movie.rows[image]), mode)
     task = shell.store().task(nearest_task(movie.task))
     if task.is_done():
         from analysis import nearest
@@ -66,7 +80,7 @@ def one(movie: evolution.Evolution, step: int, mode: str) -> None:
         st.header("Nearest real images", anchor=False)
         index = int(movie.rows[image])
         found = nearest.of_image(task.arrays(), index)
-        images_views.neighbours(movie, index, mode, found, task.result())
+        nearest_views.show(movie, index, mode, found, task.result())
 
 
 def nearest_task(task: Task) -> object:
@@ -88,7 +102,7 @@ def compute_nearest(task: Task) -> None:
         label="Find them",
         why="Is an image a copy of a training image? Compares each with every training image, pixel by "
         "pixel, and real held-out images for reference.",
-        estimate=images_views.nearest_cost(task, wanted),
+        estimate=nearest_views.cost(task, wanted),
     )
 
 

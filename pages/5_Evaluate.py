@@ -8,9 +8,12 @@ from ddcore import estimate, jobs
 from ddcore.evaluation_spec import EvaluateTask
 from ddcore.store import Task
 from pages.components import (
+    changes_views,
     evaluation_form,
     evaluation_views,
+    evolution,
     links,
+    ranking_views,
     run_picker,
     runs,
     shell,
@@ -32,7 +35,7 @@ def main() -> None:
         return
     result = run.result()
     shape, classes = tuple(result["shape"]), len(result["set"]["class_names"])
-    given = evaluation_form.options(run.spec(), shape, classes)
+    given = evaluation_form.options(run.spec(), shape, classes, run.key)
     with st.expander(FORM, icon=":material/tune:", key="evaluate.form"):
         wanted = evaluation_form.ask(given)
         if given.unfit:
@@ -45,26 +48,39 @@ def main() -> None:
         estimate=estimate.evaluation(wanted, given.run, shell.store(), shape, classes).sentence(),
     )
     if task:
-        show(task, wanted, given)
+        show(task, wanted, given, result["set"]["class_names"])
+    more(run, task)
+    if task:
+        notes()
     others(given, wanted)
 
 
-def show(task: Task, wanted: EvaluateTask, given: evaluation_form.Options) -> None:
+def show(
+    task: Task, wanted: EvaluateTask, given: evaluation_form.Options, names: list[str]
+) -> None:
     """The answer, the dots, the tables, the figures to take away."""
     rows = task.result()["rows"]
     archs = {row["arch"]: row["arch"] for row in rows}
-    arch = next(iter(archs))
     if len(archs) > 1:
-        arch = links.choice("Network", archs, "arch", widget=st.segmented_control)
+        links.choice("Network", archs, "arch", widget=st.segmented_control)
+    arch = shown_arch(task)
     one = runs.accuracies(task, arch)
-    st.subheader(evaluation_views.answer(one), anchor=False)
-    if text := evaluation_views.caution(one):
-        st.warning(text, icon=":material/warning:")
+    if "attack" in one["distilled"]:
+        st.subheader(evaluation_views.attack_answer(one, names), anchor=False)
+        evaluation_views.attack_table(one, names)
+    else:
+        st.subheader(evaluation_views.answer(one), anchor=False)
+        if text := evaluation_views.caution(one):
+            st.warning(text, icon=":material/warning:")
     fixed = getattr(given.run.params, "setting", "") == "fixed"
     if text := evaluation_views.contrast(one, wanted, fixed):
         st.info(text, icon=":material/compare_arrows:")
+    ordered = wanted.protocol.ordered
+    if text := evaluation_views.before_and_after(one, given.run.start, ordered):
+        st.info(text, icon=":material/compare_arrows:")
     evaluation_views.dots(one, "evaluate.dots")
-    evaluation_views.table(one)
+    if "attack" not in one["distilled"]:  # by the true labels an attack is no gain
+        evaluation_views.table(one)
     st.caption(f"Network {arch}, protocol {wanted.protocol.name}. Evaluation {task.key}.")
     if len(archs) > 1:
         st.header("On other networks", anchor=False)
@@ -78,11 +94,35 @@ def show(task: Task, wanted: EvaluateTask, given: evaluation_form.Options) -> No
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def notes() -> None:
+    """How to read the figures, and how to doubt them."""
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True, height="stretch"):
         st.markdown(f"**How to read it**\n\n{evaluation_views.READ}")
     with right, st.container(border=True, height="stretch"):
         st.markdown(f"**How to doubt it**\n\n{evaluation_views.DOUBT}")
+
+
+def shown_arch(task: Task) -> str:
+    """The network whose figures are shown: the link's, else the first."""
+    archs = [row["arch"] for row in task.result()["rows"]]
+    named = st.query_params.get("arch", "")
+    return named if named in archs else archs[0]
+
+
+def more(run: Task, task: Task | None) -> None:
+    """DD-Ranking's measures, and the set used otherwise than it was made to be."""
+    made = evolution.made_by(run)
+    measures = st.container()
+    changed = changes_views.show(run, made)
+    if task and made.relabel is None:  # by the true labels an attack is no gain
+        arch = shown_arch(task)
+        if task.result()["protocol"] != made.protocol.to_dict():
+            changed = {}  # figures of another protocol
+        with measures:
+            ranking_views.show(run, made, runs.accuracies(task, arch), changed, arch)
 
 
 def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:

@@ -7,6 +7,7 @@ import shutil
 import streamlit as st
 
 from ddcore import jobs, locks, queue
+from ddcore.distilled import KINDS
 from ddcore.estimate import size
 from ddcore.store import Store, Task
 from pages.components import runs, shell, task_panel
@@ -114,7 +115,7 @@ def row(store: Store, task: Task, status: dict) -> None:
 
 def name(task: Task) -> None:
     """The task's title; a link where there is a page about it."""
-    if task.kind == "distill":
+    if task.kind in KINDS:
         shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
     elif task.kind == "evaluate" and (run := runs.subject_of(task)):
         shell.link("pages/5_Evaluate.py", task_panel.title(task), run=run)
@@ -134,7 +135,8 @@ def delete(store: Store, task: Task) -> None:
     """Delete a folder, after asking."""
     ask = f"jobs.ask.{task.key}"
     with st.popover("Delete", type="tertiary", icon=":material/delete:", key=ask):
-        st.markdown("Delete this folder for good? It can be computed again.")
+        again = "Its files go with it." if task.kind == "import" else "It can be computed again."
+        st.markdown(f"Delete this folder for good? {again}")
         if st.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
             store.delete(task)
             disk.clear()

@@ -130,11 +130,11 @@ def test_losses_sum_over_networks():
 
 
 def test_cutmix_mixes_labels_by_the_pasted_area():
-    from ddcore.training import _Batches
+    from ddcore.training import Batches
 
     images = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8)
     labels = torch.arange(12)
-    batches = _Batches(images, labels, 12, SHORT.replace(batch=0, cutmix=1.0), [0, 1])
+    batches = Batches(images, labels, 12, SHORT.replace(batch=0, cutmix=1.0), [0, 1])
     for _ in range(20):
         ((x, y),) = batches.epoch()
         for net in range(2):

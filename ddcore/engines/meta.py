@@ -20,7 +20,7 @@ from ddcore import augment
 from ddcore.engines.problem import Current, Distiller, Problem, to_numpy
 from ddcore.engines.rules import GradientDescent, Rule
 from ddcore.engines.unroll import OuterLoss, Weights, meta_gradient, run
-from ddcore.nets.network import Params
+from ddcore.nets.network import Params, select
 from ddcore.nets.plan import cost
 from ddcore.parametrizations.decoder import View
 from ddcore.training import cross_entropy
@@ -40,7 +40,8 @@ class Inner:
     steps) in update t; else every update draws `batch` images of each class. `lr` is a constant unless
     `learned` says "step" (one step size per update) or "shared" (one for all). `learn_momentum` learns
     the rule's momentum too. Of a `window` > 0 only that many updates, beginning at a random one, are
-    differentiated, and training ends with them (RaT-BPTT).
+    differentiated, and training ends with them (RaT-BPTT). `shuffle` takes the set's parts in a random
+    order in each pass; `fresh` has a generator make images of new noise in each iteration.
     """
 
     steps: int
@@ -50,6 +51,8 @@ class Inner:
     learned: str = ""
     learn_momentum: bool = False
     window: int = 0
+    shuffle: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,8 @@ class Outer:
     (`siamese`), or to each image its own. `relabel` (a, b): real images of class a count as b.
     `intermediate`: the loss after every update counts, not only after the last.
     `clip` bounds the norm of the images' gradient (0: no bound); with `clip_ema` the bound is `clip`
-    times the moving average of the norm.
+    times the moving average of the norm. Step sizes fall by steps (`decay`, `decay_every`), or along
+    half a cosine to the share `cosine` of what they were.
     """
 
     real_batch: int
@@ -79,6 +83,7 @@ class Outer:
     clip_ema: float = 0.0
     decay: float = 1.0
     decay_every: int = 0
+    cosine: float = 0.0
 
 
 def fresh(problem: Problem, nets: int) -> Starts:
@@ -91,6 +96,17 @@ def fixed(problem: Problem) -> Starts:
     """One known initialisation for ever."""
     weights = problem.network(1).init(problem.generator("theta0"), problem.device)
     return lambda iteration: weights
+
+
+def sampled(problem: Problem, weights: Params, nets: int) -> Starts:
+    """`nets` of these networks (stacked weights), drawn anew in every iteration, no two the same."""
+    count = len(next(iter(weights.values())))
+
+    def draw(iteration: int) -> Params:
+        order = torch.randperm(count, generator=problem.generator("bank", iteration))
+        return select(weights, order[:nets])
+
+    return draw
 
 
 class MetaLearning(Distiller):
@@ -148,8 +164,11 @@ class MetaLearning(Distiller):
         return {"norm": self.norm} if self.outer.clip_ema else {}
 
     def lr_factor(self, iteration: int) -> float:
-        """Stepwise decay."""
+        """Half a cosine, or stepwise decay."""
         o = self.outer
+        if o.cosine:
+            wave = 0.5 * (1 + math.cos(math.pi * iteration / self.params.iterations))
+            return o.cosine + (1 - o.cosine) * wave
         return o.decay ** (iteration // o.decay_every) if o.decay_every else 1.0
 
     # --- one iteration --------------------------------------------------------------------------
@@ -161,7 +180,8 @@ class MetaLearning(Distiller):
         steps = self._window(iteration)
         inner = self._inner_loss(iteration, steps)
         outer = self._outer_losses(iteration)
-        leaves, hyper = self.synthetic.leaves(), self._hyper()
+        fresh = self.problem.generator("fresh", iteration) if self.inner.fresh else None
+        leaves, hyper = self.synthetic.leaves(fresh), self._hyper()
         state = self.inner.rule.start(tuple(weights.values()))
         state = run(inner, self.inner.rule, state, leaves, hyper, range(steps.start))
         meta = meta_gradient(
@@ -233,7 +253,7 @@ class MetaLearning(Distiller):
     def _inner_loss(self, iteration: int, steps: range) -> Callable[..., Tensor]:
         """Cross-entropy on update t's synthetic images; everything random is drawn here."""
         generator = self.problem.generator("views", iteration)
-        views = [self._view(t, generator) for t in range(steps.stop)]
+        views = [self._view(part, generator) for part in self._parts(steps.stop, generator)]
         strategy = self.outer.augment
         draws = None
         if strategy and self.outer.siamese:
@@ -252,14 +272,22 @@ class MetaLearning(Distiller):
 
         return loss
 
-    def _view(self, t: int, generator: torch.Generator) -> View:
+    def _parts(self, count: int, generator: torch.Generator) -> list[int]:
+        """Which part of the set each of `count` updates sees, where it is used in its own order."""
+        parts = self.problem.spec.steps
+        if not self.inner.shuffle:
+            return [t % parts for t in range(count)]
+        passes = [torch.randperm(parts, generator=generator) for _ in range(-(-count // parts))]
+        return torch.cat(passes).tolist()[:count]
+
+    def _view(self, part: int, generator: torch.Generator) -> View:
         if self.inner.batch:
             return self.synthetic.draw(generator, self.inner.batch)
         parts = self.problem.spec.steps
         if parts == 1:
             return self.synthetic.draw(generator)
         per_step = len(self.synthetic) // parts
-        first = (t % parts) * per_step
+        first = part * per_step
         index = torch.arange(first, first + per_step, device=self.synthetic.device)
         return self.synthetic.decoder.draw(index, generator)
 

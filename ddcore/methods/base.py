@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ddcore.bank_spec import Start
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
 from ddcore.specs import Spec
@@ -24,6 +25,24 @@ class Params(Spec):
     def validate(self) -> None:
         """Check ranges."""
         self.require_range("iterations", 1, 10_000_000)
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Fields that change nothing beside the others; a form need not ask for them."""
+        return frozenset()
+
+    def completed(self, spec: DistillSpec) -> Params:
+        """These parameters with what follows from the rest of the run filled in."""
+        return self
+
+    def start(self, spec: DistillSpec) -> Start:
+        """The weights from which networks are trained that the set is made for."""
+        return Start()
+
+    @property
+    def relabel(self) -> tuple[int, int] | None:
+        """(a, b) if networks are to call images of class a b; such a set is judged by these labels."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -53,8 +72,9 @@ class Method:
 
     `idea` is one sentence, `explanation` the three that a page shows. `family` is a key of `FAMILIES`.
     `build` wires the engine parts for a problem (imports torch inside). `cost` counts what a run takes.
-    `presets(data_name, shape, ipc, variant)` gives for each of quick, teaching and paper the fields that
-    differ from the defaults, as a nested dict of `DistillSpec`. `not_labels` and
+    `presets(data_name, shape, ipc, typed)` gives for each of quick, teaching and paper the fields that
+    differ from the defaults, as a nested dict of `DistillSpec`; `typed` are the user's settings as text,
+    of which a preset may follow some (its variant). `not_labels` and
     `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
     `smallest` are settings that make a run of seconds, on which every contract is tested.
     """

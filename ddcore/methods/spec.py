@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from ddcore.bank_spec import Start
 from ddcore.data.spec import DataSpec
 from ddcore.errors import SpecError
 from ddcore.methods import Params, method
@@ -62,6 +63,9 @@ class DistillSpec(TaskSpec):
     def __post_init__(self) -> None:
         self._narrow("params", method(self.method).params, Params)
         self._narrow("knobs", parametrization(self.parametrization).knobs, Knobs)
+        if isinstance(self.data, dict):
+            object.__setattr__(self, "data", DataSpec.from_dict(self.data))
+        object.__setattr__(self, "params", self.params.completed(self))
         if self.labels != "learned":  # one key for one computation
             object.__setattr__(self, "label_lr", 0.0)
         elif not self.label_lr:
@@ -100,6 +104,11 @@ class DistillSpec(TaskSpec):
         """Into how many parts the set is split that are used one after the other."""
         return getattr(self.params, "steps", 1)
 
+    @property
+    def start(self) -> Start:
+        """The weights from which networks are trained that the set is made for."""
+        return self.params.start(self)
+
     def images_per_class(self, shape: Shape, classes: int) -> int:
         """Images of each class that a network sees: more than `ipc` if they are stored in parts."""
         return parametrization(self.parametrization).per_class(self, shape, classes)
@@ -116,27 +125,55 @@ class DistillSpec(TaskSpec):
 
 
 def with_text_setting(spec: DistillSpec, path: str, text: str) -> DistillSpec:
-    """`spec` with one field set from text; a method's own parameters need no `params.` before them.
+    """`spec` with one field set from text."""
+    return with_text_settings(spec, [(path, text)])
 
-    Nor do a parametrization's settings need `knobs.`.
+
+def with_text_settings(spec: DistillSpec, settings: Iterable[tuple[str, str]]) -> DistillSpec:
+    """`spec` with fields set from (field, text) pairs, in any order.
+
+    A method's own parameters need no `params.` before them, nor a parametrization's settings `knobs.`.
+    Those are set together, so that fields which bound each other need no order.
     """
-    names = {f.name for f in fields(spec.params)}
-    knobs = {f.name for f in fields(spec.knobs)}
+    settings = list(settings)
+    for path, text in settings:
+        if path == "parametrization":  # another one has other knobs: back to its defaults
+            spec = spec.replace(parametrization=text, knobs=Knobs())
+    changes: dict[str, dict[str, Any]] = {"params": {}, "knobs": {}}
+    rest = []
+    for path, text in settings:
+        owner = next((o for o in changes if path in _names(getattr(spec, o))), None)
+        if owner:
+            hint = typing.get_type_hints(type(getattr(spec, owner)))[path]
+            changes[owner][path] = parse_text(path, text, hint)
+        elif path != "parametrization":
+            rest.append((path, text))
+    own = {o: getattr(spec, o).replace(**values) for o, values in changes.items() if values}
+    # In one piece with the plain fields, since a method may ask for both to fit (steps and ipc).
+    for path, text in rest:
+        if "." not in path and path in _names(spec) and path not in ("protocol", "data", "net"):
+            own[path] = parse_text(path, text, typing.get_type_hints(DistillSpec)[path])
+    spec = spec.replace(**own) if own else spec
+    for path, text in rest:
+        if path not in own:
+            spec = _with_part(spec, path, text)
+    return spec
+
+
+def _with_part(spec: DistillSpec, path: str, text: str) -> DistillSpec:
+    """A named protocol or architecture, or one field of a nested spec."""
     if path == "protocol":
         return spec.replace(protocol=protocol(text))
     if path == "net.arch":  # another family has other knobs: back to its defaults
         return spec.replace(net=NetSpec(arch=text, init=spec.net.init))
-    if path in names:
-        hint = typing.get_type_hints(type(spec.params))[path]
-        return spec.replace(params=spec.params.replace(**{path: parse_text(path, text, hint)}))
-    if path in knobs:
-        return typing.cast(DistillSpec, with_setting(spec, f"knobs.{path}", text))
-    if path == "parametrization":  # another one has other knobs: back to its defaults
-        return spec.replace(parametrization=text, knobs=Knobs())
-    if path.split(".")[0] not in {f.name for f in fields(spec)}:
-        known = sorted(names | knobs | {f.name for f in fields(spec)} - {"params", "knobs"})
-        raise SpecError(path, text, "one of the fields " + ", ".join(known))
+    if path.split(".")[0] not in _names(spec):
+        known = {*_names(spec), *_names(spec.params), *_names(spec.knobs)} - {"params", "knobs"}
+        raise SpecError(path, text, "one of the fields " + ", ".join(sorted(known)))
     return typing.cast(DistillSpec, with_setting(spec, path, text))
+
+
+def _names(spec: Spec) -> set[str]:
+    return {f.name for f in fields(spec)}
 
 
 def make_spec(
@@ -162,13 +199,11 @@ def make_spec(
     for name, value in variant.items():
         if value not in chosen.variants[name]:
             raise SpecError(name, value, "one of " + ", ".join(chosen.variants[name]))
-    fields_of = chosen.presets(data.name, shape, ipc, variant)[preset]
+    fields_of = chosen.presets(data.name, shape, ipc, dict(settings))[preset]
     spec = DistillSpec(
         **{"method": method_name, "data": data, "ipc": ipc, "seed": seed, **_built(fields_of)}
     )
-    for path, text in sorted(settings, key=lambda s: s[0] != "parametrization"):
-        spec = with_text_setting(spec, path, text)
-    return spec
+    return with_text_settings(spec, settings)
 
 
 def _built(values: dict[str, Any]) -> dict[str, Any]:

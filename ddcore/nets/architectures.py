@@ -1,7 +1,8 @@
 """The networks of the field, each a function from a spec and an image shape to a layer plan.
 
 Sources: ConvNet, VGG-11, AlexNet, ResNet-18/34 and MLP as in the gradient-matching line of work (Zhao
-et al. 2021; CIFAR stem, no global pooling in ConvNet); LeNet and AlexCifarNet as in Wang et al. 2018.
+et al. 2021; CIFAR stem, no global pooling in ConvNet); LeNet and AlexCifarNet as in Wang et al. 2018;
+AlexNet for 224 pixels as torchvision has it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ddcore.errors import SpecError
-from ddcore.nets.plan import Act, Conv, Linear, LocalResponseNorm, Norm, Plan, Pool, Residual, Shape
+from ddcore.nets.plan import (
+    Act,
+    Conv,
+    Linear,
+    LocalResponseNorm,
+    Norm,
+    Plan,
+    Pool,
+    Residual,
+    Shape,
+    output_shape,
+)
 from ddcore.specs import Spec
 
 NORMS = ("none", "instance", "batch", "layer", "group")
@@ -82,7 +94,7 @@ class NetSpec(Spec):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A named family: its plan, the knobs it has with their defaults, and the smallest image side."""
+    """A named family: its plan, its knobs with their defaults, and the smallest side it is meant for."""
 
     title: str
     plan: Callable[[NetSpec, Shape, int], Plan]
@@ -131,6 +143,30 @@ def _alexnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
     for out in (256, 192, 192):
         layers += [Conv(out, 3, padding=1), norm, relu]
     return (*layers, pool, Linear(classes))
+
+
+def _alexnet224(net: NetSpec, shape: Shape, classes: int) -> Plan:
+    """torchvision's AlexNet without dropout, whose ImageNet weights fit at 224 pixels and width 64.
+
+    Its strides leave nothing of images below 63 pixels: there the first one is 1, and a pooling that no
+    longer fits is left out, so that the same layers can be tried on small images.
+    """
+    relu, pool, width = Act("relu"), Pool("max", 3, 2), net.width
+    large = min(shape[1:]) >= 63
+    first = Conv(width, 11, 4, padding=2) if large else Conv(width, 11, padding=5)
+    convs = [(first, True), (Conv(3 * width, 5, padding=2), True)]
+    convs += [(Conv(k * width, 3, padding=1), False) for k in (6, 4)]
+    convs.append((Conv(4 * width, 3, padding=1), True))
+    layers: list = []
+    for conv, pooled in convs:
+        layers.append(conv)
+        shape = output_shape(conv, shape)
+        if pooled and min(shape[1:]) >= pool.kernel:
+            layers.append(pool)  # before the ReLU, with which it commutes: a quarter of the work
+            shape = output_shape(pool, shape)
+        layers.append(relu)
+    hidden = Linear(64 * width)
+    return (*layers, hidden, relu, hidden, relu, Linear(classes))
 
 
 def _vgg11(net: NetSpec, shape: Shape, classes: int) -> Plan:
@@ -185,4 +221,5 @@ ARCHITECTURES: dict[str, Architecture] = {
     "resnet34": Architecture("ResNet-34", _resnet((3, 4, 6, 3)), _RESNET, min_side=8),
     "vgg11": Architecture("VGG-11", _vgg11, {"norm": "instance", "pooling": "max"}, min_side=32),
     "alexnet": Architecture("AlexNet", _alexnet, {"norm": "none"}, min_side=8),
+    "alexnet224": Architecture("AlexNet-224", _alexnet224, {"width": 64}, min_side=63),
 }

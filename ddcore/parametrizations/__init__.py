@@ -1,4 +1,8 @@
-"""How stored numbers become images. Adding one is adding a file here that defines `PARAMETRIZATION`."""
+"""How stored numbers become images. Adding one is adding a file here that defines `PARAMETRIZATION`.
+
+What happens at run time is in `decoder` and in modules that begin with "_": they need torch, so they are
+imported by a parametrization's `build` only.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,17 @@ from ddcore.parametrizations.base import Knobs, Parametrization
 
 __all__ = ["Knobs", "Parametrization", "parametrization", "parametrizations"]
 
+RUN_TIME = ("decoder", "_")  # modules whose name begins so need torch: they are not looked at
+
 
 @functools.cache
 def parametrizations() -> dict[str, Parametrization]:
     """All parametrizations by name, plain pixels first."""
     found = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
+    for name in (info.name for info in pkgutil.iter_modules(__path__)):
+        if name.startswith(RUN_TIME):
+            continue
+        module = importlib.import_module(f"{__name__}.{name}")
         if hasattr(module, "PARAMETRIZATION"):
             found[module.PARAMETRIZATION.name] = module.PARAMETRIZATION
     return dict(sorted(found.items(), key=lambda item: (item[0] != "pixels", item[0])))

@@ -39,6 +39,10 @@ class Decoder:
         """All images (M, C, H, W), differentiable in the tensors (a canvas: (M, C, kH, kW))."""
         raise NotImplementedError
 
+    def fresh(self, generator: torch.Generator) -> Tensor:
+        """As `decode`, of things drawn now where the decoder can (noise of a generator network)."""
+        return self.decode()
+
     def draw(self, index: Tensor | None, generator: torch.Generator) -> View:
         """One use of the images `index` (None: all)."""
         return View(index)

@@ -1,7 +1,7 @@
 """Plotly figures in the project's colours. Plotly is imported when the first one is drawn.
 
-One colour per method and per subject on every page; all of them reach a contrast of 3 : 1 on the light
-and the dark background, and series differ by dash or marker too, never by colour alone.
+One colour and dash per method, one colour per subject on every page; all reach a contrast of 3 : 1 on
+the light and the dark background, and series differ by dash or marker too, never by colour alone.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ CLASS_COLOURS = (
     "#ff9da7",
     "#bab0ac",
 )
-_FIXED = {"dm": COLOURS[0], "dd2018": COLOURS[1]}
 SUBJECTS = {
     "distilled": ("Distilled", COLOURS[0], "circle"),
+    "before": ("Before: not trained on any set", COLOURS[6], "circle-open"),
     "other_inits": ("Distilled, other initialisations", COLOURS[8], "circle-open"),
     "random": ("Random real images", GREY, "square"),
     "class_mean": ("Class means", COLOURS[5], "diamond"),
@@ -72,15 +72,15 @@ class Series:
     symbol: str = "circle"
 
 
-def method_colour(name: str) -> str:
-    """The colour of a method, the same everywhere; new methods take the free ones in turn."""
+def method_style(name: str) -> tuple[str, str]:
+    """(colour, dash) of a method, the same everywhere; no two methods have both in common."""
     from ddcore.methods import methods
 
-    free = [c for c in COLOURS[:-1] if c not in _FIXED.values()]
-    others = [m for m in methods() if m not in _FIXED]
-    if name in _FIXED:
-        return _FIXED[name]
-    return free[others.index(name) % len(free)] if name in others else GREY
+    known = list(methods())
+    if name not in known:
+        return GREY, DASHES[0]
+    turn, place = divmod(known.index(name), len(COLOURS) - 1)
+    return COLOURS[place], DASHES[turn % len(DASHES)]
 
 
 def subject(name: str) -> tuple[str, str, str]:

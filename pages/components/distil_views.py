@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from ddcore import estimate, jobs
 from ddcore.errors import DDError
-from ddcore.methods import Method
+from ddcore.methods import Method, methods
+from ddcore.methods.base import FAMILIES
 from ddcore.methods.spec import DistillSpec, make_spec
-from pages.components import data_views, shell, task_panel
+from ddcore.parametrizations import parametrization
+from pages.components import data_views, runs, shell, task_panel
+
+HINT_S = 60  # seconds for which a cost hint is believed
 
 
-def cost_hint(chosen: Method, data: data_views.Choice, ipc: int, preset: str) -> str:
-    """ "About 20 s with this preset.", or nothing where the preset does not fit the images."""
+def families() -> dict[str, dict[str, str]]:
+    """Methods (name to title) by the idea they share, in the order of the ideas."""
+    by_idea = {
+        words: {m.name: m.title for m in methods().values() if m.family == family}
+        for family, words in FAMILIES.items()
+    }
+    return {words: group for words, group in by_idea.items() if group}
+
+
+def first_choice() -> str:
+    """The method of the current run, else of the Start page's, else the first one."""
+    store = shell.store()
+    known = {c.key: c.method for c in runs.finished(store)}
+    featured = runs.featured(store)
+    wanted = known.get(shell.run_key()) or (featured.method if featured else "")
+    return wanted if wanted in methods() else next(iter(next(iter(families().values()))))
+
+
+def caption(name: str, data: data_views.Choice, ipc: int, preset: str) -> str:
+    """Idea and cost of a method with a preset."""
+    root = str(shell.store().root)
+    return f"{methods()[name].idea} {_cost_hint(name, data, ipc, preset, root)}"
+
+
+@st.cache_data(
+    ttl=HINT_S, max_entries=1000, show_spinner=False, hash_funcs={data_views.Choice: repr}
+)
+def _cost_hint(name: str, data: data_views.Choice, ipc: int, preset: str, root: str) -> str:
+    """ "About 20 s.", or why the preset does not fit the images."""
     try:
-        spec = make_spec(chosen.name, data.spec, data.shape, ipc=ipc, preset=preset)
+        spec = make_spec(name, data.spec, data.shape, ipc=ipc, preset=preset)
         guess = estimate.distillation(spec, shell.store(), data.shape, data.classes)
-    except DDError:
-        return ""
-    return f"(About {estimate.duration(guess.seconds)} with this preset.)"
+    except DDError as error:
+        return f"Not with this preset: {error}"
+    return f"About {estimate.duration(guess.seconds)}."
 
 
 def about(chosen: Method) -> None:
-    """Idea, caveat, formula and source of the method."""
+    """Explanation, caveat and source of the method."""
     with st.container(border=True):
         st.markdown(f"**{chosen.title}**")
-        st.markdown(chosen.idea)
+        st.markdown(chosen.explanation)
         if chosen.caveat:
             st.caption(f"Keep in mind: {chosen.caveat}")
-        with st.expander("Formula and source", icon=":material/function:"):
-            st.latex(chosen.formula)
-            st.caption(chosen.paper)
+        st.caption(chosen.paper)
+
+
+def formula(chosen: Method) -> None:
+    """What the method minimises, behind an expander as wide as the page."""
+    with st.expander("What it minimises", icon=":material/function:", key="distil.formula"):
+        st.latex(chosen.formula)
+        st.caption(chosen.paper)
 
 
 def start(spec: DistillSpec, data: data_views.Choice) -> None:
@@ -39,8 +77,7 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
     task = store.task(spec)
     state = jobs.state(task)["state"]
     with st.container(border=True, key="distil.start"):
-        count = data.classes * spec.ipc
-        st.markdown(f"**{count:,} synthetic images** of {data.title}")
+        st.markdown(size(spec, data))
         st.caption(f"Network {spec.net.label()}, judged by protocol {spec.protocol.name}")
         if state == "done":
             st.markdown("These images have been made already, with exactly these settings.")
@@ -58,3 +95,15 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
         if st.button("Start", key="distil.go", type="primary", icon=":material/play_arrow:"):
             jobs.submit(store, [spec, *spec.follow_ups()])
             shell.go("pages/3_Run.py", run=spec.key)
+
+
+def size(spec: DistillSpec, data: data_views.Choice) -> str:
+    """How many images a network sees, and how many numbers they may cost."""
+    seen = data.classes * spec.images_per_class(data.shape, data.classes)
+    budget = data.classes * spec.ipc
+    floats = f"{budget * math.prod(data.shape):,} numbers"
+    text = f"**{seen:,} synthetic images** of {data.title}, {floats}"
+    if seen == budget:
+        return text
+    stored = parametrization(spec.parametrization).title.lower()
+    return f"{text} (as many as {budget:,} plain images have; stored as: {stored})"

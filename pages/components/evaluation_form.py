@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -27,10 +27,11 @@ class Options:
     protocols: dict[str, Protocol]
     nets: dict[str, NetSpec]
     unfit: tuple[str, ...]
+    key: str  # of the run's folder
 
 
-def options(run: DistillSpec, shape: Shape, classes: int) -> Options:
-    """The choices for a run on images of `shape`."""
+def options(run: DistillSpec, shape: Shape, classes: int, key: str = "") -> Options:
+    """The choices for a run on images of `shape`; `key` names its folder if another version made it."""
     fit, unfit = {run.net.arch: run.net}, []
     for name in ARCHITECTURES:
         if name == run.net.arch:
@@ -39,7 +40,7 @@ def options(run: DistillSpec, shape: Shape, classes: int) -> Options:
             fit[name] = network(name, run, shape, classes)
         except SpecError as error:
             unfit.append(str(error))
-    return Options(run, protocols(run), fit, tuple(unfit))
+    return Options(run, protocols(run), fit, tuple(unfit), key or run.key)
 
 
 def protocols(run: DistillSpec) -> dict[str, Protocol]:
@@ -77,14 +78,14 @@ def ask(given: Options) -> EvaluateTask:
         st.caption(PURPOSE.get(name, "the run's own"))
         nets = networks(protocol)
     with right:
-        archs = several(
+        archs = links.several(
             "Architectures",
             {k: net.label() for k, net in given.nets.items()},
             "archs",
             (run.net.arch,),
             help="A set may only help the network it was made with: add others to see.",
         )
-        extra = several(
+        extra = links.several(
             "More baselines",
             {b: charts.subject(b)[0] for b in (*BASELINES, WHOLE) if b not in ALWAYS},
             "baselines",
@@ -135,7 +136,7 @@ def evaluation(
     chosen = given.protocols[protocol]
     archs, extra = set(archs), set(extra)
     return default_evaluation(
-        given.run.key,
+        given.key,
         given.run,
         protocol=chosen,
         nets=nets or chosen.nets,
@@ -171,31 +172,3 @@ def describe(task: EvaluateTask) -> str:
     sets = "all training images, " if WHOLE in task.baselines else ""
     count = len([b for b in task.baselines if b != WHOLE])
     return f"{task.protocol.name}, {task.nets} networks, {archs}, {sets}{count} baselines"
-
-
-def several(
-    label: str,
-    options: Mapping[str, str],
-    parameter: str,
-    default: tuple[str, ...],
-    **details: object,
-) -> tuple[str, ...]:
-    """Choose some of `options` (id to label); the ids are kept in the link, separated by commas.
-
-    The default is not written. If the default is not empty, choosing nothing means the default.
-    """
-    key = f"several.{parameter}"
-    named = [i for i in st.query_params.get(parameter, "").split(",") if i in options]
-    st.session_state[key] = named or [i for i in default if i in options]
-
-    def write() -> None:
-        chosen = [i for i in options if i in st.session_state[key]]
-        if not chosen or tuple(chosen) == default:
-            st.query_params.pop(parameter, None)
-        else:
-            st.query_params[parameter] = ",".join(chosen)
-
-    chosen = st.multiselect(
-        label, list(options), format_func=options.get, key=key, on_change=write, **details
-    )
-    return tuple(chosen) or default

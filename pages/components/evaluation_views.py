@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from ddcore.bank_spec import Start
 from ddcore.store import Task
 from pages.components import charts
 
@@ -81,6 +83,41 @@ def contrast(rows: dict[str, Row], task: Any, fixed: bool) -> str:
     return ""
 
 
+def before_and_after(rows: dict[str, Row], start: Start, ordered: bool) -> str:
+    """What a set made for trained networks does to them; "" for sets made for fresh ones."""
+    if start.fresh:
+        return ""
+    made_for = f"This set was made for {start.describe()}"
+    if not ordered:
+        return (
+            f"{made_for}; this protocol starts every network from fresh random weights, for which the "
+            "set was not made."
+        )
+    if "before" not in rows:
+        return ""
+    own, before = rows["distilled"], rows["before"]
+    text = (
+        f"{made_for}. As they are they reach {figure_text(before)} on the test images, after training "
+        f"on the set {figure_text(own)}: {gain(own, before):+.1f} points."
+    )
+    if "other_inits" in rows:
+        text += (
+            f" Networks with fresh random weights reach {figure_text(rows['other_inits'])} with it."
+        )
+    return text
+
+
+def attack_answer(rows: dict[str, Row], names: Sequence[str]) -> str:
+    """What an attack does, in two sentences."""
+    own, before = rows["distilled"]["attack"], rows["before"]["attack"]
+    attacked, target = names[own["attacked"]], names[own["target"]]
+    return (
+        f"After training on the set **{figure_text(own['flipped'])}** of the test images of {attacked} "
+        f"are taken for {target}; before it were {figure_text(before['flipped'])}. On the other classes "
+        f"the networks reach {figure_text(own['others'])}, before {figure_text(before['others'])}."
+    )
+
+
 # --- drawing --------------------------------------------------------------------------------------
 
 
@@ -113,6 +150,33 @@ def table(rows: dict[str, Row]) -> None:
             "This protocol uses learned step sizes. Sets without their own get the learned ones or the "
             "constant one that does best on validation images, whichever is better for them."
         )
+
+
+def attack_table(rows: dict[str, Row], names: Sequence[str]) -> None:
+    """What every set of an attack does, and how the networks do on each class before and after."""
+    attacks = {name: row["attack"] for name, row in rows.items() if "attack" in row}
+    own = attacks["distilled"]
+    attacked, target = names[own["attacked"]], names[own["target"]]
+    columns = {
+        "flipped": f"{attacked} taken for {target}",
+        "others": "Other classes right",
+        "modified": f"Right if {attacked} counts as {target}",
+        "accuracy": "Right by the true labels",
+    }
+    lines = [
+        [charts.subject(name)[0], *(figure_text(figures[c]) for c in columns)]
+        for name, figures in attacks.items()
+    ]
+    st.markdown(markdown_table(["Set", *columns.values()], lines))
+    st.caption(
+        f"Random real images and class means carry the changed label too. {own['images']} test images "
+        f"of {attacked}."
+    )
+    shares = {n: [f"{100 * v:.1f} %" for v in a["per_class"]] for n, a in attacks.items()}
+    head = ["Class", *(charts.subject(n)[0] for n in shares)]
+    body = [[str(name), *(s[c] for s in shares.values())] for c, name in enumerate(names)]
+    with st.expander("Accuracy of each class"):
+        st.markdown(markdown_table(head, body))
 
 
 def matrix(evaluation: list[Row], own_arch: str) -> None:

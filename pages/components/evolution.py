@@ -54,13 +54,23 @@ def of(task: Task) -> Evolution | None:
     if task.is_done():
         made, kept = made_by(task), task.result()["best_step"]
         every = tuple(sorted({*steps, kept}))
-        return Evolution(task, every, kept, made, made.hard_labels, made.class_names)
+        return Evolution(task, every, kept, made, classes_of(made), made.class_names)
     if not steps:
         return None
     names = run_views.class_names(task)
-    count = task.document()["spec"]["ipc"] * len(names)
-    labels = np.array(runs.labels_of(task.document()["spec"], count))
+    count = len(task.snapshot(steps[0])["pixels"])
+    labels = np.array(runs.labels_of(task.document()["spec"], count, len(names)))
     return Evolution(task, tuple(steps), None, None, labels, names)
+
+
+def classes_of(made: DistilledSet) -> np.ndarray:
+    """(M,) the class each image stands for: its label, or its place where soft labels favour others."""
+    hard, classes = made.hard_labels, made.num_classes
+    counts = np.bincount(hard, minlength=classes)
+    if counts.min() == counts.max():
+        return hard
+    per_step = np.repeat(np.arange(classes), len(hard) // (classes * made.steps))
+    return np.tile(per_step, made.steps)
 
 
 def made_by(task: Task) -> DistilledSet:

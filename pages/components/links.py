@@ -46,3 +46,73 @@ def choice(
     if remember:
         st.session_state[memory] = chosen
     return chosen
+
+
+def grouped(
+    groups: Mapping[str, Mapping[str, str]],
+    parameter: str,
+    *,
+    default: str,
+    captions: Callable[[str], str],
+) -> str:
+    """Choose one id among titled groups of options (id to label), each group a radio of its own.
+
+    The id is kept in the query parameter `parameter`; `captions` gives the small print of an id.
+    """
+    known = [i for group in groups.values() for i in group]
+    wanted = st.query_params.get(parameter)
+    chosen = wanted if wanted in known else default
+
+    def write(key: str) -> None:
+        if st.session_state[key] is not None:
+            st.query_params[parameter] = st.session_state[key]
+
+    for number, (title, group) in enumerate(groups.items()):
+        key = f"choice.{parameter}.{number}"
+        st.session_state[key] = chosen if chosen in group else None
+        st.radio(
+            f"**{title}**",
+            list(group),
+            index=None,
+            format_func=group.get,
+            captions=[captions(i) for i in group],
+            key=key,
+            on_change=write,
+            args=[key],
+        )
+    return chosen
+
+
+def several(
+    label: str,
+    options: Mapping[str, str],
+    parameter: str,
+    default: tuple[str, ...],
+    most: int | None = None,
+    **details: Any,
+) -> tuple[str, ...]:
+    """Choose some of `options` (id to label), `most` at most; the link keeps ids, separated by commas.
+
+    The default is not written. If the default is not empty, choosing nothing means the default.
+    """
+    key = f"several.{parameter}"
+    named = [i for i in options if i in st.query_params.get(parameter, "").split(",")][:most]
+    st.session_state[key] = named or [i for i in default if i in options]
+
+    def write() -> None:
+        chosen = [i for i in options if i in st.session_state[key]]
+        if not chosen or tuple(chosen) == default:
+            st.query_params.pop(parameter, None)
+        else:
+            st.query_params[parameter] = ",".join(chosen)
+
+    chosen = st.multiselect(
+        label,
+        list(options),
+        format_func=options.get,
+        key=key,
+        on_change=write,
+        max_selections=most,
+        **details,
+    )
+    return tuple(chosen) or default

@@ -12,7 +12,7 @@ from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
 from ddcore.evaluation_spec import default_evaluation
 from ddcore.store import Task
-from pages.components import charts, runs, shell, task_panel
+from pages.components import charts, evaluation_views, runs, shell, task_panel
 
 
 def curves(task: Task, key: str) -> None:
@@ -20,19 +20,20 @@ def curves(task: Task, key: str) -> None:
     events = task.events()
     loss = [(e["step"], e["loss"]) for e in events if "loss" in e]
     checks = [(e["step"], e["validation"]) for e in events if "validation" in e]
-    colour = charts.method_colour(task.document()["spec"]["method"])
+    colour, dash = charts.method_style(task.document()["spec"]["method"])
+    style = {"colour": colour, "dash": dash}
     log = st.toggle("Loss on a log scale", key="log", bind="query-params", value=False)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Loss", anchor=False)
         if loss:
-            _line("Loss", loss, f"{key}.loss", colour, log_y=log, markers=False)
+            _line("Loss", loss, f"{key}.loss", style, log_y=log, markers=False)
         else:
             st.caption("Appears with the first iterations.")
     with right:
         st.subheader("Validation accuracy", anchor=False)
         if checks:
-            _line("Validation accuracy", checks, f"{key}.val", colour, per_cent=True, markers=True)
+            _line("Validation accuracy", checks, f"{key}.val", style, per_cent=True, markers=True)
         else:
             st.caption("Appears with the first check on held-out training images.")
     for note in (e["note"] for e in events if "note" in e):
@@ -40,10 +41,15 @@ def curves(task: Task, key: str) -> None:
 
 
 def _line(
-    name: str, points: list[tuple[float, float]], key: str, colour: str, markers: bool, **more: Any
+    name: str,
+    points: list[tuple[float, float]],
+    key: str,
+    style: dict[str, str],
+    markers: bool,
+    **more: Any,
 ) -> None:
     x, y = zip(*points)
-    series = charts.Series(name, x, y, colour=colour, markers=markers or len(x) == 1)
+    series = charts.Series(name, x, y, markers=markers or len(x) == 1, **style)
     figure = charts.lines([series], x="iteration", y="", height=220, **more)
     first, last = f"{y[0]:.3g}", f"{y[-1]:.3g}"
     alt = f"{name} from {first} at iteration {x[0]} to {last} at iteration {x[-1]}"
@@ -66,7 +72,7 @@ def then_and_now(task: Task, key: str) -> None:
             pixels = task.snapshot(step)["pixels"].astype("float32")
             sheet.by_class(
                 pixels,
-                runs.labels_of(spec, len(pixels)),
+                runs.labels_of(spec, len(pixels), len(names)),
                 names,
                 key=f"{key}.{step}",
                 max_width=380,
@@ -103,7 +109,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def evaluation(task: Task) -> None:
     """The run's own evaluation: its panel while there is none, its figures when there is."""
     spec = task.spec()
-    wanted = default_evaluation(spec.key, spec)
+    wanted = default_evaluation(task.key, spec)
     done = task_panel.ensure(
         wanted,
         key="run.evaluation",
@@ -114,12 +120,15 @@ def evaluation(task: Task) -> None:
     if done is None:
         return
     rows = runs.accuracies(done)
-    shown = [n for n in ("distilled", "other_inits", "random", "class_mean") if n in rows]
-    for column, name in zip(st.columns(4), shown):
+    subjects = ("distilled", "before", "other_inits", "random", "class_mean")
+    shown = [n for n in subjects if n in rows]
+    for column, name in zip(st.columns(max(4, len(shown))), shown):
         value = estimate.mean_std(rows[name]["accuracies"])
         column.metric(charts.subject(name)[0], value.partition(" (")[0], help=value)
     n = rows["distilled"]["n"]
     st.caption(f"Test accuracy, {n} networks, protocol {spec.protocol.name}.")
+    if "attack" in rows["distilled"]:
+        st.markdown(evaluation_views.attack_answer(rows, class_names(task)))
 
 
 def _evaluation_cost(task: Task, wanted: Any) -> str:

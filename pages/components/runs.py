@@ -9,16 +9,21 @@ from typing import Any
 
 from ddcore import jobs
 from ddcore.data.registry import datasets
+from ddcore.distilled import KINDS
 from ddcore.errors import DDError
 from ddcore.methods import methods
+from ddcore.methods.spec import DistillSpec
 from ddcore.store import Store, Task
 
-WORDS = {"setting": "initialisation"}  # of variants
+PARTS = {"labels": " labels", "parametrization": ""}  # of a run; what follows the name
 
 
 @dataclass(frozen=True)
 class Card:
-    """A run in few words. `validation` is a share (None while it is not finished)."""
+    """A run in few words. `validation` is a share (None while it is not finished).
+
+    `imported` names the layout of a set that was made elsewhere; "" for runs.
+    """
 
     key: str
     method: str  # registry name, for colours
@@ -26,21 +31,24 @@ class Card:
     dataset: str
     ipc: int
     seed: int
-    variant: str  # such as "fixed" or "unknown" initialisation; "" for most methods
+    variant: str  # such as "fixed setting"; "" for most methods
     shipped: bool
     started: float
     validation: float | None = None
+    imported: str = ""
+    parts: str = ""  # labels and parametrization where they are not the usual ones
 
     @property
     def title(self) -> str:
-        """Method (and variant) on dataset."""
+        """Method (and variant) on dataset; a file's name for a set made elsewhere."""
         variant = f", {self.variant}" if self.variant else ""
         return f"{self.method_title}{variant} on {self.dataset}"
 
     @property
     def facts(self) -> str:
-        """Size and seed."""
-        return f"{self.ipc} per class, seed {self.seed}"
+        """Size and seed, or where it comes from."""
+        origin = f"from a file ({self.imported})" if self.imported else f"seed {self.seed}"
+        return ", ".join(filter(None, (f"{self.ipc} per class", self.parts, origin)))
 
     @property
     def line(self) -> str:
@@ -53,9 +61,11 @@ class Card:
 def card(task: Task) -> Card:
     """The card of a run folder, finished or not."""
     spec = task.document()["spec"]
+    if task.kind == "import":
+        return _imported(task, spec)
     known = methods().get(spec["method"])
     names = known.variants if known else {}
-    variant = ", ".join(f"{spec['params'].get(n)} {WORDS.get(n, n)}" for n in names)
+    variant = ", ".join(f"{spec['params'].get(n)} {n}" for n in names)
     done = task.is_done()
     validation = (task.result().get("validation") or {}).get("mean") if done else None
     return Card(
@@ -69,6 +79,32 @@ def card(task: Task) -> Card:
         shipped=task.shipped,
         started=(task.folder / "spec.json").stat().st_mtime,
         validation=validation,
+        parts=", ".join(f"{spec[n]}{word}" for n, word in PARTS.items() if unusual(spec, n)),
+    )
+
+
+def unusual(spec: dict[str, Any], name: str) -> bool:
+    """Whether a field of a stored run differs from its default."""
+    default = DistillSpec.__dataclass_fields__[name].default
+    return spec.get(name, default) != default
+
+
+def _imported(task: Task, spec: dict[str, Any]) -> Card:
+    from ddcore.imported import names_of
+    from ddcore.importers import importer
+
+    layout, names = importer(spec["format"]).title, names_of(task)
+    return Card(
+        key=task.key,
+        method="",  # no method of ours made it
+        method_title=f"File {names[0]}" if names else layout,
+        dataset=data_title(spec["data"]),
+        ipc=spec["ipc"],
+        seed=0,
+        variant="",
+        shipped=task.shipped,
+        started=(task.folder / "spec.json").stat().st_mtime,
+        imported=layout,
     )
 
 
@@ -89,9 +125,13 @@ def data_title(data: dict[str, Any]) -> str:
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
+def _sets(store: Store) -> Iterator[Task]:
+    return (task for kind in KINDS for task in store.tasks(kind))
+
+
 def finished(store: Store) -> list[Card]:
-    """Finished runs: own ones newest first, then the shipped ones in a fixed order."""
-    cards = [c for t in store.tasks("distill") if t.is_done() and (c := readable(t))]
+    """Finished runs and opened sets: own ones newest first, then the shipped ones in a fixed order."""
+    cards = [c for t in _sets(store) if t.is_done() and (c := readable(t))]
     return sorted(cards, key=lambda c: (c.shipped, *_rank(c)))
 
 
@@ -102,15 +142,15 @@ def _rank(c: Card) -> tuple:
 
 
 def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
-    """Runs of every state with their state, newest first, shipped ones last."""
-    cards = [(t, c) for t in store.tasks("distill") if (c := readable(t))]
+    """Runs and opened sets of every state with their state, newest first, shipped ones last."""
+    cards = [(t, c) for t in _sets(store) if (c := readable(t))]
     newest = sorted(cards, key=lambda tc: (tc[1].shipped, -tc[1].started))[:limit]
     return [(t, jobs.state(t)) for t, _ in newest]
 
 
 def featured(store: Store) -> Card | None:
     """The run the Start page shows: shipped, digits, smallest, usable from any initialisation."""
-    cards = finished(store)
+    cards = [c for c in finished(store) if not c.imported]
 
     def rank(c: Card) -> tuple:
         return (
@@ -150,11 +190,10 @@ def accuracies(evaluation: Task, arch: str = "") -> dict[str, dict[str, Any]]:
     return {row["subject"]: row for row in rows if row["arch"] == arch}
 
 
-def labels_of(spec: dict[str, Any], images: int) -> list[int]:
+def labels_of(spec: dict[str, Any], images: int, classes: int) -> list[int]:
     """The class of each of a run's images: class order within each of the method's ordered steps."""
     steps = spec["params"].get("steps", 1) or 1
-    per_class = spec["ipc"] // steps
-    classes = images // spec["ipc"]
+    per_class = images // (classes * steps)
     return [c for c in range(classes) for _ in range(per_class)] * steps
 
 

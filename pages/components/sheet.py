@@ -9,7 +9,6 @@ columns are part of the picture, so that a saved copy still says what it shows.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,11 +24,8 @@ MAT = (128, 128, 128)
 INK = (0, 0, 0)  # on the mat: contrast 5.3
 FONT_PX = 13
 LABEL_MAX = 14  # characters; longer names are cut
-MODES = {
-    "clip": "As they are",
-    "minmax": "Each stretched to its own range",
-    "sigma": "Each around its own mean",
-}
+SCALES = {"clip": "0 black, 1 white", "minmax": "Own min to max", "sigma": "Own mean ± 2.5 σ"}
+EFFORT = 1  # of compressing: several times faster than the usual 6, and hardly larger
 WIDE = 20  # classes beside each other at most; more become rows
 
 
@@ -87,13 +83,23 @@ def show(
 
     rows = -(-len(pixels) // columns)
     side = scale or fit(pixels.shape[-1], columns, max_width - gutter(left), max_scale)
-    plain = render.sheet(pixels, rows, columns, side, mode=mode, gap=GAP, mat=MAT)
+    plain = render.canvas(pixels, rows, columns, side, mode=mode, gap=GAP, mat=MAT)
     picture = labelled(plain, left, top)
-    name = f"pix-{key.replace('.', '-')}"
+    caption = " ".join(filter(None, (caption, how(pixels, side, mode))))
+    put(picture, key=key, alt=alt, caption=caption)
+
+
+def put(picture: np.ndarray, *, key: str, alt: str, caption: str = "") -> None:
+    """Show a finished sheet, uint8 (height, width, 1 or 3), pixel for pixel."""
+    from ddcore import render
+
+    name, width = f"pix-{key.replace('.', '-')}", picture.shape[1]
     with st.container(key=name, gap="xxsmall"):
-        st.html(CSS.replace("NAME", name).replace("WIDTH", str(png_width(picture))))
-        st.image(picture, width=png_width(picture), output_format="PNG", alt=alt)
-        st.caption(" ".join(filter(None, (caption, how(pixels, side, mode)))))
+        st.html(CSS.replace("NAME", name).replace("WIDTH", str(width)))
+        content = render.encode(picture, EFFORT)
+        st.image(content, width=width, output_format="PNG", alt=alt)
+        if caption:
+            st.caption(caption)
 
 
 def fit(width: int, columns: int, room: int, largest: int) -> int:
@@ -125,13 +131,15 @@ def clipped(pixels: np.ndarray) -> float:
 # --- labels ---------------------------------------------------------------------------------------
 
 
-def labelled(png: bytes, left: Sequence[str] | None, top: Sequence[str] | None) -> bytes:
+def labelled(
+    sheet: np.ndarray, left: Sequence[str] | None, top: Sequence[str] | None
+) -> np.ndarray:
     """The sheet with row names in a gutter on the left and column names above, on the same mat."""
     if not left and not top:
-        return png
+        return sheet
     from PIL import Image, ImageDraw, ImageFont
 
-    inner = Image.open(io.BytesIO(png)).convert("RGB")
+    inner = Image.fromarray(sheet if sheet.shape[-1] == 3 else sheet.repeat(3, -1))
     width, height = inner.size
     cells = [short(t) for t in top or ()]
     font = ImageFont.load_default(FONT_PX)
@@ -151,9 +159,7 @@ def labelled(png: bytes, left: Sequence[str] | None, top: Sequence[str] | None) 
             _upright(canvas, text, font, round(x), above - 4)
         else:
             draw.text((x, above - 4), text, fill=INK, font=font, anchor="mb")
-    out = io.BytesIO()
-    canvas.save(out, format="PNG")
-    return out.getvalue()
+    return np.asarray(canvas)
 
 
 def _upright(canvas: object, text: str, font: object, x: int, bottom: int) -> None:
@@ -181,8 +187,3 @@ def gutter(left: Sequence[str] | None) -> int:
 def short(text: str) -> str:
     """A name that fits a label."""
     return text if len(text) <= LABEL_MAX else text[: LABEL_MAX - 1] + "…"
-
-
-def png_width(png: bytes) -> int:
-    """Width from a PNG's header; given to the browser, so that nothing resamples the sheet."""
-    return int.from_bytes(png[16:20], "big")

@@ -22,6 +22,7 @@ from pathlib import Path
 import streamlit as st
 
 from ddcore import jobs, paths, queue
+from ddcore.distilled import KINDS
 from ddcore.errors import DDError, NotReady
 from ddcore.store import KEY_PATTERN, Store, Task
 
@@ -114,7 +115,7 @@ def remember(key: str) -> None:
 def find_run(key: str) -> Task:
     """The task folder of a run named by a link; `NotReady` if it is none (links are untrusted)."""
     task = store().find(key)
-    if task.kind != "distill":
+    if task.kind not in KINDS:
         raise NotReady(f"{key} is a task of kind {task.kind}, not a distilled set: choose a run.")
     return task
 

@@ -10,12 +10,14 @@ queued or running, only the panel itself reruns, once per second; when that ends
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
 from ddcore import jobs
+from ddcore.distilled import KINDS
 from ddcore.errors import DDError
 from ddcore.estimate import duration
 from ddcore.specs import TaskSpec
@@ -23,6 +25,7 @@ from ddcore.store import Task
 from pages.components import runs, shell
 
 EVERY_S = 1.0
+ABOUT = ("run_key", "subject")  # fields of a spec that may name a run
 ICONS = {
     "missing": ":material/pending:",
     "queued": ":material/schedule:",
@@ -95,14 +98,19 @@ def badge(state: str) -> None:
 def title(task: Task) -> str:
     """The task's own title, in the words of the run where it is about one; else kind and key."""
     try:
-        spec = task.spec()
-        if task.kind == "distill":
-            return _run_title(task)
-        if task.kind == "evaluate":
-            return f"Evaluation of {_run_title(shell.store().find(spec.run_key))}"
-        return spec.title()
+        return _run_title(task) if task.kind in KINDS else words(task.spec())
     except (DDError, OSError, KeyError, ImportError):
         return f"{task.kind} {task.key}"
+
+
+def words(spec: TaskSpec) -> str:
+    """A task's title with the run it is about by its title instead of its key."""
+    text = spec.title()
+    for key in (getattr(spec, name, "") for name in ABOUT):
+        with contextlib.suppress(DDError, OSError, KeyError):
+            run = _run_title(shell.find_run(key))
+            text = text.replace(key, run).replace(key[:8], run)
+    return text[:1].upper() + text[1:]
 
 
 def _run_title(task: Task) -> str:
@@ -132,8 +140,7 @@ def _missing(
     spec: TaskSpec, submit: Sequence[TaskSpec], key: str, label: str, why: str, estimate: str
 ) -> None:
     with st.container(border=True):
-        name = spec.title()
-        st.markdown(f"**{name[:1].upper()}{name[1:]}**: not computed yet.")
+        st.markdown(f"**{words(spec)}**: not computed yet.")
         if why:
             st.markdown(why)
         if estimate:

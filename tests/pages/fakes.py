@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import time
 
@@ -26,23 +27,23 @@ def spec(**changes: object) -> DistillSpec:
     return make_spec("dm", DataSpec(), SHAPE, **changes)
 
 
-def images(seed: int = 0) -> np.ndarray:
-    """Ten images that leave 0..1 a little."""
-    return np.random.default_rng(seed).normal(0.5, 0.5, (10, *SHAPE)).astype(np.float32)
+def images(seed: int = 0, count: int = 10) -> np.ndarray:
+    """Images that leave 0..1 a little."""
+    return np.random.default_rng(seed).normal(0.5, 0.5, (count, *SHAPE)).astype(np.float32)
 
 
-def snapshots(task: Task) -> None:
+def snapshots(task: Task, count: int = 10) -> None:
     """Images at the start and later, and the curve between."""
     for step in (0, 20):
         path = task.folder / "snapshots" / f"{step:07d}.safetensors"
-        write_arrays(path, {"pixels": images(step).astype(np.float16)})
+        write_arrays(path, {"pixels": images(step, count).astype(np.float16)})
     lines = [f'{{"step": {i}, "total": 40, "loss": {4 - i / 10}}}' for i in range(1, 21)]
     lines.append('{"step": 20, "total": 40, "loss": 2.0, "validation": 0.8}')
     (task.folder / "events.jsonl").write_text("\n".join(lines))
 
 
-def done(store: Store, run: DistillSpec | None = None) -> Task:
-    """A finished run with its set."""
+def done(store: Store, run: DistillSpec | None = None, **fields: object) -> Task:
+    """A finished run with its set; `fields` change the set."""
     run = run or spec()
     task = store.create(run)
     made = DistilledSet(
@@ -56,7 +57,8 @@ def done(store: Store, run: DistillSpec | None = None) -> Task:
         run_key=run.key,
         data=run.data.to_dict(),
     )
-    snapshots(task)
+    made = dataclasses.replace(made, **fields)
+    snapshots(task, len(made.images))
     context = Context(store, task, run, "cpu")
     meta = made.write(context)
     context.save_result(

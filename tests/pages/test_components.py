@@ -54,13 +54,12 @@ def test_every_page_is_in_the_sidebar_in_order():
 @pytest.mark.parametrize("top", [None, ["first", "second"]])
 def test_sheets_are_lossless_with_and_without_labels(left, top):
     pixels = images()
-    plain = render.sheet(pixels, 5, 2, 3, gap=sheet.GAP, mat=sheet.MAT)
-    picture = sheet.labelled(plain, left, top)
+    plain = render.canvas(pixels, 5, 2, 3, gap=sheet.GAP, mat=sheet.MAT)
+    picture = render.encode(sheet.labelled(plain, left, top), sheet.EFFORT)
     shown = np.asarray(Image.open(io.BytesIO(picture)).convert("L"))
     grid = render.layout(5, 2, 8, 8, 3, sheet.GAP)
     dx, dy = shown.shape[1] - grid.width, shown.shape[0] - grid.height
     assert (dx > 0) == bool(left) and (dy > 0) == bool(top)
-    assert sheet.png_width(picture) == shown.shape[1]
     for image, (x0, y0, x1, y1) in zip(render.to_uint8(pixels), grid.boxes):
         cell = shown[y0 + dy : y1 + dy, x0 + dx : x1 + dx]
         assert np.array_equal(cell[::3, ::3], image[0])
@@ -80,15 +79,16 @@ def test_scale_fits_and_is_whole():
 
 def test_labels_follow_the_steps_of_a_method():
     spec = {"ipc": 4, "params": {"steps": 2}}
-    assert runs.labels_of(spec, 8) == [0, 0, 1, 1, 0, 0, 1, 1]
-    assert runs.labels_of({"ipc": 2, "params": {}}, 4) == [0, 0, 1, 1]
+    assert runs.labels_of(spec, 8, 2) == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert runs.labels_of({"ipc": 2, "params": {}}, 4, 2) == [0, 0, 1, 1]
+    assert runs.labels_of({"ipc": 1, "params": {}}, 6, 2) == [0, 0, 0, 1, 1, 1]  # more are decoded
 
 
-def test_every_method_has_a_colour_of_its_own():
+def test_every_method_has_a_colour_and_dash_of_its_own():
     from ddcore.methods import methods
 
-    colours = [charts.method_colour(name) for name in methods()]
-    assert len(set(colours)) == len(colours)
+    styles = [charts.method_style(name) for name in methods()]
+    assert len(set(styles)) == len(styles)
 
 
 def test_the_command_line_makes_the_same_run():

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pytest
 
+from ddcore import changes, ranking
+from ddcore.changes import ChangesTask
 from ddcore.data.spec import DataSpec
 from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
 from ddcore.methods.spec import make_spec
 from ddcore.nets.architectures import NetSpec
 from ddcore.worker import Context
-from pages.components import evaluation_form, evaluation_views
+from pages.components import changes_views, evaluation_form, evaluation_views
 from tests.pages.fakes import SHAPE, done, evaluated, put, spec, text
 
 PAGE = "5_Evaluate.py"
@@ -224,3 +227,107 @@ def test_csv_has_every_network(store):
 def test_one_figure_has_no_spread():
     one = {"mean": 0.5, "std": 0.0, "n": 1}
     assert evaluation_views.figure_text(one) == "50.0 % (n = 1)"
+
+
+# --- DD-Ranking, other uses -----------------------------------------------------------------------
+
+
+def metrics(app) -> dict[str, str]:
+    """The measures on the page."""
+    return {m.label: m.value for m in app.metric}
+
+
+def test_ranking_measures_come_from_stored_rows(visit, store):
+    task = done(store)
+    run = task.spec()
+    arch = run.net.label()
+    rows = [*three(arch, 0.80, 0.60, 0.7), row("whole", 0.95, arch, std=0.0)]
+    measured(store, run, rows, baselines=("random", "class_mean", WHOLE))
+    app = visit(PAGE, run=task.key, baselines=WHOLE)
+    found = metrics(app)
+    assert found["Improvement over random"] == "+20.0 ± 2.8 points"
+    assert found["Hard-label gap"] == "+15.0 ± 2.0 points"
+    for text_of in ranking.DEFINITIONS.values():
+        assert text_of in text(app)
+
+
+def test_the_gap_uses_all_training_images_of_another_evaluation(visit, store):
+    task = done(store)
+    run = task.spec()
+    arch = run.net.label()
+    evaluated(store, run)
+    app = visit(PAGE, run=task.key)
+    assert metrics(app)["Hard-label gap"] == "not measured"
+    assert "needs the accuracy of all training images" in text(app)
+    whole = [*three(arch, 0.5, 0.5, 0.5), row("whole", 0.95, arch, std=0.0)]
+    measured(store, run, whole, nets=3, baselines=("random", "class_mean", WHOLE))
+    assert metrics(visit(PAGE, run=task.key))["Hard-label gap"] == "+13.8 ± 2.0 points"
+
+
+def soft() -> np.ndarray:
+    """Soft labels of ten images."""
+    return np.eye(10, dtype=np.float32) * 0.5 + 0.05
+
+
+def other_uses(store, task, figures: dict[str, float]):
+    """The finished task of other uses."""
+    wanted = ChangesTask(run_key=task.key, nets=task.spec().protocol.nets)
+    found = store.create(wanted)
+    rows = [
+        {"change": c, "mean": m, "std": 0.01, "n": 2, "accuracies": [m - 0.01, m + 0.01]}
+        for c, m in figures.items()
+    ]
+    run = task.spec()
+    facts = {"arch": run.net.label(), "protocol": run.protocol.to_dict()}
+    Context(store, found, wanted, "cpu").save_result({"rows": rows, **facts})
+    found.finish()
+    return found
+
+
+def test_the_gap_of_soft_labels_needs_hard_ones(visit, store):
+    task = done(store, labels=soft())
+    run = task.spec()
+    arch = run.net.label()
+    rows = [*three(arch, 0.80, 0.60, 0.7), row("whole", 0.95, arch, std=0.0)]
+    measured(store, run, rows, baselines=("random", "class_mean", WHOLE))
+    app = visit(PAGE, run=task.key, baselines=WHOLE)
+    assert metrics(app)["Hard-label gap"] == "not measured"
+    assert "needs the set with hard labels" in text(app)
+    other_uses(store, task, {"as_made": 0.80, "hard_labels": 0.75})
+    app = visit(PAGE, run=task.key, baselines=WHOLE)
+    assert metrics(app)["Hard-label gap"] == "+20.0 ± 1.0 points"
+    assert "wholly to its most likely class | 75.0 ± 1.0 % (n = 2) | -5.0 points |" in text(app)
+
+
+def test_plain_sets_have_no_other_uses(visit, store):
+    task = done(store)
+    evaluated(store, task.spec())
+    assert changes_views.TITLE not in text(visit(PAGE, run=task.key))
+
+
+def test_order_and_step_sizes_are_tried_and_shown(visit, store):
+    run = make_spec("dd2018", DataSpec(), SHAPE)
+    task = done(store, run, lrs=np.array([0.1, 0.2, 0.3], np.float32))
+    app = visit(PAGE, run=task.key)
+    assert changes_views.TITLE in text(app)
+    app.button(key="evaluate.changes.start").click().run()
+    assert not app.exception
+    wanted = ChangesTask(run_key=task.key, nets=run.protocol.nets)
+    assert store.task(wanted).status()["state"] == "queued"
+    figures = {"as_made": 0.8, "shuffled": 0.7, "mean": 0.75, "half": 0.6, "double": 0.5}
+    other_uses(store, task, figures)
+    shown = text(visit(PAGE, run=task.key))
+    for name, mean in figures.items():
+        assert f"**{changes.CHANGES[name]}**" in shown
+        assert f"| {100 * mean:.1f} ± 1.0 % (n = 2) |" in shown
+    assert "| -30.0 points |" in shown
+
+
+def test_a_run_of_another_version_is_evaluated_under_its_own_key(visit, store):
+    task = done(store)
+    old = task.folder.with_name("0123456789abcdef")
+    task.folder.rename(old)
+    app = visit(PAGE, run=old.name)
+    app.button(key="evaluate.task.start").click().run()
+    assert not app.exception
+    assert next(store.tasks("evaluate")).spec().run_key == old.name

@@ -11,7 +11,7 @@ from analysis.nearest import NearestTask
 from ddcore import exports
 from ddcore.distilled import DistilledSet
 from ddcore.worker import run_task
-from pages.components import evolution, images_views
+from pages.components import evolution, nearest_views, one_image, player, stored_views
 from tests.pages.fakes import CLASSES, SHAPE, done, images, put, snapshots, spec, text
 
 PAGE = "4_Images.py"
@@ -147,7 +147,7 @@ def test_play_starts_over_goes_on_and_stops(visit, store):
     assert in_link(app, "step") == "0"
     assert "Pause" in labels(app)
     for _ in range(2):  # to the last iteration, then the end
-        app.session_state[images_views.TICKED] = 0.0
+        app.session_state[player.TICKED] = 0.0
         app.run()
         assert not app.exception
         assert in_link(app, "step") == "20"
@@ -185,7 +185,7 @@ def test_image_ids_survive_the_link():
 def test_zoom_has_whole_pixels_and_exact_values():
     for shape in ((1, 8, 8), (3, 28, 28), (3, 300, 200)):
         pixels = np.random.default_rng(0).normal(0.5, 0.5, shape).astype(np.float32)
-        figure = images_views.zoom(pixels, "clip")
+        figure = one_image.zoom(pixels, "clip")
         layout, trace = figure.layout, figure.data[0]
         assert layout.width % shape[2] == layout.height % shape[1] == 0
         assert np.shape(trace.z) == (*shape[1:], 3)
@@ -198,7 +198,7 @@ def test_facts_name_step_and_learned_step_sizes(store):
     movie = evolution.of(task)
     made = dataclasses.replace(movie.made, steps=2, lrs=np.array([0.1, 0.2, 0.3, 0.4], np.float32))
     movie = dataclasses.replace(movie, made=made)
-    shown = images_views.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
+    shown = one_image.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
     assert "| Used in step | 2 of 2 |" in shown
     assert "0.2, 0.4" in shown
 
@@ -235,8 +235,92 @@ def test_verdict_on_copies_and_close_images(store):
     far = of_image(arrays, 0)
     copy = dataclasses.replace(far, distances=np.zeros(5), held_out_farther=1.0)
     close = dataclasses.replace(far, held_out_farther=0.75)
-    assert "A copy" in images_views.verdict(copy, result)
-    assert "nearer to a training image than 75 % of 130" in images_views.verdict(close, result)
+    assert "A copy" in nearest_views.verdict(copy, result)
+    assert "nearer to a training image than 75 % of 130" in nearest_views.verdict(close, result)
+
+
+# --- what is stored -------------------------------------------------------------------------------
+
+
+def test_the_budget_is_stated(visit, store):
+    shown = text(visit(PAGE, run=done(store).key))
+    assert (
+        "**640 numbers** are stored for the images; networks see **10 images**, 1 of each" in shown
+    )
+    assert "What is stored" not in shown
+
+
+def canvases(seed: int = 0) -> np.ndarray:
+    """A canvas of 16 x 16 for each class."""
+    return np.random.default_rng(seed).normal(size=(10, 1, 16, 16)).astype(np.float32)
+
+
+def stored_done(store, parametrization: str, stored: dict, per_class: int = 2):
+    """A run whose images are decoded from something else."""
+    given = [("parametrization", parametrization)]
+    return done(
+        store,
+        spec(ipc=4, settings=given),
+        images=images(1, 10 * per_class),
+        labels=np.repeat(np.arange(10), per_class),
+        parametrization=parametrization,
+        stored=stored,
+    )
+
+
+def test_a_canvas_is_repeated_and_its_seam_measured(visit, store):
+    from analysis.seam import seam
+
+    task = stored_done(store, "canvas", {"canvas": canvases()})
+    app = visit(PAGE, run=task.key, img="digits-3-01")
+    shown = text(app)
+    assert (
+        "**2,560 numbers** are stored for the images, as many as 4 plain images per class" in shown
+    )
+    assert "networks see **20 images**, 2 of each class" in shown
+    assert "**The canvas of 3, 3 × 3 times**" in shown
+    whole = seam(DistilledSet.from_task(task).preprocess.inverse(canvases()))
+    own = seam(DistilledSet.from_task(task).preprocess.inverse(canvases()[3:4]))
+    assert f"a ratio of **{own.ratio:.2f}**, over all canvases {whole.ratio:.2f}" in shown
+    assert len(app.image) == 4  # the sheet, the strip, the canvas, its windows
+
+
+def test_a_canvas_repeats_in_both_directions():
+    one = canvases()[:1]
+    whole = stored_views.tiled(one)
+    assert whole.shape == (1, 1, 48, 48)
+    for y in range(3):
+        for x in range(3):
+            part = whole[:, :, 16 * y : 16 * y + 16, 16 * x : 16 * x + 16]
+            np.testing.assert_array_equal(part, one)
+
+
+def test_tiles_are_shown_beside_what_they_become(visit, store):
+    pictures = np.random.default_rng(0).normal(size=(10, *SHAPE)).astype(np.float32)
+    task = stored_done(store, "tiles", {"images": pictures}, per_class=4)
+    shown = text(visit(PAGE, run=task.key, img="digits-5-00"))
+    assert "**Stored for 5: 1 pictures**" in shown
+    assert "**Decoded for 5: 4 images**" in shown
+
+
+def test_shared_pictures_belong_to_all_classes(visit, store):
+    bases = np.random.default_rng(0).normal(size=(7, 1, 4, 4)).astype(np.float32)
+    stored = {"bases": bases, "coefficients": np.ones((20, 7), np.float32)}
+    task = stored_done(store, "bases", stored)
+    app = visit(PAGE, run=task.key)
+    shown = text(app)
+    assert "**Stored for all classes: 7 pictures**" in shown
+    assert "`bases` (7 × 1 × 4 × 4), `coefficients` (20 × 7)" in shown
+    assert f"**{7 * 16 + 140} numbers** are stored" in shown
+
+
+def test_a_running_set_with_more_images_than_its_budget(visit, store, alive):
+    task = put(store, spec(ipc=4, settings=[("parametrization", "tiles")]), "running", step=20)
+    snapshots(task, 160)
+    alive(task)
+    app = visit(PAGE, run=task.key)
+    assert len(app.image) == 2
+    assert evolution.of(task).rows.shape == (10, 16)
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -85,52 +85,6 @@ def test_data_own_folder_errors_are_one_sentence(visit, tmp_path):
     assert "Type the path" in text(visit("1_Data.py", data="own"))
 
 
-# --- Distil ---------------------------------------------------------------------------------------
-
-
-def test_distil_states_the_cost_and_the_command(visit):
-    shown = text(visit("2_Distil.py", method="dm"))
-    assert "It will take about" in shown
-    assert "python -m ddcore distill dm --dataset digits --ipc 1 --seed 0 --preset quick" in shown
-
-
-def test_distil_starts_the_run_and_its_evaluation(visit, store):
-    app = visit("2_Distil.py", method="dm", ipc="2")
-    app.button(key="distil.go").click().run()
-    kinds = sorted(t.kind for t in store.tasks())
-    assert kinds == ["distill", "evaluate"]
-    run = next(store.tasks("distill"))
-    assert run.spec() == spec(ipc=2)
-    assert shell_run(app) == run.key
-    assert "Distribution matching on Digits" in text(app)
-
-
-def test_distil_settings_come_from_the_link_and_go_into_the_command(visit):
-    app = visit("2_Distil.py", method="dm", set="iterations=77;net.width=8")
-    shown = text(app)
-    assert "--set iterations=77" in shown
-    assert "--set net.width=8" in shown
-    assert "All settings (2 changed)" in shown
-
-
-def test_distil_invalid_values_give_the_sentence_of_the_spec(visit):
-    app = visit("2_Distil.py", method="dm", set="momentum=5")
-    assert "momentum = 5.0 is not allowed: expected a number from 0 to 0.999." in text(app)
-    assert "Start" not in [b.label for b in app.button]
-
-
-def test_distil_variant_changes_the_spec(visit):
-    shown = text(visit("2_Distil.py", method="dd2018", setting="fixed"))
-    assert "--set setting=fixed" in shown
-
-
-def test_distil_opens_what_exists(visit, store):
-    done(store)
-    app = visit("2_Distil.py", method="dm")
-    assert "made already" in text(app)
-    assert "Start" not in [b.label for b in app.button]
-
-
 # --- Run ------------------------------------------------------------------------------------------
 
 
@@ -228,6 +182,20 @@ def test_jobs_lists_every_state(visit, store, alive):
     assert f"jobs.resume.{failed.key}" in keys
     assert f"jobs.delete.{finished.key}" in keys
     assert f"jobs.delete.{running.key}" not in keys
+
+
+def test_jobs_name_the_run_that_a_task_is_about(visit, store):
+    from analysis.nearest import NearestTask
+
+    run = done(store)
+    put(store, NearestTask(run_key=run.key), "failed", message="It broke.")
+    put(store, default_evaluation(run.key, run.spec()), "failed", message="It broke, too.")
+    shown = text(visit("7_Jobs.py"))
+    title = "Distribution matching on Digits, 1 per class, seed 0"
+    assert f"Nearest real images of {title}" in shown
+    links = [e.proto.label for e in visit("7_Jobs.py").get("page_link")]
+    assert f"Evaluation of {title}, quick" in links
+    assert run.key not in shown
 
 
 def test_jobs_delete_and_prune(visit, store):

@@ -1,0 +1,124 @@
+"""Open: a set that was made elsewhere, checked, shown, and kept like a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from ddcore import imported, jobs
+from ddcore.errors import DDError
+from ddcore.imported_spec import ImportTask, size_text
+from ddcore.importers import Report
+from ddcore.importers.base import MAX_UPLOAD
+from pages.components import open_views, shell, task_panel
+
+INTRO = """A distilled set made with another program becomes a set like those made here: look at every image,
+measure it beside random real images and class means, take it away as a file. Files are only read on this
+machine; nothing in them is run, and nothing is kept before you open it."""
+
+WHITENING = """The whitening is computed from the training images here, without the tenth that is kept for
+validation: it differs a little from the authors'. The first time this takes some minutes."""
+
+
+def main() -> None:
+    """The whole page."""
+    st.title("Open a set", anchor=False)
+    st.markdown(INTRO)
+    uploads = st.file_uploader(
+        "Files of one set",
+        accept_multiple_files=True,
+        max_upload_size=MAX_UPLOAD >> 20,
+        key="open.files",
+        help="Where images and labels are in two files, give both.",
+    )
+    if uploads:
+        given(uploads)
+        with st.expander("What can be opened", icon=":material/help:", key="open.layouts"):
+            st.markdown(open_views.layouts())
+    else:
+        st.markdown(open_views.layouts())
+    open_views.before()
+
+
+def given(uploads: Sequence[Any]) -> None:
+    """Uploaded files: what they are, how they are understood, the button that opens them."""
+    key = "open." + hashlib.sha256("".join(f.file_id for f in uploads).encode()).hexdigest()[:8]
+    try:
+        report = open_views.read(uploads, st.session_state.get(f"{key}.experiment", 0))
+    except DDError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.header("What was found", anchor=False)
+    open_views.found(report)
+    known = open_views.candidates(report)
+    if not known:
+        nothing_fits(report)
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with right:
+        experiment(report, f"{key}.experiment")
+        try:
+            spec, chosen = open_views.ask(report, known, key)
+        except DDError as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        opener(spec, uploads)
+    with left:
+        open_views.preview(report, spec, chosen)
+
+
+def experiment(report: Report, key: str) -> None:
+    """Which of several sets in the files; they are read anew with the choice."""
+    if (count := report.found.experiments) > 1:
+        st.selectbox(
+            "Experiment",
+            range(count),
+            format_func=lambda i: f"{i + 1} of {count}",
+            key=key,
+            help="The file holds several sets, made with different seeds.",
+        )
+
+
+def nothing_fits(report: Report) -> None:
+    """What to do if no dataset here has such images."""
+    facts = report.facts
+    st.warning(
+        f"None of the datasets here has {facts.classes} classes and can have images of "
+        f"{size_text(facts.shape)}: a set can only be judged on the data it stands for.",
+        icon=":material/photo_library:",
+    )
+    shell.link("pages/1_Data.py", "Get or open the dataset", icon=":material/photo_library:")
+
+
+def opener(spec: ImportTask, uploads: Sequence[Any]) -> None:
+    """The button, then the progress, then the links."""
+    store = shell.store()
+    task = store.task(spec)
+    state = jobs.state(task)["state"]
+    if state == "done":
+        shell.remember(task.key)
+        with st.container(border=True, key="open.done"):
+            st.markdown(f"**It is open.** {open_views.opened_sentence(task)}")
+            open_views.ways_on(task)
+    elif state == "missing":
+        st.caption(f"Network {spec.net.label()}, protocol {spec.protocol.name}.")
+        if spec.data.preprocess == "zca":
+            st.caption(WHITENING)
+        if st.button("Open it", key="open.go", type="primary", icon=":material/file_open:"):
+            imported.bring(store, spec, [f.getvalue() for f in uploads], [f.name for f in uploads])
+            jobs.submit(store, [spec])
+            st.rerun()
+    else:
+        task_panel.show(task, key="open.task")
+
+
+with shell.page(
+    "Open a set",
+    section="Look",
+    icon=":material/file_open:",
+    about="Look at a set made elsewhere",
+):
+    main()

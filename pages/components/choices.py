@@ -1,0 +1,62 @@
+"""Which values of a setting go with the rest of a run, and why the others do not.
+
+Nothing is listed here: a spec is asked what it allows, value by value, so that whatever a method, a
+parametrization or a network refuses is not offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ddcore.errors import SpecError
+from ddcore.methods.spec import DistillSpec, unfit, with_text_setting
+from ddcore.nets.plan import Shape, cost
+
+Fits = Callable[[DistillSpec], None]  # raises SpecError where a run would fail
+NOTHING = "\0"  # a text that no field of named values allows
+ONE_OF = "one of "
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The values that can be chosen, and of the others the reason why not."""
+
+    offered: tuple[str, ...]
+    reasons: dict[str, str]
+
+
+def fitting(preset: DistillSpec, shape: Shape, classes: int) -> Fits:
+    """The check of a spec against the images, beyond what the spec can know of itself."""
+
+    def check(spec: DistillSpec) -> None:
+        spec.images_per_class(shape, classes)
+        cost(spec.net.plan(shape, classes), shape)
+        if spec.protocol.ordered and not preset.protocol.ordered:
+            allowed = "a protocol with step sizes of its own: this method learns none"
+            raise SpecError("protocol", spec.protocol.name, allowed)
+
+    return check
+
+
+def values(base: DistillSpec, path: str) -> tuple[str, ...]:
+    """The values a field of named values can have at all; () for other fields."""
+    try:
+        with_text_setting(base, path, NOTHING)
+    except SpecError as error:
+        if error.value == NOTHING and error.allowed.startswith(ONE_OF):
+            return tuple(error.allowed.removeprefix(ONE_OF).split(", "))
+    return ()
+
+
+def among(base: DistillSpec, path: str, wanted: Iterable[str], fits: Fits) -> Choices:
+    """Which of the values `wanted` compose with everything else in `base`."""
+    offered, reasons = [], {}
+    for value in wanted:
+        try:
+            fits(with_text_setting(base, path, value))
+            offered.append(value)
+        except SpecError as error:
+            known = unfit(base.method).get(path, {})
+            reasons[value] = known.get(value, str(error).removesuffix("."))
+    return Choices(tuple(offered), reasons)

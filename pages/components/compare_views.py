@@ -1,0 +1,309 @@
+"""Runs side by side: choosing them, what they are, which settings differ, how accurate they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import streamlit as st
+
+from ddcore import estimate, jobs
+from ddcore.distilled import DistilledSet
+from ddcore.errors import DDError
+from ddcore.evaluation_spec import EvaluateTask, default_evaluation
+from ddcore.protocols import PURPOSE, Protocol
+from ddcore.store import Task
+from pages.components import (
+    charts,
+    evaluation_form,
+    evaluation_views,
+    evolution,
+    links,
+    run_views,
+    runs,
+    settings_form,
+    shell,
+    stored_views,
+    task_panel,
+)
+
+PARAMETER = "runs"
+MOST = 4
+LETTERS = "ABCD"
+MARKS = ("circle", "square", "diamond", "triangle-up")
+OWN = "own"  # each run under its own protocol
+HIDDEN = ("data.fingerprint", "data.path")  # say nothing that the dataset's name does not say
+WAYS = {
+    "pages/3_Run.py": "Run",
+    "pages/4_Images.py": "Images",
+    "pages/5_Evaluate.py": "Evaluate",
+}
+FREE = ("random", "class_mean")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the runs, with the letter and colour it has on the page."""
+
+    place: int
+    task: Task
+    card: runs.Card
+
+    @property
+    def letter(self) -> str:
+        """A, B, C or D."""
+        return LETTERS[self.place]
+
+    @property
+    def name(self) -> str:
+        """ "A · Distribution matching on Digits"."""
+        return f"{self.letter} · {self.card.title}"
+
+    @cached_property
+    def made(self) -> DistilledSet:
+        """Its set."""
+        return evolution.made_by(self.task)
+
+    @cached_property
+    def spec(self) -> Any:
+        """What was asked for."""
+        return self.task.spec()
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+def choose() -> list[Side]:
+    """The chosen finished runs; the link keeps their keys. At first the current run and one like it."""
+    store = shell.store()
+    known = {c.key: c for c in runs.finished(store)}
+    absent = [k for k in st.query_params.get(PARAMETER, "").split(",") if k and k not in known]
+    if absent:
+        st.warning(
+            f"Not among the finished runs here: {', '.join(k[:16] for k in absent[:MOST])}.",
+            icon=":material/link_off:",
+        )
+    if not known:
+        return []
+    chosen = links.several(
+        f"Runs (two to {MOST})",
+        {key: card.line for key, card in known.items()},
+        PARAMETER,
+        proposed(known, shell.run_key()),
+        most=MOST,
+    )
+    tasks = [task for task in map(store.find, chosen) if _readable(task)]
+    return [Side(i, task, known[task.key]) for i, task in enumerate(tasks)]
+
+
+def _readable(task: Task) -> bool:
+    """Whether its set can be read; says why not."""
+    try:
+        evolution.made_by(task)
+    except DDError as error:
+        st.error(f"{runs.card(task).line}: {error}", icon=":material/error:")
+        return False
+    return True
+
+
+def proposed(known: dict[str, runs.Card], current: str) -> tuple[str, ...]:
+    """The current run and the one most comparable with it, in the order of the list."""
+    first = known.get(current) or runs.featured(shell.store()) or next(iter(known.values()))
+
+    def unlike(other: runs.Card) -> tuple:
+        return (
+            other.dataset != first.dataset,
+            other.ipc != first.ipc,
+            (other.method, other.variant) == (first.method, first.variant),
+        )
+
+    others = sorted((c for c in known.values() if c.key != first.key), key=unlike)
+    pair = {c.key for c in (first, *others[:1])}
+    return tuple(key for key in known if key in pair)
+
+
+# --- what they are --------------------------------------------------------------------------------
+
+
+def heads(sides: list[Side]) -> None:
+    """A card for each run: title, size, budget, ways to its own pages."""
+    for column, side in zip(st.columns(len(sides)), sides):
+        with column.container(border=True, height="stretch", gap="small"):
+            st.markdown(f"**{side.name}**")
+            st.caption(side.card.facts)
+            st.markdown(stored_views.budget(side.made))
+            with st.container(horizontal=True, gap="small"):
+                for path, label in WAYS.items():
+                    shell.link(path, label, run=side.task.key)
+
+
+def differences(sides: list[Side]) -> None:
+    """A table of the settings in which the runs differ."""
+    every = [settings(side) for side in sides]
+    names = list(dict.fromkeys(name for one in every for name in one))
+    rows = {n: [one.get(n, "–") for one in every] for n in names}
+    differ = {n: values for n, values in rows.items() if len(set(values)) > 1}
+    head = ["Setting", *(side.letter for side in sides)]
+    body = [[f"{settings_form.label_of(n)} `{n}`", *values] for n, values in differ.items()]
+    if body:
+        st.markdown(evaluation_views.markdown_table(head, body))
+    st.caption(f"{len(rows) - len(differ)} other settings are the same.")
+
+
+def settings(side: Side) -> dict[str, str]:
+    """Every setting as text, under the names that `--set` takes."""
+    try:
+        values = side.spec.to_dict()
+    except DDError:  # made by another version: as it was written
+        values = side.task.document()["spec"]
+    found = {}
+    for name, value in run_views.flat(values):
+        short = name.removeprefix("params.").removeprefix("knobs.")
+        if name not in HIDDEN:
+            found[short] = value
+    return found
+
+
+# --- accuracy -------------------------------------------------------------------------------------
+
+
+def accuracy(sides: list[Side]) -> None:
+    """The figures of every run under one protocol, and a button for those that are missing."""
+    wanted = {side.letter: evaluation(side, name) for side, name in _protocols(sides)}
+    found = {side.letter: stored(side, wanted[side.letter].protocol) for side in sides}
+    ready = [side for side in sides if found[side.letter]]
+    missing = [side for side in sides if not found[side.letter]]
+    if ready:
+        rows = {side.letter: found[side.letter] for side in ready}
+        st.markdown(verdict(ready, rows))
+        dots(ready, rows)
+        table(ready, rows, {letter: task.protocol for letter, task in wanted.items()})
+    if text := unfair(sides, [wanted[side.letter].protocol for side in sides]):
+        st.warning(text, icon=":material/warning:")
+    if missing:
+        measure(missing, wanted)
+
+
+def _protocols(sides: list[Side]) -> list[tuple[Side, Protocol]]:
+    """The protocol each run is judged by, as chosen."""
+    each = [evaluation_form.protocols(side.spec) for side in sides]
+    common = [n for n in each[0] if all(n in one for one in each)]
+    own = ", ".join(dict.fromkeys(side.spec.protocol.name for side in sides))
+    options = {OWN: f"each run's own ({own})"}
+    options |= {n: f"{n}: {PURPOSE[n]}" for n in common if n in PURPOSE}
+    name = links.choice("Protocol", options, "protocol", width=560)
+    return [
+        (side, side.spec.protocol if name == OWN else one[name]) for side, one in zip(sides, each)
+    ]
+
+
+def evaluation(side: Side, protocol: Protocol) -> EvaluateTask:
+    """The evaluation of a run in its own network."""
+    return default_evaluation(side.task.key, side.spec, protocol=protocol, nets=protocol.nets)
+
+
+def stored(side: Side, protocol: Protocol) -> dict[str, dict[str, Any]]:
+    """Rows by subject of the run's finished evaluation with most networks; {} if there is none."""
+    arch, best = side.spec.net.label(), {}
+    for task in runs.evaluations(shell.store(), side.task.key):
+        if not task.is_done() or task.result()["protocol"] != protocol.to_dict():
+            continue
+        rows = runs.accuracies(task, arch)
+        if rows and rows["distilled"]["n"] > best.get("distilled", {"n": 0})["n"]:
+            best = rows
+    return best
+
+
+def verdict(sides: list[Side], rows: dict[str, dict]) -> str:
+    """Which run is best, by how much, and whether that is more than the spread of the networks."""
+    ranked = sorted(sides, key=lambda s: -rows[s.letter]["distilled"]["mean"])
+    best = rows[ranked[0].letter]["distilled"]
+    text = f"**{ranked[0].letter}** reaches **{evaluation_views.figure_text(best)}**"
+    parts = []
+    for other in ranked[1:]:
+        row = rows[other.letter]["distilled"]
+        note = f" ({evaluation_views.CLOSE})" if evaluation_views.within_spread(best, row) else ""
+        parts.append(
+            f"{evaluation_views.gain(best, row):.1f} points more than {other.letter}{note}"
+        )
+    return f"{text}{': ' if parts else ''}{', '.join(parts)}."
+
+
+def unfair(sides: list[Side], protocols: list[Protocol]) -> str:
+    """In what the runs differ that makes their accuracies hard to compare; "" if in nothing."""
+    facts = {
+        "dataset": {side.card.dataset for side in sides},
+        "protocol": {p.name for p in protocols},
+        "network": {side.spec.net.label() for side in sides},
+        "number of stored numbers": {side.made.floats for side in sides},
+    }
+    differ = [name for name, values in facts.items() if len(values) > 1]
+    if not differ:
+        return ""
+    return (
+        f"They differ in more than the way they were made: {', '.join(differ)}. A difference in "
+        "accuracy need not come from the method."
+    )
+
+
+def dots(sides: list[Side], rows: dict[str, dict]) -> None:
+    """One dot per network, a row for each run."""
+    shown = [
+        (
+            side.letter,
+            rows[side.letter]["distilled"]["accuracies"],
+            charts.COLOURS[side.place],
+            MARKS[side.place],
+        )
+        for side in sides
+    ]
+    figure = charts.dots(shown, x="test accuracy")
+    words = (f"{s.name} {evaluation_views.figure_text(rows[s.letter]['distilled'])}" for s in sides)
+    alt = f"Test accuracy of every network. {'; '.join(words)}"
+    charts.show(figure, key="compare.dots", alt=alt)
+
+
+def table(sides: list[Side], rows: dict[str, dict], protocols: dict[str, Protocol]) -> None:
+    """Figures as stored beside those of sets that cost nothing."""
+    head = ["Run", "Test accuracy", *(charts.subject(n)[0] for n in FREE), "Network, protocol"]
+    body = []
+    for side in sides:
+        own = rows[side.letter]
+        cells = [_unbroken(own[n]) if n in own else "" for n in ("distilled", *FREE)]
+        how = f"{side.spec.net.label()}, {protocols[side.letter].name}"
+        body.append([side.letter, *cells, how])
+    st.markdown(evaluation_views.markdown_table(head, body))
+    st.caption("± is the standard deviation over n networks that saw nothing but the set.")
+
+
+def _unbroken(row: dict[str, Any]) -> str:
+    """A figure that stays on one line."""
+    return evaluation_views.figure_text(row).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def measure(missing: list[Side], wanted: dict[str, EvaluateTask]) -> None:
+    """What leads to the figures that are not there: one button, and the panels of those on their way."""
+    store = shell.store()
+    asked = []
+    for side in missing:
+        task = store.task(wanted[side.letter])
+        if jobs.state(task)["state"] == "missing":
+            asked.append(side)
+        else:
+            task_panel.show(task, key=f"compare.{side.letter}")
+    if not asked:
+        return
+    with st.container(border=True):
+        letters = ", ".join(side.letter for side in asked)
+        st.markdown(f"Not measured yet in this way: **{letters}**.")
+        seconds = sum(_seconds(side, wanted[side.letter]) for side in asked)
+        st.caption(f"It will take about {estimate.duration(seconds)}.")
+        if st.button("Measure", key="compare.go", type="primary", icon=":material/play_arrow:"):
+            jobs.submit(store, [wanted[side.letter] for side in asked])
+            st.rerun()
+
+
+def _seconds(side: Side, task: EvaluateTask) -> float:
+    shape, classes = side.made.shape, side.made.num_classes
+    return estimate.evaluation(task, side.spec, shell.store(), shape, classes).seconds

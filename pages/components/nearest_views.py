@@ -1,0 +1,104 @@
+"""A distilled image beside the nearest real ones, and what the distances say about copying."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from ddcore.store import Task
+from pages.components import evolution, sheet, shell
+from pages.components.evolution import Evolution
+from pages.components.images_views import WIDTH
+from pages.components.one_image import markdown_cell
+
+if TYPE_CHECKING:
+    from analysis.nearest import NearestTask, Neighbours
+
+
+def show(movie: Evolution, index: int, mode: str, found: Neighbours, result: dict) -> None:
+    """The kept image beside the nearest training images, with distances and what they say."""
+    real = found.images.astype(np.float32) / 255
+    pictures = np.concatenate([movie.made.pixels()[index][None], real])
+    names = [movie.names[c] for c in found.classes]
+    left, right = st.columns([4, 3], gap="medium")
+    with left:
+        sheet.show(
+            pictures,
+            columns=len(pictures),
+            top=["distilled", *names],
+            key="images.nearest",
+            mode=mode,
+            max_width=WIDTH * 4 // 7 - 20,
+            alt=f"The distilled image, then the {len(real)} nearest training images, of classes "
+            + ", ".join(names),
+        )
+    with right:
+        st.markdown(_distances(found, names))
+    st.markdown(verdict(found, result))
+    st.caption(overall(result))
+
+
+def _distances(found: Neighbours, names: list[str]) -> str:
+    rows = ["| Nearest | Class | Distance | PSNR (dB) |", "| ---: | --- | ---: | ---: |"]
+    for i, name in enumerate(names):
+        note = markdown_cell(name) if found.agrees[i] else f"{markdown_cell(name)} (another)"
+        ratio = f"{found.psnr[i]:.1f}" if np.isfinite(found.psnr[i]) else "∞"
+        rows.append(f"| {i + 1} | {note} | {found.distances[i]:.3f} | {ratio} |")
+    return "\n".join(rows)
+
+
+def verdict(found: Neighbours, result: dict) -> str:
+    """What the distance to the nearest training image says about copying."""
+    from analysis.nearest import COPY
+
+    share, count = found.held_out_farther, result["held_out_images"]
+    if found.distances[0] < COPY * found.images[0].size ** 0.5:
+        return "**A copy:** it differs from a training image by less than a display can show."
+    if share >= 0.5:
+        return (
+            f"**Close to the data:** it is nearer to a training image than {_part(share, count)} "
+            "held-out real images are."
+        )
+    return (
+        f"**No copy:** {_part(1 - share, count)} held-out real images are nearer to a training image "
+        "than this one is."
+    )
+
+
+def _part(share: float, count: int) -> str:
+    return f"all {count:,}" if share == 1 else f"{100 * share:.0f} % of {count:,}"
+
+
+def overall(result: dict) -> str:
+    """The same for the whole set."""
+    return (
+        f"All {result['images']:,} images: median distance to the nearest of "
+        f"{result['train_images']:,} training images {result['median_distance']:.3f}, that of "
+        f"held-out real images {result['median_held_out']:.3f}; "
+        f"{100 * result['share_nearer']:.0f} % are closer than that. The nearest training image is of "
+        f"the same class for {100 * result['class_agreement']:.0f} % "
+        f"(held-out images: {100 * result['class_agreement_held_out']:.0f} %). Euclidean distance of "
+        "pixels on the 0..1 scale; PSNR at peak 1."
+    )
+
+
+def cost(task: Task, wanted: NearestTask) -> str:
+    """ "about 4 s", from the number of comparisons; "" if the dataset is unknown here."""
+    from analysis.nearest import expected_seconds
+    from ddcore.data.registry import datasets
+    from ddcore.data.spec import dataset_task
+    from ddcore.estimate import duration
+
+    spec, result = task.spec(), task.result()
+    c, h, w = result["shape"]
+    decoded = shell.store().task(dataset_task(spec.data))
+    if decoded.is_done():
+        train = sum(decoded.result()["counts"]["train"])
+    elif spec.data.name in datasets():
+        train = datasets()[spec.data.name].train_size
+    else:
+        return ""
+    images = len(evolution.made_by(task).images)
+    return f"about {duration(expected_seconds(images, train, c * h * w, wanted))}"

@@ -1,0 +1,408 @@
+"""What the Open page shows of an uploaded set: what was found, how it is to be understood, where to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from ddcore import imported
+from ddcore.data.registry import datasets
+from ddcore.data.spec import DataSpec, dataset_task
+from ddcore.errors import DDError
+from ddcore.imported_spec import ImportTask, misfit, propose, size_text
+from ddcore.importers import Report, examine, importers, open_file
+from ddcore.importers.facts import LABELS
+from ddcore.importers.files import check_size
+from ddcore.importers.scales import SCALES, SLACK, phrase
+from ddcore.nets.architectures import ARCHITECTURES, NetSpec
+from ddcore.nets.plan import cost
+from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol
+from ddcore.store import Task
+from pages.components import data_views, runs, shell
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+PREVIEW_CLASSES, PREVIEW_EACH = 20, 10
+SAMPLE = 500  # images on which the meaning of a scale is judged
+WIDTH, NAMES = 450, 90  # screen pixels of the preview and of the class names in it, about
+SIDE_BY_SIDE = {1: "One", 2: "2 × 2, enlarged", 3: "3 × 3, enlarged"}
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read(uploads: Sequence[UploadedFile], experiment: int) -> Report:
+    """The report on uploaded files; `DDError` with one sentence if they are no set."""
+    check_size(sum(f.size for f in uploads), "The upload")
+    ids = tuple(f.file_id for f in uploads)
+    return _read(ids, experiment, tuple(uploads))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the files ...")
+def _read(ids: tuple[str, ...], experiment: int, _uploads: tuple[Any, ...]) -> Report:
+    return examine([open_file(f.getvalue(), f.name) for f in _uploads], experiment=experiment)
+
+
+def layouts() -> str:
+    """A table of what can be opened."""
+    rows = [f"| **{i.title}** | {i.files[:1].upper()}{i.files[1:]} | {i.about} |" for i in _known()]
+    return "\n".join(["| Made with | Files | What is in them |", "| --- | --- | --- |", *rows])
+
+
+def _known() -> list[Any]:
+    return sorted(importers().values(), key=lambda i: i.name != "own")
+
+
+# --- what was found -------------------------------------------------------------------------------
+
+
+def found(report: Report) -> None:
+    """Figures of the set, and whatever is worth knowing before it is opened."""
+    facts = report.facts
+    kinds = {"hard": "one class each", "probabilities": "soft", "scores": "soft (scores)"}
+    cells = {
+        "Images": f"{facts.images:,}",
+        "Classes": f"{facts.classes:,}",
+        "Images per class": f"{facts.per_class:,}",
+        "Size": size_text(facts.shape).replace(" x ", " × ").replace(" pixels", ""),
+        "Labels": kinds[facts.labels],
+    }
+    st.markdown(f"**{report.importer.title}**: {report.importer.about}")
+    for column, (label, value) in zip(st.columns([2, 2, 2, 3, 3]), cells.items()):
+        column.metric(label, value)
+    st.caption(f"{facts.values.sentence()} Stored as {facts.dtype}.{_steps(report)}")
+    notes = list(report.found.notes)
+    if facts.disagree:
+        notes.append(
+            f"{facts.disagree:,} soft labels favour another class than their place in the file says. "
+            "Images are shown with the class of their place."
+        )
+    for note in notes:
+        st.info(note, icon=":material/info:")
+
+
+def _steps(report: Report) -> str:
+    steps, lrs = report.found.steps, report.found.lrs
+    if lrs is None:
+        return ""
+    sizes = f"{lrs.min():.3g}" + (f" to {lrs.max():.3g}" if len(lrs) > 1 else "")
+    if len(lrs) == 1:
+        return f" Learned step size {sizes}."
+    part = f"{steps} steps of {report.facts.images // steps} images" if steps > 1 else "1 step"
+    return f" {part}, in {len(lrs) // steps} passes, with learned step sizes {sizes}."
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A dataset that an uploaded set may belong to, and its mean and standard deviation if known."""
+
+    title: str
+    spec: DataSpec
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+
+
+def candidates(report: Report) -> dict[str, Candidate]:
+    """Datasets that are here and fit: those of the same size first, then registered ones resized."""
+    from ddcore.data.lookup import resolve
+
+    facts, fit, resized = report.facts, {}, {}
+    for i, known in data_views.choices(shell.store()).items():
+        if not misfit(report, known.shape, known.classes):
+            fit[i] = _candidate(known.title, known.spec)
+        elif i in datasets() and known.classes == facts.classes and _can_become(known, facts.shape):
+            c, side, _ = facts.shape
+            spec = resolve(i, resolution=side, grey=c < known.shape[0])
+            resized[f"{i}.{c}.{side}"] = _candidate(runs.data_title(spec.to_dict()), spec)
+    made = report.found.made
+    return dict(sorted(fit.items(), key=lambda item: not _own(item[1], made))) | resized
+
+
+def _can_become(known: data_views.Choice, shape: tuple[int, int, int]) -> bool:
+    return shape[1] == shape[2] and shape[0] <= known.shape[0] and shape[1] >= 4
+
+
+def _own(candidate: Candidate, made: Any) -> bool:
+    return made is not None and made.data.get("name") == candidate.spec.name
+
+
+def _candidate(title: str, spec: DataSpec) -> Candidate:
+    decoded = shell.store().task(dataset_task(spec))
+    if decoded.is_done():
+        result = decoded.result()
+        return Candidate(title, spec, np.array(result["mean"]), np.array(result["std"]))
+    source = datasets().get(spec.name)
+    if source and source.mean and not (spec.resolution or spec.grey):
+        return Candidate(title, spec, np.array(source.mean), np.array(source.std))
+    return Candidate(title, spec)
+
+
+def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTask, Candidate]:
+    """How the set is to be understood, as chosen; `SpecError` if the choices do not go together."""
+    chosen = known[
+        st.selectbox(
+            "Dataset", list(known), format_func=lambda i: known[i].title, key=f"{key}.data"
+        )
+    ]
+    choices: dict[str, Any] = {}
+    if report.found.made is None:
+        choices |= _scale(report, chosen, f"{key}.scale")
+    if report.facts.labels != "hard":
+        choices["labels"] = _labels(report, f"{key}.labels")
+    if report.importer.tiled:
+        choices["tiles"] = st.selectbox(
+            "Images in each stored one",
+            list(SIDE_BY_SIDE),
+            index=report.facts.tiles - 1,
+            format_func=SIDE_BY_SIDE.get,
+            key=f"{key}.tiles",
+            help="The file does not say. The suggestion is made by looking for edges in the middle.",
+        )
+    if report.importer.name == "mtt" and report.found.lrs is None:
+        choices["lr"] = _step_size(f"{key}.lr")
+    base = propose(report, chosen.spec, **choices)
+    with st.expander("Network and protocol", icon=":material/tune:", key=f"{key}.more"):
+        choices["net"] = _network(base.net, report, f"{key}.net")
+        choices["protocol"] = _protocol(base.protocol, report, f"{key}.protocol")
+    return propose(report, chosen.spec, **choices), chosen
+
+
+def _scale(report: Report, chosen: Candidate, key: str) -> dict[str, Any]:
+    """The scale of the numbers, with what each would mean; other constants if wanted."""
+    options = [s for s in SCALES if s != "own" and (s != "zca" or report.facts.tiles == 1)]
+    likely = report.guess.scale
+    scale = st.radio(
+        "Its numbers are",
+        options,
+        index=options.index(likely),
+        format_func=lambda s: SCALES[s] + (" (fits best)" if s == likely else ""),
+        captions=[meaning(report, s, chosen) for s in options],
+        key=key,
+    )
+    real = "" if chosen.mean is None else f" The mean of real images is {chosen.mean.mean():.2f}."
+    st.caption(report.guess.why + real)
+    if scale != "normalised":
+        return {"scale": scale}
+    mean, std = report.importer.constants.get(chosen.spec.name, ((), ()))
+    with st.expander("Another mean and standard deviation", key=f"{key}.constants"):
+        st.caption(
+            "Per channel, on the 0..1 scale, as the code that made the set has them. Left empty, they are "
+            "the dataset's."
+        )
+        return {
+            "scale": scale,
+            "mean": _numbers("Mean", mean, chosen.mean, f"{key}.mean"),
+            "std": _numbers("Standard deviation", std, chosen.std, f"{key}.std"),
+        }
+
+
+def _numbers(
+    label: str, given: tuple[float, ...], usual: np.ndarray | None, key: str
+) -> tuple[float, ...]:
+    text = st.text_input(
+        label,
+        value=_joined(given),
+        placeholder="" if usual is None else _joined(usual),
+        key=key,
+    )
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise DDError(f"{label} is {text!r}: expected numbers such as 0.49, 0.48, 0.45.") from None
+
+
+def _joined(values: Sequence[float]) -> str:
+    return ", ".join(f"{v:.6g}" for v in values)
+
+
+def meaning(report: Report, scale: str, chosen: Candidate) -> str:
+    """What reading the numbers so would make of them."""
+    if scale == "zca":
+        return "Seen through the inverse once it is open."
+    count = report.facts.images
+    rows = np.linspace(0, count - 1, min(count, SAMPLE)).astype(int)
+    pixels = imported.preview(report, rows, scale, chosen.mean, chosen.std)
+    if pixels is None:
+        return "The dataset's, known once it has been read."
+    outside = 100 * float(((pixels < -SLACK) | (pixels > 1 + SLACK)).mean())
+    return f"{outside:.2g} % outside 0..1, mean {pixels.mean():.2f}."
+
+
+def _labels(report: Report, key: str) -> str:
+    likely = "softmax" if report.facts.labels == "scores" and not report.found.made else "keep"
+    return st.selectbox(
+        "Its soft labels are taken",
+        list(LABELS),
+        index=list(LABELS).index(likely),
+        format_func=LABELS.get,
+        key=key,
+    )
+
+
+def _step_size(key: str) -> float:
+    typed = st.number_input(
+        "Learned step size",
+        min_value=0.0,
+        max_value=1000.0,
+        value=None,
+        format="%g",
+        key=key,
+        placeholder="not known: 0.01",
+        help="This method learns it with the images; its code writes it to lr_best.pt or to the log.",
+    )
+    return typed or 0.0
+
+
+def _network(own: NetSpec, report: Report, key: str) -> NetSpec:
+    """The network the set was made with; what does not fit the images is left out."""
+    fit = [n for n in ARCHITECTURES if n == own.arch or _fits(NetSpec(arch=n), report)]
+    arch = st.selectbox(
+        "Network it was made with",
+        fit,
+        index=fit.index(own.arch),
+        format_func=lambda n: ARCHITECTURES[n].title,
+        key=f"{key}.arch",
+        help="It is judged on this one first; Evaluate can add others.",
+    )
+    base = own if arch == own.arch else NetSpec(arch=arch, init=own.init)
+    knobs: dict[str, Any] = {}
+    for knob, most in (("width", 2048), ("depth", 8)):
+        if getattr(base, knob) is not None:
+            knobs[knob] = st.number_input(
+                knob.capitalize(), 1, most, getattr(base, knob), key=f"{key}.{arch}.{knob}"
+            )
+    net = base.replace(**knobs)
+    cost(net.plan(report.facts.shape, report.facts.classes), report.facts.shape)
+    return net
+
+
+def _fits(net: NetSpec, report: Report) -> bool:
+    if min(report.facts.shape[1:]) < ARCHITECTURES[net.arch].min_side:
+        return False
+    try:
+        cost(net.plan(report.facts.shape, report.facts.classes), report.facts.shape)
+    except DDError:
+        return False
+    return True
+
+
+def _protocol(own: Protocol, report: Report, key: str) -> Protocol:
+    """How networks are to be trained on the set."""
+    ordered = report.found.lrs is not None
+    usable = {n: p for n, p in PROTOCOLS.items() if ordered or not p.ordered} | {own.name: own}
+    name = st.selectbox(
+        "Protocol it is meant for",
+        list(usable),
+        index=list(usable).index(own.name),
+        format_func=lambda n: f"{n} (as published)" if n == own.name else n,
+        key=key,
+    )
+    st.caption(PURPOSE.get(name, "the set's own"))
+    return usable[name]
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+def preview(report: Report, spec: ImportTask, chosen: Candidate) -> None:
+    """A few images of each class as they will look; stretched where their scale is not known yet."""
+    from pages.components import sheet
+
+    mean = np.array(spec.mean) if spec.mean else chosen.mean
+    std = np.array(spec.std) if spec.std else chosen.std
+    shown, names = places(report), class_names(chosen.spec, report.facts.classes)
+    pixels = imported.preview(report, shown, spec.scale, mean, std)
+    images = report.found.images[shown].astype(np.float32) if pixels is None else pixels
+    each = len(shown) // min(report.facts.classes, PREVIEW_CLASSES)
+    hidden = [] if len(shown) == report.facts.images else [f"{len(shown)} of them."]
+    if pixels is None:
+        what = "whitening" if spec.scale == "zca" else "the dataset"
+        hidden.append(f"Colours come right once {what} is known, when the set is open.")
+    look: dict[str, Any] = {
+        "key": "open.preview",
+        "mode": "clip" if pixels is not None else "minmax",
+        "max_width": WIDTH,
+        "max_scale": 8,
+        "caption": " ".join(hidden),
+    }
+    what, classes = "Images of the uploaded set", len(shown) // each
+    if each <= 5 and classes * (2 * images.shape[3] + 3) < WIDTH:  # side by side, doubled
+        labels = np.repeat(np.arange(classes), each)
+        sheet.by_class(images, labels, names[:classes], what=what, **look)
+    else:
+        sheet.show(
+            images, columns=each, left=names[:classes], alt=f"{what}, {each} a class", **look
+        )
+
+
+def places(report: Report) -> np.ndarray:
+    """Indices of the first images of the first classes, class after class; so many that fit doubled."""
+    from ddcore.importers.facts import class_order
+
+    facts, found_set = report.facts, report.found
+    order, _ = class_order(found_set.labels, facts.classes, found_set.steps)
+    rows = order.reshape(found_set.steps, facts.classes, -1).transpose(1, 0, 2)
+    rows = rows.reshape(facts.classes, -1)
+    each = max(4, min(PREVIEW_EACH, (WIDTH - NAMES) // (2 * facts.shape[2] + 3)))
+    return rows[:PREVIEW_CLASSES, :each].ravel()
+
+
+def class_names(data: DataSpec, classes: int) -> tuple[str, ...]:
+    """The dataset's names of the classes, or numbers while it has not been read."""
+    if data.name in datasets():
+        return datasets()[data.name].classes
+    decoded = shell.store().task(dataset_task(data))
+    if decoded.is_done():
+        return tuple(decoded.result()["class_names"])
+    return tuple(map(str, range(classes)))
+
+
+# --- once it is open ------------------------------------------------------------------------------
+
+
+def opened_sentence(task: Task) -> str:
+    """Where a set comes from, how its numbers were taken, and whether its labels are in order."""
+    spec, result = task.document()["spec"], task.result()
+    files = ", ".join(f"`{name}`" for name in result["files"]) or "a file"
+    text = f"Opened from {files}. Numbers: {phrase(spec['scale'])}."
+    same, classes = result["alike"]["same"], result["alike"]["classes"]
+    if not classes:
+        return text
+    text += (
+        f" For {same} of {classes} classes the mean image looks most like the real images of that class "
+        "(by chance 1)"
+    )
+    if 2 * same > classes:
+        return f"{text}, so the labels are in the order used here."
+    return (
+        f"{text}: usual for images that look like noise; of others it says that the classes are numbered "
+        "differently here."
+    )
+
+
+def ways_on(task: Task) -> None:
+    """Links to everything that can be done with an opened set."""
+    with st.container(horizontal=True):
+        shell.link("pages/4_Images.py", "Images", icon=":material/grid_view:", run=task.key)
+        shell.link("pages/5_Evaluate.py", "Evaluate", icon=":material/balance:", run=task.key)
+        shell.link("pages/3_Run.py", "Settings", icon=":material/tune:", run=task.key)
+
+
+def before() -> None:
+    """Sets that were opened before, newest first."""
+    cards = [c for c in runs.finished(shell.store()) if c.imported]
+    if not cards:
+        return
+    st.header("Opened before", anchor=False)
+    for card in cards:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            shell.link("pages/4_Images.py", card.title, icon=":material/grid_view:", run=card.key)
+            st.caption(f"{card.facts} · {runs.ago(card.started)}", width="content")

@@ -1,0 +1,274 @@
+"""The Distil page: methods by idea, what composes, settings from links, the cost, the start."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ddcore import paths
+from ddcore.data.spec import DataSpec
+from ddcore.methods import method, methods
+from ddcore.methods.base import FAMILIES
+from ddcore.methods.spec import LABELS, make_spec, unfit, with_text_setting
+from ddcore.parametrizations import parametrizations
+from pages.components import choices, distil_views
+from tests.pages.fakes import SHAPE, done, spec, text
+
+PAGE = "2_Distil.py"
+FREE = {"labels": LABELS, "parametrization": tuple(parametrizations())}
+
+
+def shell_run(app) -> str:
+    """The run that the link names after an interaction without exceptions."""
+    assert not app.exception
+    return "".join(app.query_params["run"])
+
+
+def link(app) -> str:
+    """The settings in the page's address."""
+    return "".join(app.query_params["set"]) if "set" in app.query_params else ""
+
+
+def labels(app) -> list[str]:
+    """What can be clicked."""
+    return [b.label for b in app.button]
+
+
+def choice(app, path: str):
+    """The select box of a setting."""
+    return next(s for s in app.selectbox if f".{path}." in (s.key or ""))
+
+
+# --- cost, start ----------------------------------------------------------------------------------
+
+
+def test_distil_states_the_cost_and_the_command(visit):
+    shown = text(visit(PAGE, method="dm"))
+    assert "It will take about" in shown
+    assert "python -m ddcore distill dm --dataset digits --ipc 1 --seed 0 --preset quick" in shown
+
+
+def test_distil_starts_the_run_and_its_evaluation(visit, store):
+    app = visit(PAGE, method="dm", ipc="2")
+    app.button(key="distil.go").click().run()
+    kinds = sorted(t.kind for t in store.tasks())
+    assert kinds == ["distill", "evaluate"]
+    run = next(store.tasks("distill"))
+    assert run.spec() == spec(ipc=2)
+    assert shell_run(app) == run.key
+    assert "Distribution matching on Digits" in text(app)
+
+
+def test_distil_settings_come_from_the_link_and_go_into_the_command(visit):
+    app = visit(PAGE, method="dm", set="iterations=77;net.width=8")
+    shown = text(app)
+    assert "--set iterations=77" in shown
+    assert "--set net.width=8" in shown
+    assert "All settings (2 changed)" in shown
+
+
+def test_distil_invalid_values_give_the_sentence_of_the_spec(visit):
+    app = visit(PAGE, method="dm", set="momentum=5")
+    assert "momentum = 5.0 is not allowed: expected a number from 0 to 0.999." in text(app)
+    assert "Start" not in [b.label for b in app.button]
+
+
+def test_distil_variant_changes_the_spec(visit):
+    shown = text(visit(PAGE, method="dd2018", setting="fixed"))
+    assert "--set setting=fixed" in shown
+
+
+def test_distil_opens_what_exists(visit, store):
+    done(store)
+    app = visit(PAGE, method="dm")
+    assert "made already" in text(app)
+    assert "Start" not in [b.label for b in app.button]
+
+
+# --- methods --------------------------------------------------------------------------------------
+
+
+def test_methods_are_grouped_by_idea_in_order_each_once(visit):
+    app = visit(PAGE)
+    groups = [r for r in app.radio if (r.key or "").startswith("choice.method.")]
+    assert [g.label.strip("*") for g in groups] == list(distil_views.families())
+    families = [f for f in FAMILIES.values() if f in distil_views.families()]
+    assert list(distil_views.families()) == families
+    titles = [option for g in groups for option in g.options]
+    assert sorted(titles) == sorted(m.title for m in methods().values())
+    assert len([g for g in groups if g.value is not None]) == 1
+
+
+def test_another_method_is_chosen_in_another_group(visit):
+    app = visit(PAGE, method="dm")
+    for number, group in enumerate(distil_views.families().values()):
+        if "dm" not in group:
+            chosen = next(iter(group))
+            app.radio(key=f"choice.method.{number}").set_value(chosen).run()
+            break
+    assert not app.exception
+    assert "".join(app.query_params["method"]) == chosen
+    assert method(chosen).explanation in text(app)
+    groups = [r for r in app.radio if (r.key or "").startswith("choice.method.")]
+    assert [g.value for g in groups if g.value is not None] == [chosen]
+
+
+@pytest.mark.parametrize("name", methods())
+def test_every_method_says_what_it_does_and_costs(visit, name):
+    app = visit(PAGE, method=name)
+    shown = text(app)
+    assert method(name).explanation in shown
+    assert method(name).paper in shown
+    assert [x.value for x in app.latex] == [f"$$\n{method(name).formula}\n$$"]
+    assert "Start" in labels(app)
+
+
+def test_costs_are_stated_per_method_and_follow_the_preset(visit, store):
+    from pages.components import data_views
+
+    digits = data_views.choices(store)["digits"]
+    quick, paper = (distil_views.caption("dm", digits, 1, p) for p in ("quick", "paper"))
+    assert quick.startswith(method("dm").idea)
+    assert re.search(r"About [\d.]+ (s|min|h)\.$", quick)
+    assert quick != paper
+
+
+# --- what composes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("path", FREE)
+def test_what_is_offered_makes_a_run_and_the_rest_has_a_reason(name, path):
+    base = make_spec(name, DataSpec(), SHAPE, ipc=4)
+    fits = choices.fitting(base, SHAPE, 10)
+    found = choices.among(base, path, choices.values(base, path), fits)
+    assert {*found.offered, *found.reasons} == set(FREE[path])
+    assert getattr(base, path) in found.offered
+    for value in found.offered:
+        fits(with_text_setting(base, path, value))
+    for value, reason in unfit(name)[path].items():
+        if value != getattr(base, path):
+            assert found.reasons[value] == reason
+
+
+def test_reasons_are_on_the_page(visit):
+    app = visit(PAGE, method="dm")
+    shown = text(app)
+    for value, reason in unfit("dm")["labels"].items():
+        assert f"Not **{value}**: {reason}." in shown
+        assert value not in choice(app, "labels").options
+
+
+def test_named_values_come_from_the_specs_own_refusals():
+    base = make_spec("bptt", DataSpec(), SHAPE)
+    fits = choices.fitting(base, SHAPE, 10)
+    assert choices.values(base, "optimiser") == ("sgd", "adam")
+    assert choices.values(base, "augment") == ()
+    norm = choices.among(base, "net.norm", choices.values(base, "net.norm"), fits)
+    assert "batch" not in norm.offered
+    assert "running statistics" in norm.reasons["batch"]
+    nets = choices.among(base, "net.arch", choices.values(base, "net.arch"), fits)
+    assert "lenet" in nets.reasons  # 8 x 8 images are too small
+
+
+def test_a_parametrization_brings_its_own_settings(visit):
+    app = visit(PAGE, method="dm", ipc="4", set="parametrization=canvas;canvas=2;crops=16")
+    shown = text(app)
+    assert "**160 synthetic images** of Digits, 2,560 numbers (as many as 40 plain images" in shown
+    assert "--set canvas=2" in shown
+    assert "Start" in labels(app)
+    canvas = next(n for n in app.number_input if ".canvas." in (n.key or ""))
+    canvas.set_value(3).run()
+    assert "ipc = 4 is not allowed: expected a multiple of 9" in text(app)
+    assert "Start" not in labels(app)
+
+
+def test_learned_labels_have_a_step_size(visit):
+    app = visit(PAGE, method="bptt")
+    assert not [n for n in app.number_input if ".label_lr." in (n.key or "")]
+    choice(app, "labels").set_value("learned").run()
+    assert link(app) == "labels=learned"
+    assert [n.value for n in app.number_input if ".label_lr." in (n.key or "")] == [0.01]
+    assert "Start" in labels(app)
+
+
+def test_a_choice_that_no_longer_composes_is_taken_back(visit):
+    app = visit(PAGE, method="bptt")
+    choice(app, "labels").set_value("soft").run()
+    choice(app, "parametrization").set_value("canvas").run()
+    assert not app.exception
+    assert "Start" in labels(app)
+    assert link(app) == "parametrization=canvas"
+    assert "soft" not in choice(app, "labels").options
+
+
+def test_settings_of_a_parametrization_go_with_it(visit):
+    app = visit(PAGE, method="dm", ipc="4", set="parametrization=canvas;canvas=2")
+    choice(app, "parametrization").set_value("pixels").run()
+    assert not app.exception
+    assert link(app) == ""
+    assert "Start" in labels(app)
+
+
+@pytest.mark.parametrize(
+    "setting", ["labels=soft", "net.arch=lenet", "protocol=native-2018", "init=x", "nonsense=1"]
+)
+def test_a_link_that_does_not_compose_starts_nothing(visit, setting):
+    app = visit(PAGE, method="dm", set=setting)
+    assert len(app.error) == 1
+    assert "is not allowed" in app.error[0].value
+    assert "Start" not in labels(app)
+    assert link(app) == setting
+    path = setting.partition("=")[0]
+    next(b for b in app.button if b.label == setting.replace("=", " = ")).click().run()
+    assert not app.exception
+    assert link(app) == "" and not app.error, path
+    assert "Start" in labels(app)
+
+
+# --- settings of a link without a widget ----------------------------------------------------------
+
+
+def test_a_setting_without_a_widget_is_kept_shown_and_removable(visit, store):
+    app = visit(PAGE, method="dm", set="protocol.epochs=10;lr=2")
+    assert "Also set by the link:" in text(app)
+    assert "protocol.epochs = 10" in labels(app)
+    assert "--set protocol.epochs=10" in text(app)
+    assert "All settings (2 changed)" in text(app)
+    app.run()
+    assert link(app) == "lr=2;protocol.epochs=10"
+    app.button(key="distil.go").click().run()
+    run = next(store.tasks("distill")).spec()
+    assert (run.protocol.epochs, run.params.lr) == (10, 2.0)
+
+
+def test_removing_such_a_setting_keeps_the_others(visit):
+    app = visit(PAGE, method="dm", set="protocol.epochs=10;lr=2")
+    next(b for b in app.button if b.label == "protocol.epochs = 10").click().run()
+    assert not app.exception
+    assert link(app) == "lr=2"
+    assert "Also set by the link" not in text(app)
+
+
+def test_settings_stay_with_another_size_and_go_with_another_method(visit):
+    app = visit(PAGE, method="dm", set="iterations=77;protocol.epochs=10")
+    app.number_input(key="ipc").set_value(2).run()
+    assert not app.exception
+    assert link(app) == "iterations=77;protocol.epochs=10"
+    number = next(i for i, g in enumerate(distil_views.families().values()) if "bptt" in g)
+    app.radio(key=f"choice.method.{number}").set_value("bptt").run()
+    assert not app.exception
+    assert link(app) == ""
+    assert "went back to what this method and preset say" in text(app)
+
+
+# --- no names in the code -------------------------------------------------------------------------
+
+
+def test_the_page_names_no_method_no_label_and_no_parametrization():
+    names = {*methods(), *LABELS, *parametrizations()}
+    for file in ("2_Distil.py", *(f"components/{m}.py" for m in ("distil_views", "choices"))):
+        code = (paths.PROJECT / "pages" / file).read_text()
+        literals = set(re.findall(r"""["']([^"'\n]*)["']""", code))
+        assert not literals & names, file
