@@ -1,7 +1,7 @@
 """The shipped gallery: real results on first start, made by `python -m ddcore gallery`.
 
-Digits runs of both methods with 1 and 10 images per class, and their evaluations.
-They are computed in an ordinary store and copied; real images (datasets, neighbours) are never shipped.
+A digits run of every method with 1 image per class, some with 10, and their evaluations. They are
+computed in an ordinary store and copied; real images (datasets, neighbours) are never shipped.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from ddcore import jobs, paths
 from ddcore.data import resolve
 from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
+from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec, make_spec
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
@@ -23,12 +24,13 @@ LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lo
 
 
 def runs() -> list[DistillSpec]:
-    """The shipped runs: presets Quick, seed 0."""
-    chosen = [("dm", []), ("dd2018", [("setting", "unknown")]), ("dd2018", [("setting", "fixed")])]
+    """The shipped runs: presets Quick, seed 0, as each method declares them."""
     return [
-        make_spec(name, resolve("digits"), SHAPE, ipc=ipc, settings=settings)
+        make_spec(name, resolve("digits"), SHAPE, ipc=ipc, settings=list(settings.items()))
         for ipc in (1, 10)
-        for name, settings in chosen
+        for name, known in methods().items()
+        for settings, sizes in known.shipped
+        if ipc in sizes
     ]
 
 

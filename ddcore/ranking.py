@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 DEFINITIONS = {
-    "improvement over random": "IOR = accuracy of the set - accuracy of as many random real images, both "
+    "improvement over random": "IOR = accuracy of the set − accuracy of as many random real images, both "
     "used in the same way. Larger is better; 0 means that distilling was for nothing.",
-    "hard-label gap": "HLR = accuracy of all training images - accuracy of the set with hard labels. "
+    "hard-label gap": "HLR = accuracy of all training images − accuracy of the set with hard labels. "
     "Smaller is better; 0 means that the set replaces all training images, without the help of labels "
     "that know more than the class.",
 }

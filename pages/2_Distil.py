@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import streamlit as st
 
 from ddcore.errors import DDError
@@ -19,6 +22,8 @@ STICKY = (
     "<style>[data-testid=stColumn]:has(.st-key-distil-side)"
     "{position:sticky;top:4rem;align-self:flex-start}</style>"
 )
+
+SpecOf = Callable[[settings_form.Settings], DistillSpec]
 
 
 def main() -> None:
@@ -39,8 +44,6 @@ def main() -> None:
     controls, side = st.columns([5, 4], gap="large")
     with controls:
         chosen = methods()[method_chooser(data, ipc, preset)]
-        settings = variants(chosen)
-    distil_views.formula(chosen)
 
     def spec_of(chosen_settings: settings_form.Settings) -> DistillSpec:
         return make_spec(
@@ -53,6 +56,11 @@ def main() -> None:
             settings=chosen_settings,
         )
 
+    beside = side.container(key="distil.side")
+    with beside:
+        st.html(STICKY)
+        settings = variants(chosen, spec_of, data)
+    distil_views.formula(chosen)
     try:
         base = spec_of(settings)
         fits = choices.fitting(base, data.shape, data.classes)
@@ -61,8 +69,7 @@ def main() -> None:
         fits(spec)
     except DDError as error:  # a value that is not allowed, said where the button would be
         spec, problem = None, str(error)
-    with side.container(key="distil.side"):
-        st.html(STICKY)
+    with beside:
         if problem:
             st.error(problem, icon=":material/error:")
         else:
@@ -131,19 +138,26 @@ def method_chooser(data: data_views.Choice, ipc: int, preset: str) -> str:
     )
 
 
-def variants(chosen: Method) -> settings_form.Settings:
-    """The variants a method has, as settings."""
-    settings = []
+def variants(chosen: Method, spec_of: SpecOf, data: data_views.Choice) -> settings_form.Settings:
+    """The variants a method has, as settings; those that do not fit the data are not offered."""
+    settings: settings_form.Settings = []
+
+    def use(name: str, value: str) -> None:
+        spec = spec_of([*settings, (name, value)])
+        choices.fitting(spec, data.shape, data.classes)(spec)
+
     for name, values in chosen.variants.items():
+        found = choices.tried(values, functools.partial(use, name))
         value = links.choice(
             settings_form.label_of(name),
-            {v: v for v in values},
+            {v: v for v in found.offered or values},
             name,
             default=getattr(chosen.params(), name),
             widget=st.radio,
             horizontal=True,
+            help=settings_form.said_of(chosen.params, name) or None,
         )
-        st.caption(settings_form.said_of(chosen.params, name))
+        settings_form.not_offered(found)
         settings.append((name, value))
     return settings
 

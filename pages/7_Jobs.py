@@ -14,6 +14,11 @@ from pages.components import runs, shell, task_panel
 
 STOPPED = ("failed", "cancelled", "lost")
 RECENT = 20
+ABOUT = {  # where to look at what a task found out about a run
+    "evaluate": "pages/5_Evaluate.py",
+    "changes": "pages/5_Evaluate.py",
+    "nearest": "pages/4_Images.py",
+}
 PARTS = ("accuracy", "baseline")  # made by evaluations, not asked for by people
 
 
@@ -99,7 +104,7 @@ def disk(root: str) -> tuple[int, int]:
 def row(store: Store, task: Task, status: dict) -> None:
     """One stopped or finished task with its actions."""
     stopped = status["state"] in STOPPED
-    left, right = st.columns([5, 2], vertical_alignment="center")
+    left, right = st.columns([7, 2], vertical_alignment="center")
     with left.container(gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
@@ -117,8 +122,8 @@ def name(task: Task) -> None:
     """The task's title; a link where there is a page about it."""
     if task.kind in KINDS:
         shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
-    elif task.kind == "evaluate" and (run := runs.subject_of(task)):
-        shell.link("pages/5_Evaluate.py", task_panel.title(task), run=run)
+    elif task.kind in ABOUT and (run := runs.subject_of(task)):
+        shell.link(ABOUT[task.kind], task_panel.title(task), run=run)
     else:
         st.markdown(task_panel.title(task), width="content")
 

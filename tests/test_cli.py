@@ -9,6 +9,7 @@ import pytest
 
 from ddcore.cli import main
 from ddcore.exports import load
+from ddcore.methods import methods
 
 SMALL = [
     "--set",
@@ -63,7 +64,10 @@ def test_distill_evaluate_export(store, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["distill", "magic"], "method = 'magic' is not allowed: expected one of dd2018, dm."),
+        (
+            ["distill", "magic"],
+            "method = 'magic' is not allowed: expected one of " + ", ".join(methods()),
+        ),
         (["distill", "dm", "--ipc", "0"], "ipc = 0 is not allowed"),
         (["distill", "dm", "--dataset", "no-such"], "no-such"),
         (["distill", "dm", "--preset", "best"], "preset = 'best'"),

@@ -163,8 +163,8 @@ def chunks(count: int, most: int) -> Iterator[slice]:
 class GradientMatching(Distiller):
     """One iteration is one matching step of `nets` networks, which are trained in between.
 
-    The loss is the sum over classes of the distance, averaged over networks (for mean gradients the
-    distance itself), per class.
+    The gradient is that of the distance summed over classes and averaged over networks; the reported
+    loss is per comparison.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class GradientMatching(Distiller):
         collective = self.matching.is_collective(network, match)
         loss, gradient = self.match(real, images.detach(), collective=collective)
         self.synthetic.pull(leaves, torch.autograd.grad(images, inputs, gradient))
-        return {"loss": loss.item() / len(images)}
+        return {"loss": loss.item() / (1 if collective else len(images))}
 
     def match(
         self, real: Tensor, images: Tensor, *, collective: bool = False

@@ -76,7 +76,8 @@ class Method:
     differ from the defaults, as a nested dict of `DistillSpec`; `typed` are the user's settings as text,
     of which a preset may follow some (its variant). `not_labels` and
     `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
-    `smallest` are settings that make a run of seconds, on which every contract is tested.
+    `smallest` are settings that make a run of seconds, on which every contract is tested. `shipped` are
+    the digits runs of the gallery: settings, and with how many images per class.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Method:
     presets: Callable[[str, Shape, int, dict[str, str]], dict[str, dict[str, Any]]]
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     smallest: dict[str, str] = field(default_factory=dict)
+    shipped: tuple[tuple[dict[str, str], tuple[int, ...]], ...] = (({}, (1,)),)
     caveat: str = ""
     not_labels: dict[str, str] = field(default_factory=dict)
     not_parametrizations: dict[str, str] = field(default_factory=dict)

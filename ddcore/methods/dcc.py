@@ -48,10 +48,10 @@ def build(problem: Problem) -> Distiller:
 
 
 def presets(
-    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+    data: str, shape: Shape, ipc: int, typed: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
     """As dc or dsa; in short runs the start class by class is a quarter of the run, as published."""
-    augmented = variant.get("variant", "dcc") == "dsac"
+    augmented = typed.get("variant", "dcc") == "dsac"
     extra: dict[str, Any] = {"variant": "dsac" if augmented else "dcc"}
     extra["augment"] = dsa_strategy(data) if augmented else ""
     if augmented:

@@ -410,6 +410,7 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
+    shipped=(({"setting": "unknown"}, (1, 10)), ({"setting": "fixed"}, (1, 10))),
     smallest={"passes": "3", "real_batch": "32", "bank": "4", "bank_epochs": "1"},
     variants={"setting": SETTINGS},
     caveat="The images need their own order and step sizes; with a fixed initialisation they are "

@@ -128,6 +128,7 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
+    shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8"},
     not_labels={
         "soft": "class means need one class per image",

@@ -37,7 +37,7 @@ def build(problem: Problem) -> Distiller:
 
 
 def presets(
-    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+    data: str, shape: Shape, ipc: int, typed: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
     """No mirror images of digits; as published it starts from real images."""
     protocol = PROTOCOLS["dsa" if mirrored(data) else "dsa-digits"]

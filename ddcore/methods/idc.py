@@ -109,7 +109,7 @@ def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
 
 
 def presets(
-    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+    data: str, shape: Shape, ipc: int, typed: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
     """Two by two tiles. Small images: class means, Adam. Others: narrow, then as published."""
     tiles: dict[str, Any] = {"parametrization": "tiles", "knobs": {"factor": 2}}

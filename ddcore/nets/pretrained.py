@@ -27,7 +27,9 @@ def alexnet_weights(
     if kind == "random":
         for w in params.values():
             weight = w.ndim > 2  # (1, out, in, ...); biases are (1, out)
-            w.normal_(0, math.sqrt(2 / w[0, 0].numel()), generator=generator) if weight else w.zero_()
+            w.normal_(
+                0, math.sqrt(2 / w[0, 0].numel()), generator=generator
+            ) if weight else w.zero_()
     else:
         published = list(imagenet_state().values())
         names = list(params)

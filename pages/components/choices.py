@@ -51,12 +51,18 @@ def values(base: DistillSpec, path: str) -> tuple[str, ...]:
 
 def among(base: DistillSpec, path: str, wanted: Iterable[str], fits: Fits) -> Choices:
     """Which of the values `wanted` compose with everything else in `base`."""
+    found = tried(wanted, lambda value: fits(with_text_setting(base, path, value)))
+    known = unfit(base.method).get(path, {})
+    return Choices(found.offered, {v: known.get(v, why) for v, why in found.reasons.items()})
+
+
+def tried(wanted: Iterable[str], use: Callable[[str], object]) -> Choices:
+    """Which of the values `wanted` can be used: the others raise `SpecError`."""
     offered, reasons = [], {}
     for value in wanted:
         try:
-            fits(with_text_setting(base, path, value))
+            use(value)
             offered.append(value)
         except SpecError as error:
-            known = unfit(base.method).get(path, {})
-            reasons[value] = known.get(value, str(error).removesuffix("."))
+            reasons[value] = str(error).removesuffix(".")
     return Choices(tuple(offered), reasons)

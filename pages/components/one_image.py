@@ -140,6 +140,7 @@ def facts(
         rows["Used in step"] = f"{made.step_of[index] + 1} of {made.steps}"
     if made is not None and made.lrs is not None:
         rates = made.lrs.reshape(-1, made.steps)[:, made.step_of[index]]
+        rates = rates[:1] if (rates == rates[0]).all() else rates
         label = "Learned step size" if len(rates) == 1 else "Learned step sizes, pass by pass"
         rows[label] = ", ".join(f"{r:.3g}" for r in rates)
     head, *lines = (f"| {k} | {markdown_cell(v)} |" for k, v in rows.items())

@@ -22,14 +22,19 @@ def budget(made: DistilledSet) -> str:
     plain = made.floats / (made.num_classes * made.images[0].size)
     numbers = f"**{made.floats:,} numbers** are stored for the images"
     if made.stored:
-        numbers += f", as many as {plain:.3g} plain images per class"
+        numbers += f", as many as {plain:.3g} plain image{_s(plain)} per class"
     numbers += f"; networks see **{seen:,} images**, {per_class:,} of each class."
     beside = [f"{made.labels.size:,} numbers of labels"] if made.soft else []
     if made.lrs is not None:
-        beside.append(f"{len(made.lrs):,} step size{'s' * (len(made.lrs) > 1)}")
+        count = len(np.unique(made.lrs))  # one that all steps share is stored once for each
+        beside.append(f"{count:,} step size{_s(count)}")
     if beside:
         numbers += f" Beside them: {', '.join(beside)}."
     return numbers
+
+
+def _s(count: float) -> str:
+    return "" if count == 1 else "s"
 
 
 def show(made: DistilledSet, image: int, mode: str) -> None:
@@ -127,10 +132,12 @@ def pictures(made: DistilledSet, name: str, stored: np.ndarray, image: int, mode
     decoded = made.pixels()[made.hard_labels == label]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**Stored for {whose}: {len(shown):,} pictures**")
+        st.markdown(f"**Stored for {whose}: {len(shown):,} picture{_s(len(shown))}**")
         _some(shown, "images.stored", mode if as_pixels else "minmax", f"Stored {name} of {whose}")
     with right:
-        st.markdown(f"**Decoded for {made.class_names[label]}: {len(decoded):,} images**")
+        st.markdown(
+            f"**Decoded for {made.class_names[label]}: {len(decoded):,} image{_s(len(decoded))}**"
+        )
         _some(decoded, "images.decoded", mode, f"Images of class {made.class_names[label]}")
 
 

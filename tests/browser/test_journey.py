@@ -167,7 +167,9 @@ FOCUSED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["", "Data", "Distil", "Run", "Images", "Evaluate", "Jobs"])
+@pytest.mark.parametrize(
+    "name", ["", "Data", "Distil", "Run", "Images", "Evaluate", "Compare", "Jobs"]
+)
 def test_names_headings_and_keyboard(app, open_page, name):
     run = next((t.key for t in app.store.tasks("distill") if t.is_done()), "")
     page = open_page(f"{name}?run={run}" if run else name)

@@ -212,12 +212,16 @@ def test_labels_of_ones_own_any_scale(digits):
 
 
 @pytest.mark.parametrize("start", krr_exact.STARTS)
-@pytest.mark.parametrize("points", [K - 1, K, 25])
-def test_rounding_of_weights_is_no_further_direction(points, start):
-    """Inverted, a direction of size 1e-11 would be 1e11 times larger than the others."""
+@pytest.mark.parametrize(
+    ("points", "plain"), [(K - 1, False), (K, False), (K, True), (25, False), (25, True)]
+)
+def test_rounding_of_weights_is_no_further_direction(points, plain, start):
+    """Inverted, a direction of size 1e-12 would be 1e12 times larger than the others."""
     weights = low_rank(K, D, K - 1)
     rough = weights + 1e-12 * draw(K, D)
-    found, made = made_error(rough, Linear(D), points, start=start, real=draw(points, D))
+    labels = ridge.targets(torch.arange(points) % K, K) if plain else None
+    setting = {"start": start, "real": draw(points, D), "labels": labels}
+    found, made = made_error(rough, Linear(D), points, **setting)
     assert made.diagnostics.rank_weights == K - 1
     assert made.diagnostics.condition < 1e4
     assert found <= 1e-10

@@ -152,6 +152,34 @@ def test_what_is_offered_makes_a_run_and_the_rest_has_a_reason(name, path):
             assert found.reasons[value] == reason
 
 
+def test_variants_that_do_not_fit_the_data_are_not_offered():
+    def use(value: str) -> None:
+        make_spec("dd2018", DataSpec(), SHAPE, settings=[("setting", value), ("target", "1")])
+
+    found = choices.tried(("unknown", "nonsense"), use)
+    assert found.offered == ("unknown",)
+    assert "setting = 'nonsense' is not allowed" in found.reasons["nonsense"]
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "value"),
+    [
+        (m.name, n, v)
+        for m in methods().values()
+        for n, values in m.variants.items()
+        for v in values
+    ],
+)
+def test_every_variant_can_be_started_on_digits_or_says_why_not(visit, name, variant, value):
+    app = visit(PAGE, method=name, **{variant: value})
+    chosen = app.radio(key=f"choice.{variant}").value
+    assert "Start" in labels(app)
+    if chosen == value:
+        assert f"--set {variant}={value}" in text(app)
+    else:
+        assert f"Not **{value}**: " in text(app)
+
+
 def test_reasons_are_on_the_page(visit):
     app = visit(PAGE, method="dm")
     shown = text(app)

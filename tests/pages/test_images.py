@@ -203,6 +203,14 @@ def test_facts_name_step_and_learned_step_sizes(store):
     assert "0.2, 0.4" in shown
 
 
+def test_a_step_size_that_all_steps_share_is_one_number(store):
+    task = done(store, lrs=np.full(15, 0.25, np.float32))
+    movie = evolution.of(task)
+    shown = one_image.facts(movie, movie.pixels(20)[0], 0, (0, 0), "digits-0-00")
+    assert "| Learned step size | 0.25 |" in shown
+    assert "Beside them: 1 step size." in stored_views.budget(movie.made)
+
+
 # --- nearest real images --------------------------------------------------------------------------
 
 
@@ -299,7 +307,7 @@ def test_tiles_are_shown_beside_what_they_become(visit, store):
     pictures = np.random.default_rng(0).normal(size=(10, *SHAPE)).astype(np.float32)
     task = stored_done(store, "tiles", {"images": pictures}, per_class=4)
     shown = text(visit(PAGE, run=task.key, img="digits-5-00"))
-    assert "**Stored for 5: 1 pictures**" in shown
+    assert "**Stored for 5: 1 picture**" in shown
     assert "**Decoded for 5: 4 images**" in shown
 
 
