@@ -71,7 +71,7 @@ def table(rows: dict[str, dict]) -> str:
     own = rows[changes.AS_MADE]
     body = []
     for name, row in rows.items():
-        points = "" if name == changes.AS_MADE else f"{evaluation_views.gain(row, own):+.1f} points"
+        points = "" if row is own else f"{evaluation_views.gain(row, own):+.1f}"
         label = f"**{changes.CHANGES[name]}**: {changes.MEANING[name]}"
-        body.append([label, evaluation_views.figure_text(row), points])
-    return evaluation_views.markdown_table(["Use", "Test accuracy", "Change"], body)
+        body.append([label, evaluation_views.figure_cell(row), points])
+    return evaluation_views.markdown_table(["Use", "Test accuracy", "Points"], body)

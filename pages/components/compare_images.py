@@ -16,7 +16,7 @@ KEPT = "kept"
 STOPS = (*map(str, range(0, 101, 5)), KEPT)
 ALL = "all"
 WIDTH, HEIGHT = 810, 620  # screen pixels that the images may take, about
-LEAST = 24  # screen pixels of an image beside others at least
+LEAST = 24  # screen pixels of an image at least, where that is possible
 ACROSS = 20  # images of one class beside each other at most
 
 
@@ -124,15 +124,20 @@ def arrangement(grids: list[Grid], sizes: list[tuple[int, int]]) -> tuple[bool, 
             for room, (order, *_), (_, w) in zip(rooms, grids, sizes)
         )
 
+    def height(scale: int) -> int:
+        pairs = zip(grids, sizes)
+        return sum(len(order) * (h * scale + sheet.GAP) for (order, *_), (h, _) in pairs)
+
     below = largest([WIDTH - sheet.gutter(left) for _, left, _ in grids])
+    least = min(below, -(-LEAST // smallest))
+    for scale in range(below, least - 1, -1):
+        if height(scale) <= HEIGHT:
+            return True, scale
     beside = largest(rooms)
-    heights = (len(order) * (h * below + sheet.GAP) for (order, *_), (h, _) in zip(grids, sizes))
-    if sum(heights) <= HEIGHT:
-        return True, below
     fits = all(
         order.shape[1] * (w * beside + sheet.GAP) <= room
         for room, (order, *_), (_, w) in zip(rooms, grids, sizes)
     )
     if fits and beside * smallest >= LEAST:
         return False, beside
-    return True, min(below, -(-LEAST // smallest))
+    return True, least

@@ -24,6 +24,11 @@ def figure_text(row: Row) -> str:
     return f"{mean}{spread} % (n = {row['n']})"
 
 
+def figure_cell(row: Row) -> str:
+    """The same for a table: on one line."""
+    return figure_text(row).replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def gain(row: Row, other: Row) -> float:
     """How much better the first is, in points."""
     return 100 * (row["mean"] - other["mean"])

@@ -284,3 +284,12 @@ def test_the_class_is_asked_only_where_all_sets_have_the_same(visit, store):
     app = visit(PAGE, runs=link([tasks[0], other]), cls="3")
     assert len(app.image) == 2
     assert not [s for s in app.selectbox if s.key == "choice.cls"]
+
+
+def test_the_scale_shrinks_until_all_sets_are_in_sight():
+    grids = [compare_images.grid(movie(10, ipc), None) for ipc in (5, 4, 1, 1)]
+    stacked, scale = compare_images.arrangement(grids, [(8, 8)] * 4)
+    rows = sum(len(order) for order, *_ in grids)
+    assert stacked
+    assert rows * (8 * scale + sheet.GAP) <= compare_images.HEIGHT
+    assert rows * (8 * (scale + 1) + sheet.GAP) > compare_images.HEIGHT
