@@ -65,6 +65,17 @@ _MTT = _DC.replace(
     learned_lr=True,
     nets=5,
 )
+# Kim et al. 2022; where there is CutMix their code leaves cutout out.
+_IDC = Protocol(
+    name="idc",
+    milestones=(2 / 3, 5 / 6),
+    decay=0.2,
+    epochs=1000,
+    batch=64,
+    augment="color_crop_flip_scale_rotate",
+    cutmix=0.5,
+    nets=3,
+)
 PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
@@ -80,17 +91,8 @@ PROTOCOLS: dict[str, Protocol] = {
         _DC.replace(name="dsa-digits", epochs=1000, augment="color_crop_cutout_scale_rotate"),
         _MTT,  # Cazenavette et al. 2022: the step size learned with the images
         _MTT.replace(name="mtt-digits", augment="color_crop_cutout_scale_rotate"),
-        # Kim et al. 2022.
-        Protocol(
-            name="idc",
-            milestones=(2 / 3, 5 / 6),
-            decay=0.2,
-            epochs=1000,
-            batch=64,
-            augment="color_crop_cutout_flip_scale_rotate",
-            cutmix=0.5,
-            nets=3,
-        ),
+        _IDC,
+        _IDC.replace(name="idc-digits", augment="color_crop_scale_rotate", cutmix=0.0),
         # Deng & Russakovsky 2022 (without ZCA and augmentation).
         Protocol(name="bptt", weight_decay=0.0, epochs=300, batch=640, nets=10),
         # Feng et al. 2024; the paper takes the best of several lengths on the test set, we take one.
@@ -146,6 +148,7 @@ PURPOSE = {
     "mtt": "1000 epochs with augmentation at the learned step size (Cazenavette et al. 2022)",
     "mtt-digits": "as mtt, without horizontal flips",
     "idc": "1000 epochs with augmentation and CutMix (Kim et al. 2022)",
+    "idc-digits": "as idc, without CutMix and horizontal flips",
     "rat-bptt": "1000 Adam steps with flips and rotations (Feng et al. 2024)",
     "frepo": "2000 Adam steps on squared error, averaged weights (Zhou et al. 2022)",
     "t300": "300 full-batch steps (Yang et al. 2024)",

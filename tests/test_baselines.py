@@ -8,7 +8,7 @@ import torch
 
 from ddcore import baselines, rng
 from ddcore.data import ensure, resolve
-from ddcore.engines.match import mean_feature_distance
+from ddcore.engines.match import class_means, mean_feature_distance
 from ddcore.errors import DataError
 from ddcore.evaluation import baseline_task, step_major, summary
 from ddcore.evaluation_spec import BASELINES, BaselineTask
@@ -98,7 +98,10 @@ def test_mean_feature_distance_is_the_formula():
     for n, c in itertools.product(range(2), range(3)):
         gap = real[n, 4 * c : 4 * c + 4].mean(0) - syn[n, 2 * c : 2 * c + 2].mean(0)
         expected += (gap**2).sum() / 2
-    assert torch.isclose(mean_feature_distance(real, syn, 3), expected)
+    means = [
+        class_means(x, torch.arange(3).repeat_interleave(n), 3) for x, n in ((real, 4), (syn, 2))
+    ]
+    assert torch.isclose(mean_feature_distance(*means), expected)
 
 
 def test_step_major_gives_each_step_all_classes():

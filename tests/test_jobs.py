@@ -46,7 +46,8 @@ def test_two_workers_on_one_folder_run_it_once(store):
 
 
 def test_queue_is_first_come_first_served_and_position_is_known(store):
-    specs = [SleepyTask(steps=20, pause=0.05, seed=i) for i in range(3)]
+    # The first lasts until the others are in the queue, also on a busy machine.
+    specs = [SleepyTask(steps=steps, pause=0.05, seed=i) for i, steps in enumerate((120, 5, 5))]
     tasks = []
     for spec in specs:
         tasks += jobs.submit(store, [spec])

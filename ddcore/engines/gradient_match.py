@@ -25,7 +25,7 @@ from ddcore.training import Batches, cross_entropy
 
 # Activations per graph. It bounds the memory; on a CPU small networks gain up to six times from being
 # computed together, but beyond this grouped convolutions are slower than one after the other (measured).
-GRAPH_FLOATS = {"cpu": 2_000_000, "cuda": 1 << 30}
+GRAPH_FLOATS = {"cpu": 2_000_000, "cuda": 1 << 28}
 
 Gradients = Sequence[Tensor]  # one per tensor of weights, each (M, ...) for M networks
 EPS = 1e-6  # on the product of two norms, as in DC's code

@@ -161,9 +161,7 @@ def matching_presets(
     }
 
 
-def presets(
-    data: str, shape: Shape, ipc: int, typed: dict[str, str]
-) -> dict[str, dict[str, Any]]:
+def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[str, dict[str, Any]]:
     """As published it starts from noise and is judged without augmentation, but on MNIST."""
     protocol = PROTOCOLS["dc-mnist" if data == "mnist" else "dc"]
     return matching_presets(shape, ipc, protocol, "noise", {})

@@ -47,9 +47,7 @@ def build(problem: Problem) -> Distiller:
     return matching(problem, p.augment, collective=(p.outer_warmup, p.inner_warmup))
 
 
-def presets(
-    data: str, shape: Shape, ipc: int, typed: dict[str, str]
-) -> dict[str, dict[str, Any]]:
+def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[str, dict[str, Any]]:
     """As dc or dsa; in short runs the start class by class is a quarter of the run, as published."""
     augmented = typed.get("variant", "dcc") == "dsac"
     extra: dict[str, Any] = {"variant": "dsac" if augmented else "dcc"}

@@ -36,9 +36,7 @@ def build(problem: Problem) -> Distiller:
     return matching(problem, problem.spec.params.augment)
 
 
-def presets(
-    data: str, shape: Shape, ipc: int, typed: dict[str, str]
-) -> dict[str, dict[str, Any]]:
+def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[str, dict[str, Any]]:
     """No mirror images of digits; as published it starts from real images."""
     protocol = PROTOCOLS["dsa" if mirrored(data) else "dsa-digits"]
     return matching_presets(shape, ipc, protocol, "real", {"augment": dsa_strategy(data)})

@@ -16,6 +16,7 @@ SMALL = {
     "resnet34": (NetSpec(arch="resnet34", width=2, norm="instance"), (3, 16, 16)),
     "vgg11": (NetSpec(arch="vgg11"), (3, 32, 32)),
     "alexnet": (NetSpec(arch="alexnet"), (3, 8, 8)),
+    "alexnet224": (NetSpec(arch="alexnet224", width=4), (3, 70, 70)),
 }
 
 
