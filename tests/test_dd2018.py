@@ -104,6 +104,7 @@ def test_the_source_takes_the_targets_form(name, monkeypatch, tmp_path):
         ({"setting": "attack", "attacked": "1"}, "another class than the attacked one"),
         ({"setting": "attack", "attacked": "10"}, "a class from 0 to 9"),
         ({"setting": "attack", "labels": "learned"}, "an attack is in the images alone"),
+        ({"setting": "adapt", "protocol": "quick"}, "native-2018: others start from fresh weights"),
         ({"setting": "pretrained", "weights": "imagenet"}, "224 and colour"),
         ({"setting": "pretrained", "net.arch": "mlp"}, "alexnet224 with setting"),
         ({"setting": "pretrained", "nets": "2"}, "there is one network"),

@@ -127,6 +127,9 @@ class DD2018Params(Params):
             raise SpecError("steps", self.steps, f"a divisor of ipc = {spec.ipc}")
         if spec.net.norm == "batch":
             raise SpecError("net.norm", "batch", "a norm without running statistics")
+        if self.setting not in ("fixed", "unknown") and not spec.protocol.ordered:
+            allowed = "native-2018: others start from fresh weights, for which the set is not made"
+            raise SpecError("protocol", spec.protocol.name, allowed)
         if self.setting == "attack":
             if spec.labels != "hard":
                 raise SpecError("labels", spec.labels, "hard: an attack is in the images alone")
