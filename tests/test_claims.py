@@ -45,6 +45,17 @@ def test_dd_fixed_initialisation_only_works_on_its_own(compute):
     assert got["other_inits"] < 0.45
 
 
+# Method and the least mean accuracy over three seeds with ten images; class means reach 82 %.
+LEAST = {"bptt": 0.84, "rat-bptt": 0.84, "mtt": 0.84, "dc": 0.79}
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_other_methods_with_one_image_per_class(compute, name):
+    got = figures(compute, name)
+    assert got["distilled"] >= LEAST[name]
+    assert got["distilled"] > got["random"] + 0.1
+
+
 def test_dm_with_ten_images_per_class(compute):
     got = figures(compute, "dm", ipc=10, seeds=(0,))
     assert got["distilled"] >= got["random"] + 0.03
