@@ -2,7 +2,9 @@
 
 Ours computes all networks and classes as one and takes gradients through training at the memory of one
 update. The plain loop takes one network and one class at a time in ordinary torch modules, as the
-published code does, and unrolls training into one graph.
+published code does, and unrolls training into one graph, which needs one pass less per inner step and
+memory that grows with every one. It leaves out what a parametrization or a generator adds (memories, gtn,
+textures) and intermediate losses (gtn).
 
     python benchmarks/methods.py [METHOD ...] [--dataset digits] [--ipc 1] [--steps 5]
 """
@@ -180,7 +182,7 @@ def measure(name: str, dataset: str, ipc: int, steps: int, device: str, store: S
     own = seconds(lambda t: ours(distiller, t), steps, device)
     loop = seconds(lambda t: PLAIN[kind](plain, t), steps, device)
     nets = getattr(spec.params, "nets", 1)
-    print(f"{name:10s}{nets:6d}{1e3 * own:12.1f}{1e3 * loop:12.1f}{loop / own:9.1f}x", flush=True)
+    print(f"{name:10s}{nets:6d}{1e3 * own:12.1f}{1e3 * loop:12.1f}{loop / own:11.1f}x", flush=True)
 
 
 def _context(store: Store, device: str) -> worker.Context:
@@ -201,7 +203,7 @@ def main() -> None:
     print(describe())
     for device in dict.fromkeys(("cpu", devices()[0])):
         print(f"\n{options.dataset}, {options.ipc} per class, preset quick, on {device}")
-        print(f"{'':10s}{'nets':>6s}{'ours ms':>12s}{'plain ms':>12s}{'plain/ours':>10s}")
+        print(f"{'':10s}{'nets':>6s}{'ours ms':>12s}{'plain ms':>12s}{'plain/ours':>12s}")
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
             for name in options.methods:
