@@ -79,7 +79,7 @@ def changes_of(made: DistilledSet) -> tuple[str, ...]:
 def changed(made: DistilledSet, change: str) -> DistilledSet:
     """The set under a change other than shuffling."""
     if change == HARD_LABELS:
-        return dataclasses.replace(made, labels=made.hard_labels)
+        return made.with_labels(made.hard_labels)
     if change == AS_MADE:
         return made
     lrs = {
@@ -170,8 +170,7 @@ def _accuracies(
     from ddcore.nets.network import Network, select
     from ddcore.training import agreement, with_learned_lr
 
-    images = torch.from_numpy(made.images).to(data.device)
-    labels = torch.from_numpy(made.labels).to(data.device)
+    images, labels = (torch.from_numpy(a).to(data.device) for a in made.for_training(made.protocol))
     start, weights = Start.from_dict(made.start), None
     if not start.fresh:
         network = Network(made.net, data.shape, data.num_classes, len(seeds))

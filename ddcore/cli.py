@@ -22,8 +22,13 @@ from ddcore.store import Store, Task
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code. Expected errors are one line on stderr."""
-    options = _parser().parse_args(arguments)
+    """Run a command; returns the exit code."""
+    return execute(_parser(), arguments)
+
+
+def execute(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
+    """Call the chosen command; expected errors are one line on stderr and exit code 2."""
+    options = parser.parse_args(arguments)
     try:
         return options.command(options) or 0
     except DDError as error:
@@ -48,7 +53,7 @@ def work(options: argparse.Namespace) -> int:
 def list_things(options: argparse.Namespace) -> None:
     """`list methods|datasets|runs|protocols|nets`."""
     rows = _LISTS[options.what](Store())
-    _output(options, rows, lambda: [print(_line(r)) for r in rows])
+    output(options, rows, lambda: [print(line(r)) for r in rows])
 
 
 def distill(options: argparse.Namespace) -> int:
@@ -58,7 +63,7 @@ def distill(options: argparse.Namespace) -> int:
 
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
-    dataset = _compute(store, dataset_task(data))
+    dataset = compute(store, dataset_task(data))
     facts = dataset.result()
     spec = make_spec(
         options.method,
@@ -67,7 +72,7 @@ def distill(options: argparse.Namespace) -> int:
         ipc=options.ipc,
         seed=options.seed,
         preset=options.preset,
-        settings=[_setting(s) for s in options.set],
+        settings=[setting(s) for s in options.set],
     )
     if options.dry_run:
         from ddcore.estimate import distillation
@@ -76,11 +81,11 @@ def distill(options: argparse.Namespace) -> int:
         print(f"{spec.title()} ({spec.key}): {guess.sentence()}")
         return 0
     tasks = jobs.submit(store, [spec, *([] if options.no_evaluate else spec.follow_ups())])
-    run = _watch(store, tasks[0])
+    run = watch(store, tasks[0])
     answer = _run_facts(run)
     if not options.no_evaluate:
-        answer |= _evaluation_facts(_watch(store, tasks[1]))
-    _output(options, answer, lambda: _print_run(answer))
+        answer |= _evaluation_facts(watch(store, tasks[1]))
+    output(options, answer, lambda: _print_run(answer))
     return 0
 
 
@@ -104,9 +109,9 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.baseline:
         chosen = dict.fromkeys(["random", "class_mean", *options.baseline])
         changes["baselines"] = tuple(chosen)
-    task = _compute(store, default_evaluation(run.key, run.spec(), **changes))
+    task = compute(store, default_evaluation(run.key, run.spec(), **changes))
     answer = _run_facts(run) | _evaluation_facts(task)
-    _output(options, answer, lambda: _print_run(answer))
+    output(options, answer, lambda: _print_run(answer))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -116,7 +121,7 @@ def export(options: argparse.Namespace) -> None:
 
     run = _run(Store(), options.run)
     out = exports.export(DistilledSet.from_task(run), options.format, Path(options.out))
-    _output(
+    output(
         options,
         {"key": run.key, "path": str(out or options.out)},
         lambda: print(out or options.out),
@@ -139,7 +144,7 @@ def import_set(options: argparse.Namespace) -> None:
     report = examine(files, options.format or "", options.experiment)
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
-    facts = _compute(store, dataset_task(data)).result()
+    facts = compute(store, dataset_task(data)).result()
     require_fit(report, tuple(facts["shape"]), len(facts["class_names"]), facts["label"])
     given = ("scale", "labels", "tiles", "lr")
     choices = {n: getattr(options, n) for n in given if getattr(options, n) is not None}
@@ -161,9 +166,9 @@ def import_set(options: argparse.Namespace) -> None:
         "values": report.facts.values.sentence(),
         "protocol": spec.protocol.name,
         "network": spec.net.label(),
-        "alike": _watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
+        "alike": watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
     }
-    _output(options, answer, lambda: _print_import(report.importer.title, answer))
+    output(options, answer, lambda: _print_import(report.importer.title, answer))
 
 
 def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
@@ -188,7 +193,7 @@ def list_jobs(options: argparse.Namespace) -> None:
         status = jobs.state(task)
         if options.all or status["state"] not in ("done", "missing"):
             rows.append(_job_facts(store, task, status))
-    _output(options, rows, lambda: [print(_line(r)) for r in rows] or print(f"{len(rows)} jobs"))
+    output(options, rows, lambda: [print(line(r)) for r in rows] or print(f"{len(rows)} jobs"))
 
 
 def cancel(options: argparse.Namespace) -> None:
@@ -196,21 +201,21 @@ def cancel(options: argparse.Namespace) -> None:
     task = Store().find(options.run)
     jobs.cancel(task)
     status = jobs.wait(task, timeout_s=jobs.KILL_AFTER_S + 10)
-    _output(options, {"key": task.key, "state": status["state"]}, lambda: print(status["state"]))
+    output(options, {"key": task.key, "state": status["state"]}, lambda: print(status["state"]))
 
 
 def resume(options: argparse.Namespace) -> None:
     """`resume KEY`: continue from the checkpoint."""
     store = Store()
-    task = _watch(store, jobs.resume(store, store.find(options.run)))
+    task = watch(store, jobs.resume(store, store.find(options.run)))
     answer = {"key": task.key, **task.status()}
-    _output(options, answer, lambda: print(f"{task.key} {answer['state']}"))
+    output(options, answer, lambda: print(f"{task.key} {answer['state']}"))
 
 
 def prune(options: argparse.Namespace) -> None:
     """`prune`: delete folders that are no results."""
     removed = jobs.prune(Store(), older_than_days=options.older_than, states=options.state)
-    _output(options, removed, lambda: print("\n".join(removed) or "nothing to delete"))
+    output(options, removed, lambda: print("\n".join(removed) or "nothing to delete"))
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -219,7 +224,7 @@ def verify(options: argparse.Namespace) -> int:
     tasks = [store.find(k) for k in options.runs] or [t for t in store.tasks() if t.is_done()]
     problems = [p for t in tasks for p in t.verify()]
     answer = {"checked": len(tasks), "problems": problems}
-    _output(options, answer, lambda: print("\n".join([*problems, f"{len(tasks)} folders checked"])))
+    output(options, answer, lambda: print("\n".join([*problems, f"{len(tasks)} folders checked"])))
     return 1 if problems else 0
 
 
@@ -227,26 +232,27 @@ def download(options: argparse.Namespace) -> None:
     """`download DATASET`."""
     from ddcore.data import download_task
 
-    task = _compute(Store(), download_task(options.dataset))
-    _output(options, {"key": task.key, "state": "done"}, lambda: print("done"))
+    task = compute(Store(), download_task(options.dataset))
+    output(options, {"key": task.key, "state": "done"}, lambda: print("done"))
 
 
 def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped runs and put them where they are shipped from."""
     from ddcore.gallery import build
 
-    keys = build(lambda store, task: _watch(store, task))
-    _output(options, keys, lambda: print(f"{len(keys)} folders"))
+    keys = build(lambda store, task: watch(store, task))
+    output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
 # --- parts of commands --------------------------------------------------------------------------
 
 
-def _compute(store: Store, spec: TaskSpec) -> Task:
-    return _watch(store, jobs.submit(store, [spec])[0])
+def compute(store: Store, spec: TaskSpec) -> Task:
+    """Submit a task and follow it to its end."""
+    return watch(store, jobs.submit(store, [spec])[0])
 
 
-def _watch(store: Store, task: Task) -> Task:
+def watch(store: Store, task: Task) -> Task:
     """Follow a task with a progress bar; Ctrl-C stops it with a checkpoint."""
     bar = tqdm(desc=task.spec().title(), disable=not sys.stderr.isatty(), leave=False)
 
@@ -295,6 +301,7 @@ def _run_facts(task: Task) -> dict[str, Any]:
         "validation_accuracy": result["validation"],
         "device": result["device"],
         "folder": str(task.folder),
+        **result.get("findings", {}),
     }
 
 
@@ -429,7 +436,7 @@ _LISTS: dict[str, Callable[[Store], list[dict[str, Any]]]] = {
 }
 
 
-def _output(options: argparse.Namespace, answer: Any, show: Callable[[], Any]) -> None:
+def output(options: argparse.Namespace, answer: Any, show: Callable[[], Any]) -> None:
     """For people, or one JSON line."""
     if options.json:
         print(json.dumps(answer))
@@ -437,11 +444,13 @@ def _output(options: argparse.Namespace, answer: Any, show: Callable[[], Any]) -
         show()
 
 
-def _line(row: dict[str, Any]) -> str:
+def line(row: dict[str, Any]) -> str:
+    """The values of a row of a list, for people."""
     return "  ".join(str(v) for v in row.values() if v not in (None, ""))
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str) -> tuple[str, str]:
+    """The two sides of field=value."""
     name, sign, value = text.partition("=")
     if not sign:
         raise DDError(f"--set {text!r} is not understood: write field=value.")

@@ -15,13 +15,14 @@ import numpy as np
 
 from ddcore.data.preprocess import Preprocess
 from ddcore.errors import DataError, SpecError
+from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.protocols import Protocol
 
 if TYPE_CHECKING:
     from ddcore.nets.network import Params
     from ddcore.store import Task
-    from ddcore.training import TrainedNets
+    from ddcore.training import Trained
     from ddcore.worker import Context
 
 KINDS = ("distill", "import")  # of tasks that leave a set: runs, and sets opened from files
@@ -30,6 +31,7 @@ VERSION = 1
 HALF_STEP = 0.5 / 255  # of an 8-bit display
 _INIT = "init."
 _STORED = "stored."
+_EXACT = "exact."
 _PREPROCESS = "preprocess."
 
 
@@ -59,6 +61,9 @@ class DistilledSet:
     stored: dict[str, np.ndarray] = field(default_factory=dict)  # what the images are decoded from
     params: dict[str, Any] = field(default_factory=dict)  # the method's
     metrics: dict[str, Any] = field(default_factory=dict)
+    kernel: KernelSpec | None = None  # of a set made for a kernel machine
+    # Of such a set float64 "images" and "labels" (M, K), to the last digit, and its map as "phi.*".
+    exact: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         images, labels = np.asarray(self.images, np.float32), np.asarray(self.labels)
@@ -124,6 +129,30 @@ class DistilledSet:
         """(M,) int64: the step each image belongs to."""
         return np.arange(len(self.images)) // (len(self.images) // self.steps)
 
+    @property
+    def learner(self) -> KernelSpec:
+        """The kernel machine that a closed-form protocol trains on it."""
+        return self.kernel or KernelSpec()
+
+    def for_training(self, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+        """Images and labels as a protocol needs them.
+
+        Kernel machines take a set made for them to the last digit. Cross-entropy needs labels that are
+        distributions: others, which only regression knows, count as their largest entry.
+        """
+        if protocol.closed_form and self.exact:
+            return self.exact["images"], self.exact["labels"]
+        proper = not self.soft or self.labels.min() >= 0
+        return self.images, self.labels if proper or protocol.loss == "mse" else self.hard_labels
+
+    def with_labels(self, labels: np.ndarray) -> Self:
+        """The set with other labels, (M,) or (M, K)."""
+        exact = dict(self.exact)
+        if exact:
+            rows = labels if labels.ndim == 2 else np.eye(self.num_classes)[labels]
+            exact["labels"] = rows.astype(np.float64)
+        return dataclasses.replace(self, labels=labels, exact=exact)
+
     def pixels(self) -> np.ndarray:
         """(M, C, H, W) float32 on the scale where real images are 0..1; never clamped."""
         return self.preprocess.inverse(self.images)
@@ -173,6 +202,7 @@ class DistilledSet:
             lrs=lrs,
             parametrization="pixels",
             stored={},
+            exact={k: a[keep] if k in ("images", "labels") else a for k, a in self.exact.items()},
             run_key="",
             metrics={"subset_of": self.run_key, "ipc": ipc},
         )
@@ -186,6 +216,7 @@ class DistilledSet:
             arrays["lrs"] = self.lrs
         arrays |= {_INIT + name: w for name, w in self.init_weights.items()}
         arrays |= {_STORED + name: a for name, a in self.stored.items()}
+        arrays |= {_EXACT + name: a for name, a in self.exact.items()}
         arrays |= self.preprocess.arrays(_PREPROCESS)
         meta = {
             "format": FORMAT,
@@ -203,6 +234,7 @@ class DistilledSet:
             "parametrization": self.parametrization,
             "params": self.params,
             "metrics": self.metrics,
+            "kernel": self.kernel.to_dict() if self.kernel else None,
         }
         return arrays, meta
 
@@ -236,6 +268,8 @@ class DistilledSet:
                 stored=_with_prefix(arrays, _STORED),
                 params=dict(meta["params"]),
                 metrics=dict(meta["metrics"]),
+                kernel=KernelSpec.from_dict(meta["kernel"]) if meta.get("kernel") else None,
+                exact=_with_prefix(arrays, _EXACT),
             )
         except KeyError as error:
             raise DataError(f"This distilled set has no {error.args[0]!r}.") from error
@@ -266,7 +300,7 @@ class DistilledSet:
         nets: int = 1,
         device: str = "cpu",
         weights: Params | None = None,
-    ) -> TrainedNets:
+    ) -> Trained:
         """Train `nets` fresh networks on the set, the way it is meant to be used.
 
         A set made for networks trained on other data needs their stacked `weights`, as `ddcore.bank.load`

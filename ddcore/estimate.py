@@ -54,7 +54,7 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     checks = spec.validations * spec.val_nets
     if not spec.protocol.ordered:
         work += checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
-    rate, basis = _rate(store, "distill", work / p.iterations, spec.method)
+    rate, basis = speed(store, "distill", work / p.iterations, spec.method)
     macs = cost(spec.net.plan(shape, classes), shape)
     graph = macs.activations * needs.images * 4
     stored = macs.parameters * 4 * needs.weights
@@ -80,7 +80,7 @@ def evaluation(
         subjects * task.nets * protocol_work(task.protocol, net, shape, classes, images)
         for net in task.archs
     )
-    rate, basis = _rate(store, "accuracy", work)
+    rate, basis = speed(store, "accuracy", work)
     largest = max(cost(net.plan(shape, classes), shape).activations for net in task.archs)
     batch = min(task.protocol.batch or images, images)
     start, parts = run.start, {"held_out": task.nets, "validation": run.start.validation}
@@ -106,7 +106,7 @@ def bank_seconds(
         protocol = whole_protocol(images)
         protocol = protocol.replace(epochs=wanted.epochs or protocol.epochs)
         work = nets * protocol_work(protocol, net, shape, classes, images)
-        seconds += work / _rate(store, "bank", work)[0]
+        seconds += work / speed(store, "bank", work)[0]
     return seconds
 
 
@@ -125,7 +125,7 @@ def protocol_work(
     return 3.0 * protocol.epochs * images * cost(net.plan(shape, classes), shape).macs
 
 
-def _rate(store: Store, kind: str, work: float, name: str = "") -> tuple[float, str]:
+def speed(store: Store, kind: str, work: float, name: str = "") -> tuple[float, str]:
     """Multiply-adds per second of the past tasks most like this one, and what they were."""
     device = devices()[0].split(":")[0]
     past: list[tuple[float, float]] = []

@@ -18,11 +18,13 @@ from ddcore.data.tensors import DeviceData
 from ddcore.distilled import DistilledSet
 from ddcore.estimate import protocol_work
 from ddcore.evaluation_spec import BEFORE, WHOLE, AccuracyTask, BaselineTask, EvaluateTask
+from ddcore.kernels import machine
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params, select
 from ddcore.parametrizations.decoder import step_major_labels
 from ddcore.protocols import Protocol, whole_protocol
 from ddcore.training import (
+    Trained,
     TrainedNets,
     agreement,
     limit_threads,
@@ -68,11 +70,14 @@ def train_for(
     like: DistilledSet | None,
     on_step: Callable[[int, int], None] = lambda step, total: None,
     weights: Params | None = None,
-) -> TrainedNets:
+) -> Trained:
     """Networks trained on a set: (M, ...) shared, or (N, M, ...) one set each; class or step order.
 
-    Under the ordered protocol they start from `weights`, or from what `like` and the seeds say.
+    Under the ordered protocol they start from `weights`, or from what `like` and the seeds say; a
+    closed-form one takes the kernel of `like`.
     """
+    if protocol.closed_form:
+        return machine.train(like.learner, images, labels, data.num_classes, seeds)
     if not protocol.ordered:
         return train(net, images, labels, data.num_classes, protocol, seeds, on_step=on_step)
     count = len(next(iter(weights.values()))) if weights else len(seeds)
@@ -157,6 +162,8 @@ def run_accuracy(context: Context) -> None:
         "losses": mean_losses(logits, true),
         "protocol": trial.protocol.to_dict(),
         "step_size": trial.step_size,
+        "ridge": getattr(trained, "ridge", None),
+        "learner": trial.like.learner.label() if trial.protocol.closed_form else None,
         "test_images": len(data.test),
         "device": context.device,
         "seconds": context.seconds,
@@ -186,15 +193,19 @@ class _Trial:
         if self.subject is not None and self.subject.kind != "baseline":
             self.own = DistilledSet.from_task(self.subject)
             self.protocol = with_learned_lr(self.protocol, self.own)
-            like = like or (self.own if self.protocol.ordered else None)
+            special = self.protocol.ordered or self.protocol.closed_form
+            like = like or (self.own if special else None)
         if like is not None and spec.fresh:
             like = dataclasses.replace(like, init_weights={}, start={})
         self.like = like
         self.start = Start.from_dict(like.start) if like else Start()
         self.relabel = like.relabel if like else None
 
-    def trained(self) -> TrainedNets:
+    def trained(self) -> Trained:
         """The networks to test."""
+        if self.spec.subject == WHOLE and self.protocol.closed_form:
+            check, kernel = self.context.check_cancel, self.like.learner
+            return machine.train_on_everything(kernel, self.data, self.seeds[:WHOLE_NETS], check)
         if self.spec.subject == WHOLE:
             self.protocol = whole_protocol(len(self.data.train))
             self.seeds = self.seeds[:WHOLE_NETS]
@@ -205,8 +216,12 @@ class _Trial:
         if self.subject.kind == "baseline":
             images, labels = self._baseline()
         else:
-            images = torch.from_numpy(self.own.images).to(self.data.device)
-            labels = torch.from_numpy(self.own.labels).to(self.data.device)
+            images, labels = (
+                torch.from_numpy(a).to(self.data.device)
+                for a in self.own.for_training(self.protocol)
+            )
+            if self.protocol.closed_form and self.own.kernel is None:
+                self._choose_ridge(images, labels)  # made for networks: it has none of its own
         self.count = len(labels)
         if self._known() and images.ndim == 4:
             self.seeds = self.seeds[:1]  # one known network and one set: nothing is random
@@ -214,8 +229,10 @@ class _Trial:
         return self._on(images, labels, self.like, weights, self.context.progress)
 
     def work(self) -> float:
-        """Multiply-adds of the training."""
+        """Multiply-adds of the training; 0 of kernel machines, which do not count as such."""
         data, p = self.data, self.protocol
+        if p.closed_form:
+            return 0.0
         each = protocol_work(p, self.spec.net, data.shape, data.num_classes, self.count)
         if p.ordered:  # one step per learned step size, each on one part of the set
             each *= len(self.like.lrs) / self.like.steps
@@ -250,6 +267,8 @@ class _Trial:
         images, labels = baselines.sets(self.subject, self.data.dataset, self.data.device)
         # Network i sees draw i.
         images = images[0] if len(images) == 1 else _cycled(images, len(self.seeds))
+        if self.protocol.closed_form:
+            self._choose_ridge(images, labels)
         if not self.protocol.ordered:
             return images, labels
         classes = self.data.num_classes  # a set stored in parts may have more images than `ipc`
@@ -281,6 +300,12 @@ class _Trial:
         _, name, best = max(scored, key=lambda s: s[0])
         return best, name
 
+    def _choose_ridge(self, images: Tensor, labels: Tensor) -> None:
+        """Of the kernel in use, the ridge with which these images do best on validation data."""
+        kernel, classes = self.like.learner, self.data.num_classes
+        best = machine.best_ridge(kernel, images, labels, classes, self.seeds, self.data.val)
+        self.like = dataclasses.replace(self.like, kernel=best)
+
     def _on(
         self,
         images: Tensor,
@@ -288,7 +313,7 @@ class _Trial:
         like: DistilledSet | None,
         weights: Params | None,
         on_step: Callable[[int, int], None],
-    ) -> TrainedNets:
+    ) -> Trained:
         net, protocol, seeds = self.spec.net, self.protocol, self.seeds
         return train_for(images, labels, self.data, net, protocol, seeds, like, on_step, weights)
 
@@ -316,7 +341,7 @@ def run_evaluate(context: Context) -> None:
     """Task `evaluate`: accuracies of a run and its baselines, one row per subject and architecture."""
     spec: EvaluateTask = context.spec
     run = context.need_key(spec.run_key).spec()
-    ordered = spec.protocol.ordered
+    ordered, closed_form = spec.protocol.ordered, spec.protocol.closed_form
     known_init = ordered and getattr(run.params, "setting", "") == "fixed"
     start = run.start if ordered else Start()  # other protocols start afresh
     rows: list[dict[str, Any]] = []
@@ -331,10 +356,11 @@ def run_evaluate(context: Context) -> None:
             jobs.append(("other_inits", net, {"subject": spec.run_key, "fresh": True}))
         for name in spec.baselines:
             if name == WHOLE:
-                jobs.append((WHOLE, net, {"subject": WHOLE}))
+                kernel = {"like": spec.run_key} if closed_form else {}
+                jobs.append((WHOLE, net, {"subject": WHOLE, **kernel}))
                 continue
             baseline = baseline_task(name, run, spec.nets, spec.seed)
-            like = {"like": spec.run_key} if ordered else {}
+            like = {"like": spec.run_key} if ordered or closed_form else {}
             jobs.append((name, net, {"subject": baseline, **like}))
     for index, (name, net, fields) in enumerate(jobs):
         context.progress(index, len(jobs), message=f"{name} in {net.label()}")
@@ -351,11 +377,11 @@ def run_evaluate(context: Context) -> None:
             )
         )
         result = task.result()
-        kept = ("mean", "std", "n", "accuracies", "losses", "step_size", "attack")
+        kept = ("mean", "std", "n", "accuracies", "losses", "step_size", "ridge", "attack")
         rows.append(
             {
                 "subject": name,
-                "arch": net.label(),
+                "arch": result.get("learner") or net.label(),
                 "net": net.to_dict(),
                 "key": task.key,
                 "seconds": task.status().get("seconds"),

@@ -22,7 +22,9 @@ class Protocol(Spec):
     `learned_lr` takes the set's own step size where it has learned one. `cutmix` is the probability
     per batch of pasting a box of other images (Yun et al. 2019). `ema` averages the weights that are
     tested. `ordered` is the 2018 way: plain gradient descent through the set's own steps in their
-    learned order with the learned step sizes; the recipe's other fields are then unused.
+    learned order with the learned step sizes; the recipe's other fields are then unused. `optimiser`
+    ridge trains no network but a kernel machine, in closed form: the set's own kernel, or the NTK of one
+    hidden layer.
     """
 
     name: str = "custom"
@@ -44,7 +46,7 @@ class Protocol(Spec):
 
     def validate(self) -> None:
         """Check ranges."""
-        self.require_choice("optimiser", ("sgd", "adam"))
+        self.require_choice("optimiser", ("sgd", "adam", "ridge"))
         self.require_choice("loss", ("ce", "mse"))
         self.require_range("lr", 1e-8, 1e3)
         self.require_range("momentum", 0, 1)
@@ -55,6 +57,11 @@ class Protocol(Spec):
         self.require_range("batch", 0, 1_000_000)
         self.require_range("nets", 1, 1000)
         strategies.parse(self.augment)
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether a kernel machine is solved for instead of a network trained."""
+        return self.optimiser == "ridge"
 
 
 _DC = Protocol(name="dc", milestones=(0.5,), epochs=300, nets=20)
@@ -119,6 +126,28 @@ PROTOCOLS: dict[str, Protocol] = {
             ema=0.995,
             nets=5,
         ),
+        # Ridge regression with the set's own kernel (Nguyen et al. 2021, Chen et al. 2024).
+        Protocol(
+            name="kernel",
+            optimiser="ridge",
+            loss="mse",
+            momentum=0.0,
+            weight_decay=0.0,
+            epochs=1,
+            batch=0,
+            nets=10,
+        ),
+        # As frepo, for small images on a CPU; ours.
+        Protocol(
+            name="frepo-small",
+            optimiser="adam",
+            lr=0.003,
+            weight_decay=0.0,
+            epochs=300,
+            batch=0,
+            loss="mse",
+            nets=10,
+        ),
         # Yang et al. 2024: 300 full-batch steps without decay or augmentation ("T300").
         Protocol(name="t300", weight_decay=0.0, epochs=300, batch=0, nets=5),
     )
@@ -151,6 +180,8 @@ PURPOSE = {
     "idc-digits": "as idc, without CutMix and horizontal flips",
     "rat-bptt": "1000 Adam steps with flips and rotations (Feng et al. 2024)",
     "frepo": "2000 Adam steps on squared error, averaged weights (Zhou et al. 2022)",
+    "kernel": "ridge regression with the set's own kernel, in closed form; no network",
+    "frepo-small": "300 full-batch Adam steps on squared error; ours, for small images on a CPU",
     "t300": "300 full-batch steps (Yang et al. 2024)",
     "bptt": "300 epochs, constant step size (Deng & Russakovsky 2022)",
 }

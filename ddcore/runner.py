@@ -146,9 +146,8 @@ class _Run:
         current = self.distiller.current()
         made = self.distilled(current, {})
         device, data = self.problem.device, self.problem.data
-        images = torch.from_numpy(current.images).to(device)
-        labels = torch.from_numpy(current.labels).to(device)
         spec = self.spec
+        images, labels = (torch.from_numpy(a).to(device) for a in made.for_training(spec.protocol))
         seeds = [rng.derive(spec.seed, "validation", i) for i in range(spec.val_nets)]
         if current.init_weights or (spec.start.known and spec.protocol.ordered):
             seeds = seeds[:1]
@@ -187,6 +186,8 @@ class _Run:
             relabel=spec.params.relabel,
             parametrization=spec.parametrization,
             stored=current.stored,
+            kernel=current.kernel or spec.params.kernel(spec),
+            exact=current.exact,
             params=spec.params.to_dict(),
             metrics=metrics,
         )
@@ -258,5 +259,6 @@ class _Run:
                 "device": self.context.device,
                 "shape": list(data.shape),
                 "data_label": self.dataset.label,
+                "findings": self.distiller.findings(),
             }
         )

@@ -19,17 +19,24 @@ class Synthetic:
     uses the images through views (`draw`, `take`), so minibatches and random crops are one thing.
 
     classes (M,) int64 on the device. labels: None for hard ones, else start values (M, K), learned if
-    `learn`. Learned labels stay non-negative and are used normalised to sum 1.
+    `learn`. Learned labels stay non-negative and are used normalised to sum 1, unless they are `free`:
+    targets of regression, which may be any numbers.
     """
 
     def __init__(
-        self, decoder: Decoder, device: torch.device, labels: Tensor | None, learn: bool
+        self,
+        decoder: Decoder,
+        device: torch.device,
+        labels: Tensor | None,
+        learn: bool,
+        *,
+        free: bool = False,
     ) -> None:
         self.decoder = decoder
         self.classes = decoder.labels.to(device)
         self.device = device
         self.raw = None if labels is None else labels.to(device).clone()
-        self.learn = learn
+        self.learn, self.free = learn, free
         if learn:
             self.raw.requires_grad_()
 
@@ -50,7 +57,7 @@ class Synthetic:
 
     def project(self) -> None:
         """After an outer step: labels non-negative, and whatever the decoder asks for."""
-        if self.learn:
+        if self.learn and not self.free:
             with torch.no_grad():
                 self.raw.clamp_(min=0)
         self.decoder.project()
@@ -65,6 +72,8 @@ class Synthetic:
         images = self.decoder.decode() if fresh is None else self.decoder.fresh(fresh)
         if self.raw is None:
             return (images,)
+        if self.free:
+            return images, self.raw
         return images, self.raw / self.raw.sum(1, keepdim=True).clamp(min=1e-8)
 
     def pull(self, leaves: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:

@@ -34,8 +34,33 @@ SMALL_ACTIVATIONS = 20_000  # floats per image
 CUDA_FLOATS_AT_ONCE = 1 << 30  # activations kept for the backward pass
 
 
+class Trained:
+    """N trained models that can be tested: networks, or kernel machines."""
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The first model as a `torch.nn.Module`."""
+        raise NotImplementedError
+
+    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+        """Outputs (N, b, K) per batch, on the CPU."""
+        raise NotImplementedError
+
+    def predict(self, images: Images, batch: int = 2000) -> Tensor:
+        """Predicted classes (N, B) of preprocessed images (B, C, H, W), on the CPU."""
+        return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images, batch)], dim=1)
+
+    def accuracy(self, part: Part) -> list[float]:
+        """Share of the part's images that each model classifies as labelled."""
+        return agreement(self.predict(part), part.labels)
+
+    def losses(self, part: Part) -> list[float]:
+        """Mean cross-entropy of each model on the part."""
+        return mean_losses(torch.cat(self.logits_in_batches(part), dim=1), part.labels)
+
+
 @dataclass(frozen=True)
-class TrainedNets:
+class TrainedNets(Trained):
     """N trained networks: stacked weights and batch-norm statistics."""
 
     network: Network
@@ -47,17 +72,13 @@ class TrainedNets:
         """The first network as an ordinary `nn.Module` in eval mode."""
         return to_module(self.network, self.params, self.stats)
 
-    def predict(self, images: Images, batch: int = 2000) -> Tensor:
-        """Predicted classes (N, B) of preprocessed images (B, C, H, W), on the CPU."""
-        return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images, batch)], dim=1)
-
     def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
         """Outputs (N, b, K) per batch, on the CPU; networks one by one, which is fastest when large."""
         single = self.network.with_nets(1)
         device = next(iter(self.params.values())).device
         found = []
         with torch.no_grad():
-            for part in _in_batches(images, batch):
+            for part in in_batches(images, batch):
                 part = part.to(device)
                 outputs = [
                     single.logits(
@@ -74,17 +95,9 @@ class TrainedNets:
         with torch.no_grad():
             parts = [
                 self.network.features(self.params, p.to(device), self.stats, training=False).cpu()
-                for p in _in_batches(images, batch)
+                for p in in_batches(images, batch)
             ]
         return torch.cat(parts, dim=1)
-
-    def accuracy(self, part: Part) -> list[float]:
-        """Share of the part's images that each network classifies as labelled."""
-        return agreement(self.predict(part), part.labels)
-
-    def losses(self, part: Part) -> list[float]:
-        """Mean cross-entropy of each network on the part."""
-        return mean_losses(torch.cat(self.logits_in_batches(part), dim=1), part.labels)
 
 
 def agreement(predicted: Tensor, labels: Tensor) -> list[float]:
@@ -98,7 +111,8 @@ def mean_losses(logits: Tensor, labels: Tensor) -> list[float]:
     return F.cross_entropy(logits.mT, targets, reduction="none").mean(1).tolist()
 
 
-def _in_batches(images: Images, batch: int) -> Iterator[Tensor]:
+def in_batches(images: Images, batch: int) -> Iterator[Tensor]:
+    """Preprocessed images, `batch` at a time."""
     if isinstance(images, Part):
         yield from (x for x, _ in images.batches(batch))
     else:
@@ -341,17 +355,21 @@ def train_on_set(
     nets: int = 1,
     device: str = "cpu",
     weights: Params | None = None,
-) -> TrainedNets:
+) -> Trained:
     """Train networks on a distilled set the way it is meant to be used (its own protocol).
 
     `weights` are the initial ones of as many networks, which only a set made for a bank's needs.
     """
     if weights is not None:
         nets = len(next(iter(weights.values())))
-    images = _tensor(distilled.images).to(device)
-    labels = _tensor(distilled.labels).to(device)
+    images, labels = (_tensor(a).to(device) for a in distilled.for_training(distilled.protocol))
     seeds = [rng.derive(seed, "net", i) for i in range(nets)]
     classes = distilled.num_classes
+    if distilled.protocol.closed_form:
+        from ddcore.kernels import machine  # which imports this module
+
+        phi = machine.stored_map(distilled.learner, distilled.exact, device)
+        return machine.train(distilled.learner, images, labels, classes, seeds, phi)
     if not distilled.protocol.ordered:
         recipe = with_learned_lr(distilled.protocol, distilled)
         return train(net, images, labels, classes, recipe, seeds)

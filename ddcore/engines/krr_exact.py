@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -289,20 +288,9 @@ def verify(
 def train(made: ExactSet, phi: FeatureMap, eps: float = ridge.EPS) -> Tensor:
     """W_S (k, p): ridge regression on the set's images, which knows nothing of how they were made.
 
-    By LAPACK's least squares; lambda_s > 0 as p more rows sqrt(lambda_s) I with label 0, or, for fewer
-    points than features, m more columns (the same W_S from a smaller system). Never through the
-    normal equations, which square the condition number. `eps` is the precision of the images: of a set
-    whose features do not fill their space, singular values up to max(m, p) eps s_max are rounding.
+    `eps` is the precision of the images.
     """
-    features, labels = phi(made.images).cpu().numpy(), made.labels.cpu().numpy()
-    m, p = features.shape
-    if made.lambda_s and m < p:
-        features = np.hstack([features, np.sqrt(made.lambda_s) * np.eye(m)])
-    elif made.lambda_s:
-        features = np.vstack([features, np.sqrt(made.lambda_s) * np.eye(p)])
-        labels = np.vstack([labels, np.zeros((p, labels.shape[1]))])
-    solution = np.linalg.lstsq(features, labels, rcond=max(m, p) * eps)[0][:p]
-    return torch.from_numpy(solution.T.copy()).to(made.images.device)
+    return ridge.fit(phi(made.images), made.labels, made.lambda_s, eps)
 
 
 def eight_bits(images: Tensor) -> Tensor:

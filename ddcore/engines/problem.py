@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from ddcore import rng
 from ddcore.bank_spec import BankTask
 from ddcore.data.tensors import DeviceData
+from ddcore.kernels.spec import KernelSpec
 from ddcore.methods.spec import DistillSpec
 from ddcore.nets.network import Network
 from ddcore.parametrizations import parametrization
@@ -60,15 +62,15 @@ class Problem:
         """(M,) classes of the decoded images, step-major."""
         return step_major_labels(self.classes, self.per_class, self.spec.steps)
 
-    def synthetic(self) -> Synthetic:
-        """The set at its start."""
+    def synthetic(self, *, free: bool = False) -> Synthetic:
+        """The set at its start; learned labels are `free` where they are targets of regression."""
         decoder = parametrization(self.spec.parametrization).build(self)
         device = torch.device(self.device)
         if self.spec.labels == "hard":
             return Synthetic(decoder, device, None, learn=False)
         if self.spec.labels == "learned":
             start = one_hot(decoder.labels, self.classes)
-            return Synthetic(decoder, device, start, learn=True)
+            return Synthetic(decoder, device, start, learn=True, free=free)
         with torch.no_grad():
             images = decoder.take(decoder.decode(), decoder.final())
         start = self._teacher_labels(images)
@@ -87,7 +89,9 @@ class Current:
     """The set as it stands: what a `DistilledSet` needs beyond the spec.
 
     images (M, C, H, W), labels (M,) or (M, K); lrs (steps * passes,) or None; `init_weights` of a fixed
-    known network; `stored` the parametrization's own arrays (empty for plain pixels).
+    known network; `stored` the parametrization's own arrays (empty for plain pixels); `exact` what a
+    kernel machine takes, in float64 (see `DistilledSet`), and `kernel` that machine where it is not
+    simply the method's.
     """
 
     images: np.ndarray
@@ -96,6 +100,8 @@ class Current:
     momentum: float = 0.0
     init_weights: dict[str, np.ndarray] = field(default_factory=dict)
     stored: dict[str, np.ndarray] = field(default_factory=dict)
+    exact: dict[str, np.ndarray] = field(default_factory=dict)
+    kernel: KernelSpec | None = None
 
 
 class Distiller:
@@ -106,10 +112,11 @@ class Distiller:
     """
 
     optimiser: torch.optim.Optimizer
+    free_labels = False  # learned labels are targets of regression
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.params = problem, problem.spec.params
-        self.synthetic = problem.synthetic()
+        self.synthetic = problem.synthetic(free=self.free_labels)
 
     def tensors(self) -> dict[str, Tensor]:
         """Learnable tensors by name."""
@@ -130,6 +137,10 @@ class Distiller:
     def project(self) -> None:
         """After the optimiser's step."""
         self.synthetic.project()
+
+    def findings(self) -> dict[str, Any]:
+        """What the method measured about the kept set, ready for JSON; tensors are those of that set."""
+        return {}
 
     def current(self) -> Current:
         """The set now."""

@@ -81,6 +81,10 @@ class FeatureMap(ABC):
         """The factor c <= 1 that brings features (B, p) into the map's range."""
         return 1.0
 
+    def to(self, device: str | torch.device) -> FeatureMap:
+        """The map on a device."""
+        return from_arrays(self.kind, self.arrays(), device)
+
     @abstractmethod
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything needed to rebuild the map with `from_arrays`, for a safetensors file."""

@@ -72,8 +72,8 @@ def _straight(cosine: Tensor) -> Tensor:
 
 
 def ridge_of(k_ss: Tensor, relative: float = RIDGE) -> Tensor:
-    """The ridge () of a support kernel (m, m): `relative` times the mean of its diagonal."""
-    return relative * k_ss.trace() / len(k_ss)
+    """The ridge () of a support kernel (m, m), or of each (N,): `relative` times its mean diagonal."""
+    return relative * k_ss.diagonal(dim1=-2, dim2=-1).mean(-1)
 
 
 def kip_loss(
@@ -82,7 +82,8 @@ def kip_loss(
     """Half the mean square error () of ridge regression on the support, judged on real targets.
 
     k_ss (m, m), k_ts (n, m), labels (m, k) of the support, targets (n, k), both centred one-hot rows in
-    KIP. The mean is over all n k numbers, as in the authors' code. Differentiable in everything.
+    KIP; or stacks of kernels. The mean is over all numbers, as in the authors' code. Differentiable in
+    everything.
     """
     predicted = kernel_predict(k_ts, k_ss, labels, ridge_of(k_ss, relative))
     return (predicted - targets).square().mean() / 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -147,12 +148,32 @@ def predict(features: Tensor, weights: Tensor) -> Tensor:
     return features @ weights.T
 
 
-def kernel_predict(k_ts: Tensor, k_ss: Tensor, labels: Tensor, ridge: float) -> Tensor:
+def kernel_predict(k_ts: Tensor, k_ss: Tensor, labels: Tensor, ridge: float | Tensor) -> Tensor:
     """Kernel ridge regression (n, k) = K_TS (K_SS + ridge I)^-1 Y_S; differentiable.
 
-    k_ts (n, m) between targets and support, k_ss (m, m), labels (m, k).
+    k_ts (n, m) between targets and support, k_ss (m, m), labels (m, k), ridge (); or stacks of them.
     """
-    return k_ts @ _solve(k_ss + ridge * torch.eye(len(k_ss)).to(k_ss), labels)
+    ridge = torch.as_tensor(ridge).to(k_ss)[..., None, None]
+    return k_ts @ _solve(k_ss + ridge * torch.eye(k_ss.shape[-1]).to(k_ss), labels)
+
+
+def fit(features: Tensor, labels: Tensor, lam: float, eps: float = EPS) -> Tensor:
+    """W (k, p) of features (m, p) and labels (m, k), by LAPACK's least squares.
+
+    lam > 0 as p more rows sqrt(lam) I with label 0, or, for fewer points than features, m more columns
+    (the same W from a smaller system). Never through the normal equations, which square the condition
+    number. `eps` is the precision of the features: singular values up to max(m, p) eps s_max are rounding.
+    """
+    device, p = features.device, features.shape[1]
+    left, right = features.double().cpu().numpy(), labels.double().cpu().numpy()
+    m = len(left)
+    if lam and m < p:
+        left = np.hstack([left, np.sqrt(lam) * np.eye(m)])
+    elif lam:
+        left = np.vstack([left, np.sqrt(lam) * np.eye(p)])
+        right = np.vstack([right, np.zeros((p, right.shape[1]))])
+    solution = np.linalg.lstsq(left, right, rcond=max(m, p) * eps)[0][:p]
+    return torch.from_numpy(solution.T.copy()).to(device)
 
 
 def _solve(system: Tensor, right: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ddcore.bank_spec import Start
+from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
 from ddcore.specs import Spec
@@ -39,6 +40,10 @@ class Params(Spec):
         """The weights from which networks are trained that the set is made for."""
         return Start()
 
+    def kernel(self, spec: DistillSpec) -> KernelSpec | None:
+        """The kernel machine that the set is made for; None for networks."""
+        return None
+
     @property
     def relabel(self) -> tuple[int, int] | None:
         """(a, b) if networks are to call images of class a b; such a set is judged by these labels."""
@@ -63,6 +68,7 @@ FAMILIES = {
     "unroll": "Differentiate through training",
     "trajectory": "Match whole trainings",
     "store": "Store images differently",
+    "kernel": "Solve for it with kernels",
 }
 
 

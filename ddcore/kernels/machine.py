@@ -1,0 +1,244 @@
+"""Kernel machines: ridge regression trained on a set in closed form, used like trained networks."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddcore import rng
+from ddcore.data.tensors import DeviceData, Part
+from ddcore.kernels import feature_maps, ntk, random_features, ridge
+from ddcore.kernels.feature_maps import FeatureMap
+from ddcore.kernels.spec import KernelSpec
+from ddcore.nets.network import Network
+from ddcore.nets.plan import Shape
+from ddcore.training import Images, Trained, agreement, in_batches
+
+RIDGES = tuple(10.0**e for e in range(-7, 4))  # from which a set without its own takes the best
+WHOLE_IMAGES = 6000  # of a kernel machine trained on real data; its matrix has their square
+
+KernelFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def feature_map(kernel: KernelSpec, inputs: int) -> FeatureMap:
+    """The map that a spec describes, for images of `inputs` numbers."""
+    widths = [kernel.width or inputs] * kernel.depth
+    if kernel.kind == "linear":
+        return feature_maps.Linear(inputs)
+    if kernel.kind == "fcnn":
+        return feature_maps.FCNN.make(
+            inputs, widths, orthogonal=kernel.orthogonal, seed=kernel.seed
+        )
+    if kernel.kind == "rff":
+        width = kernel.width or inputs
+        return feature_maps.RFF.make(inputs, width, variance=kernel.variance, seed=kernel.seed)
+    widths = [kernel.width or inputs * 3 // 2] * kernel.depth
+    return feature_maps.Affine.make(inputs, widths, bias_std=kernel.bias, seed=kernel.seed)
+
+
+def kernel_function(
+    kernel: KernelSpec, shape: Shape, classes: int, seed: int, device: torch.device
+) -> KernelFunction:
+    """K(x, y) (n, m), float64, of images (n, C, H, W) and (m, C, H, W); `seed` draws random networks."""
+    if kernel.random:
+        network = Network(kernel.net, shape, classes, kernel.nets)
+        weights = random_features.draw(network, rng.generator(seed, "random features"), device)
+
+        def of_features(x: Tensor, y: Tensor) -> Tensor:
+            psi_x, psi_y = (
+                random_features.features(network, weights, z.to(torch.float32)) for z in (x, y)
+            )
+            return random_features.kernel(psi_x, psi_y)
+
+        return of_features
+    name = kernel.kind
+
+    def infinite(x: Tensor, y: Tensor) -> Tensor:
+        return getattr(ntk.fc_kernels(x.flatten(1), y.flatten(1), depth=kernel.depth), name)
+
+    return infinite
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One trained machine: outputs (B, K) of images (B, C, H, W)."""
+
+    outputs: Callable[[Tensor], Tensor]
+    device: torch.device
+
+
+@dataclass(frozen=True, eq=False)
+class Machines(Trained):
+    """N machines, each trained on a set of its own or with a random kernel of its own."""
+
+    models: tuple[Model, ...]
+    images: int  # that each was trained on
+    ridge: float
+
+    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+        """Outputs (N, b, K) per batch, on the CPU."""
+        found = []
+        with torch.no_grad():
+            for part in in_batches(images, batch):
+                outputs = [m.outputs(part.to(m.device)) for m in self.models]
+                found.append(torch.stack(outputs).cpu())
+        return found
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The first machine as a module that maps preprocessed images to outputs."""
+        return _Module(self.models[0])
+
+
+class _Module(torch.nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model.outputs(images)
+
+
+def stored_map(kernel: KernelSpec, arrays: dict[str, np.ndarray], device: str) -> FeatureMap | None:
+    """The map kept with a set made for it, as "phi.*" among its exact arrays."""
+    own = {k.removeprefix("phi."): a for k, a in arrays.items() if k.startswith("phi.")}
+    return feature_maps.from_arrays(kernel.kind, own, device) if own else None
+
+
+def targets(kernel: KernelSpec, labels: Tensor, classes: int) -> Tensor:
+    """What is regressed on (M, K), float64: one-hot rows, centred (minus 1 / K) for kernels.
+
+    Rows (M, K) count as they are, but for the centre; maps follow Chen et al. 2024, kernels KIP.
+    """
+    centre = 0.0 if kernel.explicit else 1 / classes
+    if labels.is_floating_point():
+        return labels.double() - centre
+    return ridge.targets(labels, classes) - centre
+
+
+def train(
+    kernel: KernelSpec,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    seeds: Sequence[int],
+    phi: FeatureMap | None = None,
+) -> Machines:
+    """Machines on images (M, C, H, W), or (N, M, C, H, W) with a set of its own for each seed.
+
+    Labels (M,) or (M, K). One machine if neither the sets nor the kernel differ by seed. `phi` is a map
+    kept with the set, else it is drawn from the kernel's seed.
+    """
+    shape, device = tuple(images.shape[-3:]), images.device
+    several = images.ndim == 5
+    if not several and not kernel.random:
+        seeds = seeds[:1]
+    wanted = targets(kernel, labels.to(device), classes)
+    models = []
+    for i, seed in enumerate(seeds):
+        own = images[i] if several else images
+        if kernel.explicit:
+            phi = phi or feature_map(kernel, own[0].numel()).to(device)
+            weights = ridge.fit(phi(own.flatten(1)), wanted, kernel.ridge)
+            models.append(linear_model(phi, weights))
+        else:
+            function = kernel_function(kernel, shape, classes, seed, device)
+            models.append(_kernel_model(function, own, wanted, kernel.ridge))
+    return Machines(tuple(models), images.shape[-4], kernel.ridge)
+
+
+def linear_model(phi: FeatureMap, weights: Tensor) -> Model:
+    """f(x) = W phi(x), weights (k, p)."""
+
+    def outputs(images: Tensor) -> Tensor:
+        return ridge.predict(phi(images.flatten(1)), weights)
+
+    return Model(outputs, weights.device)
+
+
+def _kernel_model(
+    function: KernelFunction, support: Tensor, labels: Tensor, relative: float
+) -> Model:
+    k_ss = function(support, support)
+    identity = torch.eye(len(k_ss)).to(k_ss)
+    inverse_y = ridge.kernel_predict(identity, k_ss, labels, ntk.ridge_of(k_ss, relative))
+
+    def outputs(images: Tensor) -> Tensor:
+        return function(images, support) @ inverse_y
+
+    return Model(outputs, support.device)
+
+
+def best_ridge(
+    kernel: KernelSpec,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    seeds: Sequence[int],
+    val: Part,
+    ridges: Sequence[float] = RIDGES,
+) -> KernelSpec:
+    """The kernel at the ridge with which these sets do best on validation data; the largest of equals."""
+    scored = []
+    for value in sorted({*ridges, kernel.ridge}):
+        candidate = kernel.replace(ridge=value)
+        predicted = train(candidate, images, labels, classes, seeds).predict(val)
+        scored.append((statistics.fmean(agreement(predicted, val.labels)), value, candidate))
+    return max(scored, key=lambda s: s[:2])[2]
+
+
+def train_on_everything(
+    kernel: KernelSpec,
+    data: DeviceData,
+    seeds: Sequence[int],
+    check: Callable[[], None] = lambda: None,
+) -> Machines:
+    """Machines on all real training images, at the ridge best on validation data: the kernel's ceiling.
+
+    A map's model takes the data in batches. A kernel's needs a matrix of all pairs, so of more than
+    `WHOLE_IMAGES` images it sees a random part with the same number of each class.
+    """
+    count = data.num_classes
+    if kernel.explicit:
+        phi = feature_map(kernel, data.train.images[0].numel()).to(data.device)
+        choice = fit_everything(phi, data, grid_of(kernel), check)
+        return Machines((linear_model(phi, choice.weights),), len(data.train), choice.lam)
+    indices = torch.arange(len(data.train))
+    if len(indices) > WHOLE_IMAGES:
+        each = WHOLE_IMAGES // count
+        generator = rng.generator(0, "whole kernel")
+        rows = [m.cpu()[torch.randperm(len(m), generator=generator)] for m in data.class_indices]
+        indices = torch.cat([r[:each] for r in rows])
+    images, labels = data.batch(indices), data.train.labels[indices.to(data.device)]
+    ridges = tuple(10.0**e for e in (-6, -4, -3, -2))
+    best = best_ridge(kernel, images, labels, count, seeds[:1], data.val, ridges)
+    return train(best, images, labels, count, seeds)
+
+
+def grid_of(kernel: KernelSpec) -> tuple[float, ...]:
+    """The lambdas that are tried on validation data."""
+    return ridge.GRID_LINEAR if kernel.kind == "linear" else ridge.GRID
+
+
+def fit_everything(
+    phi: FeatureMap,
+    data: DeviceData,
+    grid: Sequence[float],
+    check: Callable[[], None] = lambda: None,
+) -> ridge.Choice:
+    """Ridge regression on the features of all training images, in batches; lambda by validation data."""
+    count = data.num_classes
+
+    def batches(part: Part, targets: bool) -> ridge.Batches:
+        for images, labels in part.batches(2048):
+            check()
+            yield images, ridge.targets(labels, count) if targets else labels
+
+    gram = ridge.accumulate(phi, batches(data.train, True), phi.features, count)
+    check()
+    return ridge.choose(gram.path(), phi, batches(data.val, False), grid)
