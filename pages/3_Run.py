@@ -74,6 +74,7 @@ def finished(task: Task) -> None:
         st.markdown(open_views.opened_sentence(task))
     else:
         st.markdown(made_sentence(result))
+        run_views.measured(task)
     st.subheader("Is it better than what is free?", anchor=False)
     run_views.evaluation(task)
 

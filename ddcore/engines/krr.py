@@ -27,18 +27,13 @@ class ExactRidge(Distiller):
         size = problem.data.train.images[0].numel()
         self.phi = machine.feature_map(self.kernel, size).to(device)
         images, classes = self.synthetic.final()
-        order = _cycled(classes)  # the theorem's labels go round the classes
-        images = images.detach().flatten(1).double()[order]
-        if self.phi.unit is not None:  # one point more than classes, with label 0
-            images = torch.cat([images, images.new_zeros(1, size)])
-        self.first, self.start = images.clone(), "noise" if spec.init == "noise" else "real"
-        self.images = images.clone()
-        one_hot = ridge.targets(classes[order], problem.classes)
-        extra = one_hot.new_zeros(len(images) - len(one_hot), problem.classes)
-        self.labels = torch.cat([one_hot, extra])
-        self.weights = images.new_zeros(problem.classes, self.phi.features)
+        self.order = _cycled(classes)  # the theorem's labels go round the classes
+        self.images = images.detach().flatten(1).double().clone()
+        self.first, self.start = self.images.clone(), "noise" if spec.init == "noise" else "real"
+        self.labels = ridge.targets(classes, problem.classes)
+        self.weights = self.images.new_zeros(problem.classes, self.phi.features)
         # The factor of the map's range by which features, labels and ridge are shrunk; and lambda.
-        self.scale, self.lam = images.new_ones(()), images.new_zeros(())
+        self.scale, self.lam = self.images.new_ones(()), self.images.new_zeros(())
         self.optimiser = torch.optim.SGD(list(self.tensors().values()), lr=1.0)
         self.seconds: dict[str, float] = {}
         self.diagnostics: krr_exact.Diagnostics | None = None
@@ -65,7 +60,7 @@ class ExactRidge(Distiller):
             self.phi,
             len(self.images),
             start=self.start,
-            real=self.first if self.start == "real" else None,
+            real=self.first[self.order] if self.start == "real" else None,
             lambda_s=p.lambda_s,
             root=p.root,
             generator=self.problem.generator("noise"),
@@ -75,8 +70,8 @@ class ExactRidge(Distiller):
             "construct_seconds": time.perf_counter() - middle,
         }
         self.diagnostics = made.diagnostics
-        self.images.copy_(made.images)
-        self.labels.copy_(made.labels)
+        self.images[self.order] = made.images  # kept by class, as every set is
+        self.labels[self.order] = made.labels
         self.scale.fill_(made.diagnostics.scale)
         trained = krr_exact.train(made, self.phi)
         error = (trained - self.weights).norm() / self.weights.norm()

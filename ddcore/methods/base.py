@@ -83,7 +83,8 @@ class Method:
     of which a preset may follow some (its variant). `not_labels` and
     `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
     `smallest` are settings that make a run of seconds, on which every contract is tested. `shipped` are
-    the digits runs of the gallery: settings, and with how many images per class.
+    the digits runs of the gallery: settings, and with how many images per class. `measured` says in Markdown
+    what a run found, where its distiller has `findings`.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Method:
     smallest: dict[str, str] = field(default_factory=dict)
     shipped: tuple[tuple[dict[str, str], tuple[int, ...]], ...] = (({}, (1,)),)
     caveat: str = ""
+    measured: Callable[[dict[str, Any]], str] | None = None
     not_labels: dict[str, str] = field(default_factory=dict)
     not_parametrizations: dict[str, str] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
 from ddcore.evaluation_spec import default_evaluation
+from ddcore.methods import methods
 from ddcore.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
@@ -87,6 +88,15 @@ def class_names(task: Task) -> tuple[str, ...]:
         return datasets()[data["name"]].classes
     decoded = shell.store().task(dataset_task(DataSpec.from_dict(data)))
     return tuple(decoded.result()["class_names"])
+
+
+def measured(task: Task) -> None:
+    """What the method itself found out about its set, if it looks."""
+    spec = task.document()["spec"]
+    known = methods().get(spec["method"])
+    findings = task.result().get("findings")
+    if known and known.measured and findings:
+        st.markdown(known.measured(findings))
 
 
 def settings(task: Task) -> None:

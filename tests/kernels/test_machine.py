@@ -6,6 +6,8 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
+from ddcore.data.preprocess import Preprocess
+from ddcore.data.tensors import Part
 from ddcore.kernels import machine, ntk, random_features
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
@@ -73,3 +75,24 @@ def test_a_set_each_for_several_machines_and_one_kernel_each(points):
     outputs = machine.train(random, images, labels, CLASSES, [1, 2]).logits_in_batches(queries)[0]
     again = machine.train(random, images, labels, CLASSES, [2]).logits_in_batches(queries)[0]
     assert not torch.equal(outputs[0], outputs[1]) and torch.equal(outputs[1], again[0])
+
+
+@pytest.mark.parametrize("kind", ["linear", "rff", "ntk", "features"])
+@pytest.mark.parametrize("several", [False, True])
+def test_the_best_ridge_is_that_of_trying_each(points, kind, several):
+    """All ridges from one decomposition, against training a machine at each."""
+    images, labels, queries = points
+    sets = torch.stack([images, images.flip(0)]) if several else images
+    net = NetSpec(arch="mlp", width=8, depth=1)
+    spec = KernelSpec(kind=kind, net=net if kind == "features" else None, nets=3, ridge=0.5)
+    pixels = ((queries + 3) / 6 * 255).clamp(0, 255).to(torch.uint8).numpy()
+    wanted = torch.arange(len(queries)) % CLASSES
+    val = Part(pixels, wanted.numpy(), Preprocess((0.5,), (0.2,)), "cpu")
+    ridges = (1e-4, 1e-2, 1.0, 100.0)
+    scores = {}
+    for value in sorted({*ridges, 0.5}):
+        trained = machine.train(spec.replace(ridge=value), sets, labels, CLASSES, [3, 4])
+        scores[value] = float(np.mean(trained.accuracy(val)))
+    best = machine.best_ridge(spec, sets, labels, CLASSES, [3, 4], val, ridges)
+    assert best.ridge == max(scores, key=lambda r: (scores[r], r))
+    assert len(set(scores.values())) > 1
