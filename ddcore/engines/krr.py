@@ -97,8 +97,8 @@ class ExactRidge(Distiller):
         generator = self.problem.generator("verify")
         check = krr_exact.verify(made, self.weights, self.phi, generator, test)
         trained = krr_exact.train(made, self.phi)
-        both = [machine.linear_model(self.phi, w) for w in (self.weights, trained)]
-        nets = machine.Machines(tuple(both), len(self.images), made.lambda_s)
+        both = machine.linear_outputs(self.phi, torch.stack([self.weights, trained]))
+        nets = machine.Machines(both, data.device, len(self.images), made.lambda_s)
         whole, small = nets.accuracy(data.test)
         found = {
             "weight_error": check.weights,

@@ -22,6 +22,7 @@ RIDGES = tuple(10.0**e for e in range(-7, 4))  # from which a set without its ow
 WHOLE_IMAGES = 6000  # of a kernel machine trained on real data; its matrix has their square
 
 KernelFunction = Callable[[Tensor, Tensor], Tensor]
+Outputs = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> (N, B, K)
 
 
 def feature_map(kernel: KernelSpec, inputs: int) -> FeatureMap:
@@ -64,43 +65,32 @@ def kernel_function(
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """One trained machine: outputs (B, K) of images (B, C, H, W)."""
-
-    outputs: Callable[[Tensor], Tensor]
-    device: torch.device
-
-
-@dataclass(frozen=True, eq=False)
 class Machines(Trained):
     """N machines, each trained on a set of its own or with a random kernel of its own."""
 
-    models: tuple[Model, ...]
+    outputs: Outputs
+    device: torch.device
     images: int  # that each was trained on
     ridge: float
 
     def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
         """Outputs (N, b, K) per batch, on the CPU."""
-        found = []
         with torch.no_grad():
-            for part in in_batches(images, batch):
-                outputs = [m.outputs(part.to(m.device)) for m in self.models]
-                found.append(torch.stack(outputs).cpu())
-        return found
+            return [self.outputs(x.to(self.device)).cpu() for x in in_batches(images, batch)]
 
     @property
     def module(self) -> torch.nn.Module:
         """The first machine as a module that maps preprocessed images to outputs."""
-        return _Module(self.models[0])
+        return _Module(self.outputs)
 
 
 class _Module(torch.nn.Module):
-    def __init__(self, model: Model) -> None:
+    def __init__(self, outputs: Outputs) -> None:
         super().__init__()
-        self.model = model
+        self.outputs = outputs
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model.outputs(images)
+        return self.outputs(images)[0]
 
 
 def stored_map(kernel: KernelSpec, arrays: dict[str, np.ndarray], device: str) -> FeatureMap | None:
@@ -133,44 +123,39 @@ def train(
     Labels (M,) or (M, K). One machine if neither the sets nor the kernel differ by seed. `phi` is a map
     kept with the set, else it is drawn from the kernel's seed.
     """
-    shape, device = tuple(images.shape[-3:]), images.device
-    several = images.ndim == 5
-    if not several and not kernel.random:
+    device = images.device
+    if images.ndim == 4 and not kernel.random:
         seeds = seeds[:1]
+    sets = images if images.ndim == 5 else images.expand(len(seeds), *images.shape)
     wanted = targets(kernel, labels.to(device), classes)
-    models = []
-    for i, seed in enumerate(seeds):
-        own = images[i] if several else images
-        if kernel.explicit:
-            phi = phi or feature_map(kernel, own[0].numel()).to(device)
-            weights = ridge.fit(phi(own.flatten(1)), wanted, kernel.ridge)
-            models.append(linear_model(phi, weights))
-        else:
-            function = kernel_function(kernel, shape, classes, seed, device)
-            models.append(_kernel_model(function, own, wanted, kernel.ridge))
-    return Machines(tuple(models), images.shape[-4], kernel.ridge)
+    if kernel.explicit:
+        phi = phi or feature_map(kernel, sets[0, 0].numel()).to(device)
+        weights = [ridge.fit(phi(own.flatten(1)), wanted, kernel.ridge) for own in sets]
+        outputs = linear_outputs(phi, torch.stack(weights))
+    else:
+        each = [_solved(kernel, x, wanted, classes, s) for x, s in zip(sets, seeds)]
+        outputs = _joined(each)
+    return Machines(outputs, device, images.shape[-4], kernel.ridge)
 
 
-def linear_model(phi: FeatureMap, weights: Tensor) -> Model:
-    """f(x) = W phi(x), weights (k, p)."""
-
-    def outputs(images: Tensor) -> Tensor:
-        return ridge.predict(phi(images.flatten(1)), weights)
-
-    return Model(outputs, weights.device)
+def linear_outputs(phi: FeatureMap, weights: Tensor) -> Outputs:
+    """f(x) = W phi(x), of weights (N, k, p)."""
+    return lambda images: phi(images.flatten(1)) @ weights.mT
 
 
-def _kernel_model(
-    function: KernelFunction, support: Tensor, labels: Tensor, relative: float
-) -> Model:
+def _joined(each: list[Outputs]) -> Outputs:
+    return lambda images: torch.stack([outputs(images) for outputs in each])
+
+
+def _solved(
+    kernel: KernelSpec, support: Tensor, labels: Tensor, classes: int, seed: int
+) -> Outputs:
+    """f(x) = K(x, support) (K + rho I)^-1 labels."""
+    function = kernel_function(kernel, tuple(support.shape[1:]), classes, seed, support.device)
     k_ss = function(support, support)
     identity = torch.eye(len(k_ss)).to(k_ss)
-    inverse_y = ridge.kernel_predict(identity, k_ss, labels, ntk.ridge_of(k_ss, relative))
-
-    def outputs(images: Tensor) -> Tensor:
-        return function(images, support) @ inverse_y
-
-    return Model(outputs, support.device)
+    solved = ridge.kernel_predict(identity, k_ss, labels, ntk.ridge_of(k_ss, kernel.ridge))
+    return lambda images: function(images, support) @ solved
 
 
 def best_ridge(
@@ -187,44 +172,52 @@ def best_ridge(
     Every set is decomposed once for all ridges.
     """
     ridges = tuple(sorted({*ridges, kernel.ridge}))
-    wanted = targets(kernel, labels.to(images.device), classes)
-    right = torch.zeros(len(ridges), dtype=torch.float64)
-    for i, seed in enumerate(seeds if images.ndim == 5 or kernel.random else seeds[:1]):
-        own = images[i] if images.ndim == 5 else images
-        outputs = _all_ridges(kernel, own, wanted, ridges, classes, seed)
-        for x, y in val.batches(2048):
-            called = outputs(x).argmax(2)  # (ridges, B)
-            right += (called == y).sum(1).cpu()
+    device = images.device
+    if images.ndim == 4 and not kernel.random:
+        seeds = seeds[:1]
+    sets = images if images.ndim == 5 else images.expand(len(seeds), *images.shape)
+    wanted = targets(kernel, labels.to(device), classes)
+    if kernel.explicit:
+        phi = feature_map(kernel, sets[0, 0].numel()).to(device)
+        weights = torch.stack([_map_path(phi(own.flatten(1)), wanted, ridges) for own in sets])
+        outputs = linear_outputs(phi, weights.flatten(0, 1))
+    else:
+        outputs = _joined(
+            [_kernel_path(kernel, x, wanted, ridges, classes, s) for x, s in zip(sets, seeds)]
+        )
+    right = torch.zeros(len(ridges), dtype=torch.int64)
+    for x, y in val.batches(2048):
+        called = outputs(x).argmax(-1).view(-1, len(ridges), len(y))  # (sets, ridges, B)
+        right += (called == y).sum((0, 2)).cpu()
     best = max(range(len(ridges)), key=lambda i: (right[i].item(), ridges[i]))
     return kernel.replace(ridge=ridges[best])
 
 
-def _all_ridges(
+def _map_path(features: Tensor, wanted: Tensor, ridges: Sequence[float]) -> Tensor:
+    """Weights (ridges, K, p) from features (m, p) and targets (m, K)."""
+    left, values, right = torch.linalg.svd(features, full_matrices=False)
+    keep = values > ridge.cut_off(features.shape, values)
+    shrunk = [torch.where(keep, values / (values.square() + r), 0) for r in ridges]
+    return (wanted.T @ left) * torch.stack(shrunk)[:, None] @ right
+
+
+def _kernel_path(
     kernel: KernelSpec,
-    images: Tensor,
+    support: Tensor,
     wanted: Tensor,
     ridges: Sequence[float],
     classes: int,
     seed: int,
-) -> Callable[[Tensor], Tensor]:
-    """Outputs (ridges, B, K) of images (B, C, H, W) by machines trained at all ridges."""
-    if kernel.explicit:
-        phi = feature_map(kernel, images[0].numel()).to(images.device)
-        left, values, right = torch.linalg.svd(phi(images.flatten(1)), full_matrices=False)
-        values = torch.where(
-            values > ridge.cut_off((len(images), right.shape[1]), values), values, 0
-        )
-        shrunk = [torch.where(values > 0, values / (values.square() + r), 0) for r in ridges]
-        weights = (right.T * torch.stack(shrunk)[:, None]) @ (left.T @ wanted)  # (ridges, p, K)
-        return lambda x: phi(x.flatten(1)) @ weights
-    function = kernel_function(kernel, tuple(images.shape[1:]), classes, seed, images.device)
-    k_ss = function(images, images)
+) -> Outputs:
+    """Outputs (ridges, B, K) of machines trained on one set at all ridges."""
+    function = kernel_function(kernel, tuple(support.shape[1:]), classes, seed, support.device)
+    k_ss = function(support, support)
     values, vectors = torch.linalg.eigh(k_ss)
-    mean = k_ss.diagonal().mean()
     floor = len(k_ss) * ridge.EPS * values.max()  # rounding, which a ridge of 0 would blow up
+    mean = k_ss.diagonal().mean()
     shrunk = torch.stack([1 / (values.clamp(min=floor) + r * mean) for r in ridges])
     solved = (vectors * shrunk[:, None]) @ (vectors.T @ wanted)  # (ridges, m, K)
-    return lambda x: function(x, images) @ solved
+    return lambda images: function(images, support) @ solved
 
 
 def train_on_everything(
@@ -242,7 +235,8 @@ def train_on_everything(
     if kernel.explicit:
         phi = feature_map(kernel, data.train.images[0].numel()).to(data.device)
         choice = fit_everything(phi, data, grid_of(kernel), check)
-        return Machines((linear_model(phi, choice.weights),), len(data.train), choice.lam)
+        outputs = linear_outputs(phi, choice.weights[None])
+        return Machines(outputs, data.device, len(data.train), choice.lam)
     indices = torch.arange(len(data.train))
     if len(indices) > WHOLE_IMAGES:
         each = WHOLE_IMAGES // count
