@@ -81,6 +81,8 @@ def finished(task: Task) -> None:
 
 def made_sentence(result: dict) -> str:
     """How a run went."""
+    if result["iterations"] == 1:
+        return f"Solved in one step, in {duration(result['seconds'])} on {result['device']}."
     halved = f" The step size was halved {result['halvings']} times." if result["halvings"] else ""
     return (
         f"{result['iterations']:,} iterations in {duration(result['seconds'])} on {result['device']}. "

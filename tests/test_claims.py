@@ -60,6 +60,17 @@ def test_other_methods_with_one_image_per_class(compute, name):
     assert got["distilled"] > got["random"] + 0.1
 
 
+# Kernel methods under their own kernel (frepo: fresh networks), mean over three seeds.
+KERNELS = {("kip", 1): 0.94, ("kip", 10): 0.98, ("rfad", 1): 0.935, ("frepo", 1): 0.85}
+
+
+@pytest.mark.parametrize(("name", "ipc"), KERNELS)
+def test_kernel_methods(compute, name, ipc):
+    got = figures(compute, name, ipc=ipc)
+    assert got["distilled"] >= KERNELS[name, ipc]
+    assert got["distilled"] > max(got["random"], got["class_mean"])
+
+
 def test_dm_with_ten_images_per_class(compute):
     got = figures(compute, "dm", ipc=10, seeds=(0,))
     assert got["distilled"] >= got["random"] + 0.03

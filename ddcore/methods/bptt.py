@@ -185,6 +185,7 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
+    shipped=(({}, (1, 10)),),
     smallest={"inner_steps": "4", "real_batch": "8", "nets": "1"},
     caveat="Long unrolling is unstable: the gradient's norm is bounded, and small inner step sizes help.",
     not_parametrizations=GENERATOR_ONLY,

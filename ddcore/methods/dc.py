@@ -185,6 +185,7 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
+    shipped=(({}, (1, 10)),),
     smallest=SMALLEST,
     not_labels=HARD_ONLY,
     not_parametrizations=GENERATOR_ONLY,

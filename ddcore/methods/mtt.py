@@ -239,6 +239,7 @@ METHOD = Method(
     cost=cost,
     presets=presets,
     variants={"gradient": GRADIENTS},
+    shipped=(({}, (1, 10)),),
     smallest={
         "experts": "2",
         "epochs": "3",

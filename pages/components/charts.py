@@ -1,7 +1,7 @@
 """Plotly figures in the project's colours. Plotly is imported when the first one is drawn.
 
-One colour and dash per method, one colour per subject on every page; all reach a contrast of 3 : 1 on
-the light and the dark background, and series differ by dash or marker too, never by colour alone.
+One colour per method (that of `analysis.colours`), one per subject on every page; those of subjects reach
+a contrast of 3 : 1 on the light and the dark background, and series differ by dash or marker too.
 """
 
 from __future__ import annotations
@@ -74,13 +74,10 @@ class Series:
 
 def method_style(name: str) -> tuple[str, str]:
     """(colour, dash) of a method, the same everywhere; no two methods have both in common."""
-    from ddcore.methods import methods
+    from analysis.colours import style
 
-    known = list(methods())
-    if name not in known:
-        return GREY, DASHES[0]
-    turn, place = divmod(known.index(name), len(COLOURS) - 1)
-    return COLOURS[place], DASHES[turn % len(DASHES)]
+    look = style(name)
+    return look.colour, look.dash
 
 
 def subject(name: str) -> tuple[str, str, str]:

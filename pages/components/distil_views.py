@@ -78,7 +78,7 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
     state = jobs.state(task)["state"]
     with st.container(border=True, key="distil.start"):
         st.markdown(size(spec, data))
-        st.caption(f"Network {spec.net.label()}, judged by protocol {spec.protocol.name}")
+        st.caption(f"{learner(spec)}, judged by protocol {spec.protocol.name}")
         if state == "done":
             st.markdown("These images have been made already, with exactly these settings.")
             shell.link("pages/4_Images.py", "Open them", icon=":material/grid_view:", run=spec.key)
@@ -107,3 +107,9 @@ def size(spec: DistillSpec, data: data_views.Choice) -> str:
         return text
     stored = parametrization(spec.parametrization).title.lower()
     return f"{text} (as many as {budget:,} plain images have; stored as: {stored})"
+
+
+def learner(spec: DistillSpec) -> str:
+    """What the set is made for: a kernel machine, or a network."""
+    kernel = spec.params.kernel(spec)
+    return kernel.label() if kernel else f"Network {spec.net.label()}"

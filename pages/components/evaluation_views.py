@@ -221,7 +221,8 @@ READ = """- Each dot is one network: fresh random weights, trained on nothing bu
 - All sets have the same size. *Random real images* are drawn anew for every network; *class means* are
   averages of training images and cost nothing.
 - *All training images*, where shown, is a ceiling: many times the size.
-- A single figure (n = 1) has no spread: one known initialisation and one set leave nothing to chance."""
+- A single figure (n = 1) has no spread: one known initialisation, or a kernel machine that is solved for
+  rather than trained, leaves nothing to chance."""
 
 DOUBT = """- ± says how much the networks differ, not how much another distillation would: distil again with
   another seed to see that.

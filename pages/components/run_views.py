@@ -136,7 +136,9 @@ def evaluation(task: Task) -> None:
         value = estimate.mean_std(rows[name]["accuracies"])
         column.metric(charts.subject(name)[0], value.partition(" (")[0], help=value)
     n = rows["distilled"]["n"]
-    st.caption(f"Test accuracy, {n} networks, protocol {spec.protocol.name}.")
+    what = "kernel machine" if spec.protocol.closed_form else "network"
+    what += "s" if n > 1 else ""
+    st.caption(f"Test accuracy, {n} {what}, protocol {spec.protocol.name}.")
     if "attack" in rows["distilled"]:
         st.markdown(evaluation_views.attack_answer(rows, class_names(task)))
 

@@ -141,7 +141,7 @@ class Form:
         found = choices.among(self.spec, path, named, self.fits)
         given = dict(self.rest).get(path)
         shown = given is not None and representable(field, given, found.offered)
-        value = _widget(
+        value = widget(
             field,
             f"{self.key}.{path}.{text_of(field.value)}",
             given if shown else None,
@@ -238,13 +238,17 @@ def command(
 # --- one widget per field -------------------------------------------------------------------------
 
 
-def _widget(
+def widget(
     field: Field,
     key: str,
     given: str | None,
     named: choices.Choices | None,
     words: Callable[[str], str],
 ) -> Any:
+    """The widget that fits the field's type; returns its value (None where it is empty).
+
+    It starts as `given` says, else with the field's own value. `named` are the values to choose from.
+    """
     label, note = label_of(field.path), help_of(field)
     if key not in st.session_state:
         st.session_state[key] = _initial(field, given)

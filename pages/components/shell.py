@@ -5,9 +5,10 @@ A page is a file in `pages/` whose first statement after its imports is
     with shell.page("Images", section="Look", icon=":material/grid_view:"):
         main()
 
-That call is all the registration there is: the sidebar reads it from the source of each file. The number
-in front of the file name gives the order, sections appear in the order of their first page, and `about`
-is the tooltip of the link. Code that reruns on its own (a fragment) wraps its body in `shell.boundary()`.
+That call (or `analysis_page.show("recognition")`, which makes it from the analysis's declaration) is all
+the registration there is: the sidebar reads it from the source of each file. The number in front of the
+file name gives the order, sections appear in the order of their first page, and `about` is the tooltip of
+the link. Code that reruns on its own (a fragment) wraps its body in `shell.boundary()`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ RUN = "run"  # the query parameter that names the current run
 HOME = "app.py"
 FAVICON = str(Path(__file__).with_name("icon.png"))
 BADGE_EVERY_S = 3.0
+ANALYSES = "Understand"  # the section of analysis pages
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Entry:
     section: str
     icon: str
     about: str
+    order: int = 0  # among the pages of the same number
 
 
 def store() -> Store:
@@ -125,30 +128,44 @@ def find_run(key: str) -> Task:
 
 def pages() -> list[Entry]:
     """Every page in the order of the sidebar."""
-    files = sorted((paths.PROJECT / "pages").glob("[0-9]*.py"), key=_order)
-    found = [_entry(f, f.stat().st_mtime_ns) for f in [paths.PROJECT / HOME, *files]]
-    return [entry for entry in found if entry]
+    files = [paths.PROJECT / HOME, *(paths.PROJECT / "pages").glob("[0-9]*.py")]
+    found = [_entry(f, f.stat().st_mtime_ns) for f in files]
+    return sorted((entry for entry in found if entry), key=_order)
 
 
-def _order(file: Path) -> tuple[int, str]:
-    number, _, name = file.name.partition("_")
-    return (int(number) if number.isdigit() else 10_000, name)
+def _order(entry: Entry) -> tuple[int, int, str]:
+    if entry.path == HOME:
+        return (-1, 0, "")
+    number, _, name = Path(entry.path).name.partition("_")
+    return (int(number) if number.isdigit() else 10_000, entry.order, name)
 
 
 @functools.lru_cache(maxsize=256)
 def _entry(file: Path, _mtime_ns: int) -> Entry | None:
     """What a page file says in its `shell.page(...)` call; the file is read, not run."""
+    path = file.relative_to(paths.PROJECT).as_posix()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "shell.page":
+        if not isinstance(node, ast.Call):
+            continue
+        if ast.unparse(node.func) == "analysis_page.show":
+            return _analysis_entry(path, ast.literal_eval(node.args[0]))
+        if ast.unparse(node.func) == "shell.page":
             options = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
             return Entry(
-                path=file.relative_to(paths.PROJECT).as_posix(),
+                path=path,
                 title=ast.literal_eval(node.args[0]),
                 section=options.get("section", ""),
                 icon=options.get("icon", ""),
                 about=options.get("about", ""),
             )
     return None
+
+
+def _analysis_entry(path: str, name: str) -> Entry | None:
+    from analysis import analyses
+
+    of = analyses().get(name)  # one broken page must not take the sidebar of all others with it
+    return Entry(path, of.title, ANALYSES, of.icon, of.question, of.order) if of else None
 
 
 def _links() -> None:

@@ -46,7 +46,10 @@ def test_colours_are_readable_in_both_modes(mode):
 def test_every_page_is_in_the_sidebar_in_order():
     entries = shell.pages()
     files = [f"pages/{p.name}" for p in (paths.PROJECT / "pages").glob("[0-9]*.py")]
-    assert [e.path for e in entries] == ["app.py", *sorted(files)]
+    assert sorted(e.path for e in entries) == sorted(["app.py", *files])
+    numbers = [e.path.removeprefix("pages/").partition("_")[0] for e in entries[1:]]
+    assert entries[0].path == "app.py"
+    assert numbers == sorted(numbers)
     assert all(e.title and e.icon and e.about for e in entries)
 
 
@@ -95,7 +98,7 @@ def test_the_command_line_makes_the_same_run():
     settings = [("lr", "2.5"), ("net.width", "8"), ("protocol", "t300")]
     line = settings_form.command("dm", DataSpec(), 2, 3, "teaching", settings)
     options = cli._parser().parse_args(shlex.split(line)[3:])
-    given = [cli._setting(s) for s in options.set]
+    given = [cli.setting(s) for s in options.set]
     common = {"ipc": 2, "seed": 3, "preset": "teaching"}
     there = make_spec(
         options.method,

@@ -326,7 +326,7 @@ def test_evaluate_and_run(visit, store, imported_set):
 
 def test_lists_name_the_file(visit, imported_set):
     assert "File res_DM_X_ConvNet_2ipc.pt on Digits" in text(visit("3_Run.py"))
-    jobs = visit("7_Jobs.py")
+    jobs = visit("9_Jobs.py")
     assert f"jobs.delete.{imported_set.key}" in {b.key for b in jobs.button}
 
 

@@ -7,7 +7,7 @@ import pytest
 from ddcore.evaluation_spec import default_evaluation
 from tests.pages.fakes import decoded, done, evaluated, put, snapshots, spec, text
 
-PAGES = ("", "1_Data.py", "2_Distil.py", "3_Run.py", "7_Jobs.py")
+PAGES = ("", "1_Data.py", "2_Distil.py", "3_Run.py", "9_Jobs.py")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -174,7 +174,7 @@ def test_jobs_lists_every_state(visit, store, alive):
     alive(running)
     failed = put(store, spec(seed=1), "failed", message="It broke.")
     finished = done(store, spec(seed=2))
-    app = visit("7_Jobs.py")
+    app = visit("9_Jobs.py")
     shown = text(app)
     assert "It broke." in shown
     keys = {b.key for b in app.button}
@@ -190,7 +190,7 @@ def test_jobs_name_the_run_that_a_task_is_about(visit, store):
     run = done(store)
     put(store, NearestTask(run_key=run.key), "failed", message="It broke.")
     put(store, default_evaluation(run.key, run.spec()), "failed", message="It broke, too.")
-    app = visit("7_Jobs.py")
+    app = visit("9_Jobs.py")
     shown, title = text(app), "Distribution matching on Digits, 1 per class, seed 0"
     links = {e.proto.label: e.proto.page for e in app.get("page_link")}
     assert links[f"Nearest real images of {title}"] == "Images"
@@ -201,7 +201,7 @@ def test_jobs_name_the_run_that_a_task_is_about(visit, store):
 def test_jobs_delete_and_prune(visit, store):
     finished = done(store)
     failed = put(store, spec(seed=1), "failed", message="It broke.")
-    app = visit("7_Jobs.py")
+    app = visit("9_Jobs.py")
     app.button(key="jobs.prune").click().run()
     assert not failed.folder.exists()
     assert finished.is_done()

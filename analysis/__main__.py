@@ -1,0 +1,122 @@
+"""Analyses on the command line: the same store, the same tasks as the pages.
+
+python -m analysis recognition --run 350963ea --run c3614fdf --preset teaching --set nets=5 --json
+python -m analysis report --run 350963ea --run c3614fdf report.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from analysis import analyses, analysis, base
+from analysis.base import Analysis, AnalysisTask
+from ddcore import cli
+from ddcore.distilled import KINDS
+from ddcore.errors import NotReady
+from ddcore.store import Store, write_atomic
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    return cli.execute(_parser(), arguments)
+
+
+def list_analyses(options: argparse.Namespace) -> None:
+    """`list`: every analysis and its question."""
+    rows = [{"name": a.name, "title": a.title, "question": a.question} for a in analyses().values()]
+    cli.output(options, rows, lambda: [print(cli.line(row)) for row in rows])
+
+
+def compute(options: argparse.Namespace) -> int:
+    """`NAME`: compute, print the answer."""
+    store, chosen_analysis = Store(), analysis(options.analysis)
+    chosen = base.choose(store, [run_key(store, text) for text in options.run])
+    settings = [cli.setting(text) for text in options.set]
+    spec = base.make_spec(chosen_analysis, chosen, options.preset, settings)
+    if options.dry_run:
+        guess = base.estimate(chosen_analysis, spec, chosen, store)
+        print(f"{spec.title()} ({spec.key}): {guess.sentence()}")
+        return 0
+    answer = _facts(chosen_analysis, spec, store)
+    cli.output(options, answer, lambda: _print(answer))
+    return 0
+
+
+def report(options: argparse.Namespace) -> None:
+    """`report OUT`: compute what is missing, write one HTML file."""
+    from analysis.report import html
+
+    store = Store()
+    chosen = base.choose(store, [run_key(store, text) for text in options.run])
+    wanted = [analysis(name) for name in options.only] or list(analyses().values())
+    specs = [base.make_spec(a, chosen, options.preset) for a in wanted]
+    tasks = [cli.compute(store, spec) for spec in specs]
+    out = Path(options.out).resolve()
+    write_atomic(out, html(tasks).encode())
+    answer = {"path": str(out), "tasks": [task.key for task in tasks]}
+    cli.output(options, answer, lambda: print(out))
+
+
+def run_key(store: Store, text: str) -> str:
+    """The key of the run or opened set that a key or its beginning names."""
+    keys = sorted({t.key for kind in KINDS for t in store.tasks(kind) if t.key.startswith(text)})
+    if not text or not keys:
+        raise NotReady(f"No run {text!r} here: see python -m ddcore list runs.")
+    if len(keys) > 1:
+        raise NotReady(f"Run {text!r} is not unique: {', '.join(keys)}.")
+    return keys[0]
+
+
+def _facts(of: Analysis, spec: AnalysisTask, store: Store) -> dict[str, Any]:
+    task = cli.compute(store, spec)
+    result, arrays = task.result(), task.arrays()
+    return {
+        "key": task.key,
+        "analysis": of.name,
+        "question": of.question,
+        "answer": of.sentence(result),
+        "rows": of.table(result, arrays),
+        "spec": spec.to_dict(),
+        "seconds": round(result["seconds"], 3),
+        "folder": str(task.folder),
+    }
+
+
+def _print(answer: dict[str, Any]) -> None:
+    print(answer["question"])
+    print(answer["answer"].replace("**", ""))
+    print(f"{answer['analysis']} {answer['key']}, {answer['seconds']} s, {answer['folder']}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON line")
+    runs = argparse.ArgumentParser(add_help=False)
+    runs.add_argument(
+        "--run", action="append", required=True, help="key or its beginning; repeat for several"
+    )
+    runs.add_argument("--preset", default="quick", help=", ".join(base.PRESETS))
+
+    sub = commands.add_parser("list", help="what there is", parents=[common])
+    sub.set_defaults(command=list_analyses)
+    for known in analyses().values():
+        sub = commands.add_parser(known.name, help=known.question, parents=[common, runs])
+        sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
+        sub.add_argument("--dry-run", action="store_true", help="print the estimate and stop")
+        sub.set_defaults(command=compute, analysis=known.name)
+    sub = commands.add_parser("report", help="one HTML file of several", parents=[common, runs])
+    sub.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="repeat for several"
+    )
+    sub.add_argument("out", metavar="OUT.html")
+    sub.set_defaults(command=report)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Networks by a short text, as forms and command lines can hold it: "convnet-16", "resnet18-8", "mlp".
+
+The number is the width; without it the architecture's own. The depth of a ConvNet follows from the
+images, as in Yang et al. 2024: 3 blocks at 28 to 63 pixels, 4 from 64 on, and 2 below 28 (ours).
+"""
+
+from __future__ import annotations
+
+from ddcore.errors import SpecError
+from ddcore.nets.architectures import ARCHITECTURES, NetSpec
+from ddcore.nets.plan import Shape, cost
+
+EXPECTED = "an architecture and a width, such as convnet-16; known are "
+
+
+def parse(field: str, text: str) -> tuple[str, int | None]:
+    """Architecture and width of a text; `SpecError` on `field` if there is no such network."""
+    arch, dash, width = text.partition("-")
+    ok = arch in ARCHITECTURES and (not dash or width.isdigit())
+    if not ok or (
+        dash and ("width" not in ARCHITECTURES[arch].knobs or not 1 <= int(width) <= 2048)
+    ):
+        raise SpecError(field, text, EXPECTED + ", ".join(ARCHITECTURES))
+    return arch, int(width) if dash else None
+
+
+def network(field: str, text: str, shape: Shape, classes: int) -> NetSpec:
+    """The network for images of `shape`; `SpecError` if it does not fit them."""
+    arch, width = parse(field, text)
+    least = ARCHITECTURES[arch].min_side
+    if min(shape[1:]) < least:
+        raise SpecError(field, text, f"a network for {shape[1]} × {shape[2]} pixels (not {least})")
+    side = shape[1]
+    depth = {"depth": 2 if side < 28 else 3 if side < 64 else 4} if arch == "convnet" else {}
+    net = NetSpec(arch=arch, width=width, **depth)
+    cost(net.plan(shape, classes), shape)
+    return net

@@ -1,0 +1,81 @@
+"""The settings of an analysis: preset, and a widget for every field of its spec, all in the link."""
+
+from __future__ import annotations
+
+import shlex
+import typing
+from dataclasses import fields
+
+import streamlit as st
+
+from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, make_spec
+from ddcore.errors import SpecError
+from pages.components import choices, links, settings_form
+from pages.components.settings_form import Field, Settings
+
+
+def ask(analysis: Analysis, chosen: Chosen) -> AnalysisTask:
+    """The task as chosen, after drawing the widgets and the command line that computes the same."""
+    preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
+    base = make_spec(analysis, chosen, preset)
+    given = dict(settings_form.from_link())
+    changed: Settings = []
+    with st.expander("Settings", icon=":material/tune:", key=f"{analysis.name}.form"):
+        columns = st.columns(3, gap="large")
+        for place, field in enumerate(_fields(base)):
+            with columns[place % 3]:
+                changed += _asked(base, field, given, f"{analysis.name}.{preset}")
+        command = st.empty()
+    if given:
+        names = ", ".join(f"{path} = {text}"[:60] for path, text in given.items())
+        st.warning(f"The link sets what cannot be set here: {names}.", icon=":material/link_off:")
+    settings_form.to_link(changed)
+    text = command_line(analysis, chosen, preset, changed)
+    command.code(text, language="bash", wrap_lines=True)
+    return make_spec(analysis, chosen, preset, changed)
+
+
+def command_line(analysis: Analysis, chosen: Chosen, preset: str, settings: Settings) -> str:
+    """The command that computes the same."""
+    words = ["python", "-m", "analysis", analysis.name]
+    for run in chosen.runs:
+        words += ["--run", run.key]
+    words += ["--preset", preset]
+    for path, text in settings:
+        words += ["--set", f"{path}={text}"]
+    return shlex.join(words)
+
+
+def _fields(spec: AnalysisTask) -> list[Field]:
+    hints = typing.get_type_hints(type(spec))
+    names = [f.name for f in fields(spec) if f.name != "run_keys"]
+    names.sort(key="seed".__eq__)  # a stable sort: the seed comes last
+    return [Field(n, getattr(spec, n), hints[n], type(spec)) for n in names]
+
+
+def _asked(spec: AnalysisTask, field: Field, given: dict[str, str], key: str) -> Settings:
+    """[(field, text)] if the widget differs from the preset, else []; takes it out of `given`."""
+    offered = _named(spec, field)
+    text = given.get(field.path)
+    if text is not None and settings_form.representable(field, text, offered):
+        del given[field.path]
+    else:
+        text = None
+    key = f"{key}.{field.path}.{settings_form.text_of(field.value)}"
+    named = choices.Choices(offered, {}) if offered else None
+    value = settings_form.widget(field, key, text, named, str)
+    if value is None or value == field.value:
+        return []
+    return [(field.path, settings_form.text_of(value))]
+
+
+def _named(spec: AnalysisTask, field: Field) -> tuple[str, ...]:
+    """The values of a field of named values; () for other fields."""
+    if field.kind is not str or field.is_list:
+        return ()
+    try:
+        spec.replace(**{field.path: choices.NOTHING})
+    except SpecError as error:
+        if error.value == choices.NOTHING and error.allowed.startswith(choices.ONE_OF):
+            return tuple(error.allowed.removeprefix(choices.ONE_OF).split(", "))
+    return ()

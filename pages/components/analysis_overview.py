@@ -1,0 +1,123 @@
+"""All analyses of the chosen runs: what is known, what is on its way, one button for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from analysis import analyses, base
+from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen
+from ddcore import jobs
+from ddcore.errors import SpecError
+from ddcore.estimate import duration
+from ddcore.store import Store, Task
+from pages.components import analysis_page, analysis_runs, links, shell, task_panel
+
+COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """An analysis with its task for the chosen runs, or the reason why there can be none."""
+
+    analysis: Analysis
+    spec: AnalysisTask | None
+    task: Task | None
+    refused: str = ""
+
+    @property
+    def state(self) -> str:
+        """State of the task."""
+        return jobs.state(self.task)["state"] if self.task else "missing"
+
+
+def show() -> None:
+    """The whole page below the frame."""
+    st.title("What do distilled images hold?", anchor=False)
+    st.markdown(
+        "Analyses of Yang et al. 2024 (*What is Dataset Distillation Learning?*), repeated with spread over "
+        "several networks. Choose runs; each page overlays them."
+    )
+    keys = analysis_runs.pick()
+    if not keys:
+        return
+    store = shell.store()
+    chosen = base.choose(store, keys)
+    preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
+    rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
+    _suite(store, rows, chosen)
+    for first in range(0, len(rows), COLUMNS):
+        for column, row in zip(st.columns(COLUMNS), rows[first : first + COLUMNS]):
+            with column.container(border=True, height="stretch", gap="small"):
+                _card(row, preset)
+
+
+def row_of(store: Store, analysis: Analysis, chosen: Chosen, preset: str) -> Row:
+    """The task of an analysis under a preset."""
+    try:
+        spec = base.make_spec(analysis, chosen, preset)
+    except SpecError as error:
+        return Row(analysis, None, None, str(error))
+    return Row(analysis, spec, store.task(spec))
+
+
+def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
+    """The button for all that is missing, with what it will take; the report of what is there."""
+    ready = [row for row in rows if row.task and row.task.is_done()]
+    asked = [row for row in rows if row.spec and row.state not in ("done", *jobs.ACTIVE)]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if asked:
+            label = "Run the whole suite" if not ready else f"Run the other {len(asked)}"
+            if st.button(label, key="suite.start", type="primary", icon=":material/play_arrow:"):
+                jobs.submit(store, [row.spec for row in asked])
+                st.rerun()
+            seconds = suite_seconds(store, asked, chosen)
+            st.caption(
+                f"It will take about {duration(seconds)}, one after the other.", width="content"
+            )
+        if ready:
+            tasks = [row.task for row in ready]
+
+            def report() -> str:
+                from analysis.report import html
+
+                return html(tasks)
+
+            st.download_button(
+                f"Report of {len(ready)} (HTML)",
+                report,
+                file_name="analyses.html",
+                mime="text/html",
+                key="suite.report",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:
+    """Seconds of all; a pool that several need is counted once."""
+    seconds, pools = 0.0, set()
+    for row in rows:
+        guess = base.estimate(row.analysis, row.spec, chosen, store, but=pools)
+        seconds += guess.seconds
+        pools |= {pool.key for pool in row.analysis.pools(row.spec, chosen)}
+    return seconds
+
+
+def _card(row: Row, preset: str) -> None:
+    """Question, state, answer, way to the page."""
+    analysis, panel = row.analysis, row.state not in ("done", "missing")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{analysis.title}**", width="content")
+        if not (row.refused or panel):  # a panel says it itself
+            task_panel.badge(row.state)
+    st.markdown(analysis.question)
+    if row.refused:
+        st.caption(row.refused)
+    elif row.state == "done":
+        st.caption(analysis.sentence(row.task.result()))
+    elif panel:
+        task_panel.show(row.task, key=f"suite.{analysis.name}")
+    query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}
+    shell.link(analysis_page.path(analysis), "Open", icon=analysis.icon, **query)

@@ -1,0 +1,181 @@
+"""The frame of every analysis page.
+
+A page is a file `pages/8_<Name>.py`, named after the analysis, with nothing but
+
+    from pages.components import analysis_page
+
+    analysis_page.show("recognition")
+
+Everything it shows is read from the analysis's declaration and from finished tasks; the sidebar finds it
+by that call. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis import analysis as named
+from analysis import base, drawing
+from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Option, Pictures, Result
+from analysis.export import csv_text
+from ddcore.estimate import duration
+from ddcore.store import Store, Task
+from pages.components import (
+    analysis_form,
+    analysis_runs,
+    charts,
+    links,
+    sheet,
+    shell,
+    task_panel,
+)
+
+OVERVIEW = "pages/8_Understand.py"
+ROW = 10  # images beside each other
+WIDTH = 820  # pixels of a row of images
+
+
+def path(analysis: Analysis) -> str:
+    """The page of an analysis, relative to the project."""
+    return f"pages/8_{analysis.name.capitalize()}.py"
+
+
+def show(name: str) -> None:
+    """The whole page of an analysis."""
+    analysis = named(name)
+    with shell.page(
+        analysis.title, section=shell.ANALYSES, icon=analysis.icon, about=analysis.question
+    ):
+        st.title(analysis.question, anchor=False)
+        keys = analysis_runs.pick()
+        if keys:
+            with shell.boundary():
+                _answer(analysis, keys)
+        _texts(analysis)
+
+
+def _answer(analysis: Analysis, keys: tuple[str, ...]) -> None:
+    store = shell.store()
+    chosen = base.choose(store, keys)
+    spec = analysis_form.ask(analysis, chosen)
+    task = task_panel.ensure(
+        spec,
+        key=f"{analysis.name}.task",
+        estimate=_estimate(analysis, spec, chosen, store),
+    )
+    if task:
+        _result(analysis, task)
+    elif example := newest(store, analysis):
+        st.header("Example", anchor=False)
+        labels = ", ".join(run["label"] for run in example.result()["runs"])
+        st.caption(
+            f"Example: {labels}, {example.result()['data_label']}. Not the runs chosen above."
+        )
+        _result(analysis, example)
+
+
+def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store) -> str:
+    if store.task(spec).is_done():
+        return ""
+    return base.estimate(analysis, spec, chosen, store).sentence()
+
+
+def newest(store: Store, analysis: Analysis) -> Task | None:
+    """The finished task of an analysis that was computed last, shipped ones included."""
+    done = [t for t in store.tasks(analysis.spec.KIND) if t.is_done()]
+    own = [t for t in done if not t.shipped] or done
+    return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
+
+
+def _result(analysis: Analysis, task: Task) -> None:
+    """The answer in a sentence, figures, images, what to take away."""
+    result, arrays = task.result(), task.arrays()
+    st.subheader(analysis.sentence(result), anchor=False)
+    row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
+
+    def ask(option: Option) -> str:
+        with row:
+            return links.choice(option.label, option.choices, f"view_{option.name}", width=230)
+
+    options = base.picked(analysis, result, ask)
+    for place, drawn in enumerate(analysis.figures(result, arrays, options)):
+        st.markdown(f"**{drawn.title}**")
+        charts.show(drawn.figure, key=f"{analysis.name}.figure.{place}", alt=drawn.caption)
+        st.caption(drawn.caption)
+    for place, group in enumerate(analysis.pictures(result, arrays)):
+        _pictures(group, f"{analysis.name}.pictures.{place}")
+    _downloads(analysis, task, result, arrays)
+
+
+def _pictures(group: Pictures, key: str) -> None:
+    """Images in rows, with a line over each."""
+    st.markdown(f"**{group.title}**")
+    for first in range(0, len(group.labels), ROW):
+        part = slice(first, first + ROW)
+        pixels, labels = group.pixels[part], group.labels[part]
+        alt = f"{group.title}: {', '.join(labels)}"
+        sheet.show(
+            pixels,
+            columns=len(labels),
+            top=labels,
+            key=f"{key}.{first}",
+            alt=alt,
+            max_width=WIDTH,
+        )
+
+
+def _downloads(analysis: Analysis, task: Task, result: Result, arrays: Arrays) -> None:
+    """Numbers, static figure and report; the latter two are made when asked for."""
+    stem = f"{analysis.name}-{task.key}"
+
+    def button(label: str, suffix: str, mime: str, data: object) -> None:
+        st.download_button(
+            label,
+            data,
+            file_name=f"{stem}.{suffix}",
+            mime=mime,
+            key=f"{analysis.name}.{suffix}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+    def static(suffix: str) -> bytes:
+        return drawing.static_bytes(analysis, task.result(), task.arrays(), suffix)
+
+    def report() -> str:
+        from analysis.report import html
+
+        return html([task])
+
+    with st.container(horizontal=True, gap="small"):
+        button("Numbers (CSV)", "csv", "text/csv", csv_text(analysis.table(result, arrays)))
+        for suffix, mime in drawing.FORMATS.items():
+            button(f"Figure ({suffix.upper()})", suffix, mime, lambda s=suffix: static(s))
+        button("Report (HTML)", "html", "text/html", report)
+    st.caption(f"{task.kind} {task.key}, computed in {spent(task)} on {result['device']}.")
+
+
+def spent(task: Task) -> str:
+    """How long it took, with what it had to wait for or train."""
+    return duration(task.status().get("seconds") or task.result()["seconds"])
+
+
+def _texts(analysis: Analysis) -> None:
+    """How to read it, how to doubt it, what the paper found, what is done otherwise."""
+    texts = {
+        "How to read it": analysis.read,
+        "How to doubt it": analysis.doubt,
+        "What the paper found": analysis.paper,
+        "What differs here": analysis.differs,
+    }
+    items = list(texts.items())
+    for pair in (items[:2], items[2:]):
+        for column, (head, body) in zip(st.columns(2, gap="large"), pair):
+            with column.container(border=True, height="stretch"):
+                st.markdown(f"**{head}**\n\n{body}")
+    shell.link(OVERVIEW, "All analyses of these runs", icon=":material/psychology:", **link_query())
+
+
+def link_query() -> dict[str, str]:
+    """What keeps the chosen runs on another page."""
+    return {analysis_runs.PARAMETER: st.query_params.get(analysis_runs.PARAMETER, "")}

@@ -1,0 +1,308 @@
+"""What every analysis promises; a new file in `analysis/` is tested on landing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from analysis import analyses, analysis, base, drawing
+from analysis.__main__ import main
+from analysis.export import csv_text
+from ddcore import jobs, paths, worker
+from ddcore.data.spec import DataSpec
+from ddcore.errors import SpecError
+from ddcore.specs import task_from_document
+from ddcore.store import Store
+from tests.analysis.conftest import computed, smallest, two_sets
+from tests.pages.fakes import done, spec
+
+NAMES = list(analyses())
+EACH = pytest.mark.parametrize("name", NAMES)
+TEXTS = ("question", "read", "doubt", "paper", "differs")
+DATA = [("digits", (1, 8, 8)), ("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))]
+
+
+def numbers(result: dict) -> dict:
+    """A result without what differs from one time to the next."""
+    return {k: v for k, v in result.items() if k != "seconds"}
+
+
+@EACH
+def test_computes_the_same_twice(name, finished, tmp_path):
+    first = finished(name)
+    json.dumps(first.result(), allow_nan=False)
+    other = Store(tmp_path, gallery=None)
+    again = computed(other, smallest(other, name, two_sets(other)))
+    assert again.key == first.key
+    assert numbers(again.result()) == numbers(first.result())
+    theirs = again.arrays()
+    for key, values in first.arrays().items():
+        np.testing.assert_array_equal(values, theirs[key])
+    facts = first.result()
+    assert {r["key"] for r in facts["runs"]} == set(first.spec().run_keys)
+    assert len({r["label"] for r in facts["runs"]}) == len(facts["runs"])
+    assert facts["seconds"] > 0
+    assert facts["work"] > 0
+    assert facts["versions"]["numpy"]
+
+
+@EACH
+def test_figures_for_every_option(name, finished):
+    import plotly.graph_objects as go
+
+    task, of = finished(name), analysis(name)
+    result, arrays = task.result(), task.arrays()
+    usual = base.picked(of, result)
+    views = [usual]
+    for option in of.options(result, dict(usual)):
+        for choice in list(option.choices)[:12]:
+
+            def pick(o, option=option, choice=choice):
+                return choice if o.name == option.name else next(iter(o.choices))
+
+            views.append(base.picked(of, result, pick))
+    for view in views:
+        drawn = of.figures(result, arrays, view)
+        assert drawn
+        for d in drawn:
+            assert d.title
+            assert len(d.caption) > 20
+            assert isinstance(d.figure, go.Figure)
+            assert d.figure.data
+            assert "NaN" not in d.caption + d.title
+
+
+@EACH
+@pytest.mark.parametrize("format", drawing.FORMATS)
+def test_static_figure_is_repeatable(name, format, finished):
+    task, of = finished(name), analysis(name)
+    one, two = (drawing.static_bytes(of, task.result(), task.arrays(), format) for _ in range(2))
+    assert one == two
+    assert len(one) > 2000
+    assert one[:4] == {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xm"}[format]
+
+
+@EACH
+def test_table_sentence_and_pictures(name, finished):
+    task, of = finished(name), analysis(name)
+    result, arrays = task.result(), task.arrays()
+    rows = of.table(result, arrays)
+    read = list(csv.DictReader(io.StringIO(csv_text(rows))))
+    assert len(read) == len(rows) > 0
+    assert all(np.isfinite(v) for row in rows for v in row.values() if isinstance(v, float))
+    text = of.sentence(result)
+    assert text.endswith(".")
+    assert len(text) > 40
+    assert "nan" not in text
+    assert any(r["label"] in text for r in result["runs"])
+    for group in of.pictures(result, arrays):
+        assert group.title
+        assert len(group.pixels) == len(group.labels) > 0
+        assert group.pixels.shape[1:] == tuple(result["shape"])
+
+
+@EACH
+def test_texts(name):
+    of = analysis(name)
+    assert of.name == name
+    assert name == of.spec.KIND
+    assert of.question.endswith("?")
+    assert of.icon.startswith(":material/")
+    for text in TEXTS:
+        body = getattr(of, text)
+        assert len(body) > 25, text
+        assert body == body.strip(), text
+    assert "Yang et al." in of.paper
+    assert of.spec.__doc__
+    assert [a.order for a in analyses().values()] == sorted({a.order for a in analyses().values()})
+
+
+@EACH
+@pytest.mark.parametrize(("data", "shape"), DATA)
+@pytest.mark.parametrize("ipc", [1, 10])
+def test_presets_and_estimates(name, data, shape, ipc, store):
+    of = analysis(name)
+    run = base.Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
+    source = "bundled" if data == "digits" else "torchvision"
+    names = tuple("0123456789")
+    chosen = base.Chosen((run,), DataSpec(name=data, source=source), names, shape)
+    seconds = []
+    for preset in base.PRESETS:
+        wanted = base.make_spec(of, chosen, preset)
+        guess = base.estimate(of, wanted, chosen, store)
+        assert guess.seconds > 0
+        assert guess.memory > 0
+        assert guess.disk > 0
+        seconds.append(guess.seconds)
+        assert task_from_document(wanted.document()) == wanted
+    assert seconds[0] <= seconds[-1] * 1.01
+
+
+@EACH
+def test_pools_are_shared_and_counted_once(name, finished, analysed):
+    task, of = finished(name), analysis(name)
+    wanted = task.spec()
+    chosen = base.choose(analysed, wanted.run_keys)
+    pools = of.pools(wanted, chosen)
+    assert all(analysed.task(pool).is_done() for pool in pools)
+    there = base.estimate(of, wanted, chosen, analysed)
+    fresh = base.estimate(of, wanted.replace(seed=5), chosen, analysed)
+    counted = {p.key for p in of.pools(wanted.replace(seed=5), chosen)}
+    known = base.estimate(of, wanted.replace(seed=5), chosen, analysed, but=counted)
+    assert there.seconds == pytest.approx(known.seconds)
+    assert fresh.seconds >= known.seconds
+    assert (fresh.seconds > known.seconds) == bool(pools)
+
+
+@EACH
+def test_refuses_what_is_no_set(name, store):
+    of = analysis(name)
+    keys = two_sets(store)
+    for wrong in ((), (keys[0], keys[0]), ("../../etc",), tuple(f"{i:016x}" for i in range(9))):
+        with pytest.raises(SpecError, match="run_keys"):
+            of.spec(run_keys=wrong)
+    with pytest.raises(SpecError, match=r"run_keys = '0123456789abcdef' .* finished runs"):
+        base.choose(store, [keys[0], "0123456789abcdef"])
+    with pytest.raises(SpecError, match="preset"):
+        base.make_spec(of, base.choose(store, keys), "x")
+    with pytest.raises(SpecError, match="nothing_like_it"):
+        base.make_spec(of, base.choose(store, keys), settings=[("nothing_like_it", "1")])
+    assert of.spec(run_keys=tuple(keys)) == of.spec(run_keys=tuple(reversed(keys)))
+
+
+@EACH
+def test_refuses_sets_of_different_data(name, store):
+    of = analysis(name)
+    other = spec()
+    other = done(store, other.replace(data=other.data.replace(preprocess="zca")))
+    keys = (two_sets(store)[0], other.key)
+    with pytest.raises(SpecError, match="zca") as error:
+        base.choose(store, keys)
+    assert error.value.field == "run_keys"
+    task = store.create(wanted := of.spec(run_keys=keys, **of.smallest))
+    with pytest.raises(SpecError):  # the task itself refuses too, before it computes anything
+        worker.run_task(store, task, wanted, "cpu")
+    assert not list(store.tasks("dataset"))
+
+
+@EACH
+def test_command_line(name, analysed, finished, monkeypatch, capsys):
+    task, of = finished(name), analysis(name)
+    monkeypatch.setenv("DD_CACHE", str(analysed.root))
+    monkeypatch.setattr(paths, "GALLERY", analysed.root / "none")
+    monkeypatch.setattr(jobs, "launch", lambda tasks: pytest.fail("it is there already"))
+    line = [name, "--json"]
+    for key in task.spec().run_keys:
+        line += ["--run", key]
+    for field in (f.name for f in fields(of.spec) if f.name != "run_keys"):
+        value = getattr(task.spec(), field)
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        line += ["--set", f"{field}={text}"]
+    assert main(line) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["key"] == task.key
+    assert answer["answer"] == of.sentence(task.result())
+    assert main([*line, "--set", "seed=-1"]) == 2
+    assert "seed = -1 is not allowed" in capsys.readouterr().err
+
+
+def test_command_line_names_runs_by_their_beginning(analysed, monkeypatch, capsys):
+    monkeypatch.setenv("DD_CACHE", str(analysed.root))
+    monkeypatch.setattr(paths, "GALLERY", analysed.root / "none")
+    assert main(["list", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == NAMES
+    key = next(analysed.tasks("distill")).key
+    assert main([NAMES[0], "--run", key[:8], "--dry-run"]) == 0
+    assert "It" not in capsys.readouterr().err
+    assert main([NAMES[0], "--run", "zz"]) == 2
+    assert "No run 'zz' here" in capsys.readouterr().err
+    assert main([NAMES[0], "--run", ""]) == 2
+
+
+def test_report_opens_without_a_network(finished):
+    from analysis.report import html
+
+    tasks = [finished(name) for name in NAMES]
+    text = html(tasks)
+    for of, task in zip(analyses().values(), tasks):
+        assert of.question.replace("'", "&#x27;") in text
+        assert task.key in text
+        assert len(of.figures(task.result(), task.arrays(), base.picked(of, task.result()))) > 0
+    assert "<script src" not in text
+    assert "<link" not in text
+    assert "url(http" not in text
+    assert text.count("<section>") == text.count("</section>") == len(NAMES)
+    assert text.count("plotly.js v") <= 3  # the library is inlined once
+
+
+def test_importing_needs_nothing_heavy():
+    code = (
+        "import sys, analysis.base, analysis.__main__; from analysis import analyses; analyses();"
+        "bad = {'torch', 'plotly', 'matplotlib', 'seaborn', 'umap', 'numba', 'streamlit', 'pandas',"
+        "'sklearn', 'scipy'} & set(sys.modules); sys.exit(', '.join(sorted(bad)) or 0)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=paths.PROJECT, capture_output=True)
+    assert found.returncode == 0, found.stderr
+
+
+def test_computing_needs_no_figures(analysed):
+    code = (
+        "import sys; from ddcore.store import Store; from ddcore import worker;"
+        "from analysis import analyses; store = Store(sys.argv[1], gallery=None);"
+        "keys = tuple(t.key for t in store.tasks('distill'))\n"
+        "for a in analyses().values():\n"
+        "    spec = a.spec(run_keys=keys[:1], **a.smallest); task = store.create(spec)\n"
+        "    worker.run_task(store, task, spec, 'cpu'); assert task.is_done()\n"
+        "bad = {'plotly', 'matplotlib', 'seaborn', 'streamlit'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(bad)) or 0)"
+    )
+    line = [sys.executable, "-c", code, str(analysed.root)]
+    found = subprocess.run(line, cwd=paths.PROJECT, capture_output=True)
+    assert found.returncode == 0, found.stderr.decode()[-1000:]
+
+
+def test_labels_say_what_differs(store):
+    """The method's name where that is enough, then variant, size, seed, and the key at last."""
+    from ddcore.data.spec import DataSpec
+    from ddcore.methods.spec import make_spec
+    from tests.pages.fakes import SHAPE
+
+    def key(method: str = "dm", **changes: object) -> str:
+        return done(store, make_spec(method, DataSpec(), SHAPE, **changes), method=method).key
+
+    def labels(*keys: str) -> list[str]:
+        return [run.label for run in base.choose(store, keys).runs]
+
+    plain, seeded, larger = key(), key(seed=1), key(ipc=10)
+    fixed, unknown = (key("dd2018", settings=[("setting", s)]) for s in ("fixed", "unknown"))
+    other = key(settings=[("lr", "3.0")])
+    assert labels(plain) == ["Distribution matching"]
+    assert labels(plain, seeded) == [f"Distribution matching, seed {s}" for s in (0, 1)]
+    assert labels(larger, plain) == [f"Distribution matching, {n} per class" for n in (1, 10)]
+    assert {text.rpartition(", ")[2] for text in labels(plain, other)} == {plain[:6], other[:6]}
+    names = labels(unknown, fixed, plain)
+    assert names[0] == "Distribution matching"  # the paper's methods come first
+    assert set(names[1:]) == {
+        f"Dataset distillation (2018), {s} setting" for s in ("fixed", "unknown")
+    }
+
+
+def test_every_method_has_a_look_of_its_own():
+    from analysis import colours
+    from ddcore.methods import methods
+
+    looks = [colours.style(name) for name in methods()]
+    assert len({(s.colour, s.symbol) for s in looks}) == len(looks)
+    assert colours.style("bptt").colour == "#E69F00"
+    one, two, three = colours.styles(["dm", "dm", "mtt"])
+    assert one.colour == two.colour == "#0072B2"
+    assert one.dash != two.dash
+    assert one.symbol != two.symbol
+    assert three.dash == "solid"

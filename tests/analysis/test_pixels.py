@@ -1,0 +1,65 @@
+"""Pixel density: exact extremes, the usual density, and a round trip that adds nothing (section m.6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import gaussian_kde
+
+from analysis import pixels
+from ddcore.data import load
+from ddcore.data.spec import DataSpec
+from tests.pages.fakes import decoded
+
+
+def test_taking_the_normalisation_back_is_exact(store):
+    decoded(store)
+    data = load(store, DataSpec())
+    real = data.test_images.astype(np.float32) / 255
+    back = data.pixels(data.preprocess(data.test_images))
+    np.testing.assert_allclose(back, real, atol=1e-6)
+    assert pixels.extremes(back)["outside"] == 0
+    assert pixels.extremes(back)["max"] == pytest.approx(1, abs=1e-6)
+
+
+def test_extremes_are_counted_not_smoothed():
+    facts = pixels.extremes(np.array([[-0.5, 0.0, 0.5, 1.0], [1.5, 2.0, 0.25, 0.75]]))
+    assert (facts["min"], facts["max"]) == (-0.5, 2.0)
+    assert (facts["below"], facts["above"], facts["outside"]) == (1 / 8, 2 / 8, 3 / 8)
+
+
+@pytest.mark.parametrize("count", [40, 3000])
+def test_density_is_that_of_scipy(count):
+    values = np.random.default_rng(0).normal(0.4, 0.3, count)
+    grid = np.linspace(-1, 2, 300)
+    np.testing.assert_allclose(
+        pixels.density(values, grid), gaussian_kde(values)(grid), atol=2e-4, rtol=5e-3
+    )
+
+
+def test_density_integrates_to_one_even_for_one_value():
+    grid = np.linspace(-1, 2, 20001)
+    for values in (np.full(64, 0.5), np.array([0.5]), np.array([0.0, 1.0] * 20)):
+        assert np.trapezoid(pixels.density(values, grid), grid) == pytest.approx(1, abs=1e-3)
+
+
+def test_one_image_is_that_of_its_class(finished):
+    task = finished("pixels")
+    arrays = task.arrays()
+    key = task.spec().run_keys[0]
+    image = pixels.one_image(arrays, key, 3, 99)
+    np.testing.assert_array_equal(image, arrays[f"pixels.{key}"][3])
+    real = pixels.one_image(arrays, pixels.REAL, 3, 0)
+    assert 0 <= real.min() <= real.max() <= 1
+    assert (arrays["real_labels"] == 3).sum() == 2
+
+
+def test_whole_sets_are_the_pooled_pixels(finished):
+    task = finished("pixels")
+    arrays, result = task.arrays(), task.result()
+    for key in task.spec().run_keys:
+        values = arrays[f"pixels.{key}"]
+        facts = result["sets"][key][0]
+        assert facts["min"] == pytest.approx(float(values.min()))
+        assert facts["outside"] == np.mean((values < -1e-6) | (values > 1 + 1e-6))
+    assert result["sets"][pixels.REAL][0]["outside"] == 0

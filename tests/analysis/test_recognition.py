@@ -1,0 +1,107 @@
+"""Recognition: counts are right, and real training images are recognised as such (section m.8)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from analysis import base, recognition
+from analysis.networks import network, parse
+from analysis.recognition import REAL, RecognitionTask
+from ddcore.data import load
+from ddcore.data.spec import DataSpec
+from ddcore.distilled import DistilledSet
+from ddcore.errors import SpecError
+from tests.analysis.conftest import computed
+from tests.pages.fakes import decoded, done, spec
+
+
+def test_confusion_counts_by_hand():
+    called = np.array([[[0, 1, 1], [2, 1, 0]]])  # one architecture, two networks, three images
+    matrix = recognition.confusion(called, np.array([0, 1, 1]), 3)
+    assert matrix.tolist() == [[[1, 0, 1], [1, 3, 0], [0, 0, 0]]]
+    assert matrix.sum() == called.size
+
+
+def test_a_set_of_training_images_scores_like_training(store):
+    """Both as a set and as the sanity bar: near the networks' accuracy on training images."""
+    decoded(store)
+    data = load(store, DataSpec())
+    rows = np.concatenate([np.flatnonzero(data.train_labels == c)[:10] for c in range(10)])
+    task = done(
+        store,
+        spec(ipc=10),
+        images=data.preprocess(data.train_images[rows]),
+        labels=data.train_labels[rows],
+        preprocess=data.preprocessing,
+    )
+    wanted = RecognitionTask(run_keys=(task.key,), networks=("convnet-8",), nets=3, epochs=8)
+    result = computed(store, wanted).result()
+    trained = np.mean(result["train"])
+    assert trained > 0.95
+    for key in (task.key, REAL):
+        assert np.mean(result["recognised"][key]) == pytest.approx(trained, abs=0.05)
+    assert np.mean(result["test"]) < trained + 0.01
+
+
+def test_recognised_shares_are_those_of_the_predictions(finished):
+    task = finished("recognition")
+    arrays, result = task.arrays(), task.result()
+    for key in (*task.spec().run_keys, REAL):
+        called, labels = arrays[f"called.{key}"], arrays[f"labels.{key}"]
+        np.testing.assert_allclose((called == labels).mean(-1), result["recognised"][key])
+        diagonal = np.trace(arrays[f"confusion.{key}"], axis1=1, axis2=2)
+        np.testing.assert_array_equal(diagonal, (called == labels).sum((1, 2)))
+
+
+def test_soft_labels_count_by_the_largest(store):
+    run = done(store)
+    made = DistilledSet.from_task(run)
+    soft = np.eye(10, dtype=np.float32)[made.labels] * 0.6 + 0.04
+    other = done(store, spec(seed=7), labels=soft)
+    wanted = RecognitionTask(run_keys=(run.key, other.key), networks=("mlp-8",), nets=1, epochs=1)
+    result = computed(store, wanted).result()
+    assert result["soft"] == [other.key]
+    assert result["recognised"][run.key] == result["recognised"][other.key]
+
+
+def test_pictures_are_the_images_taken_for_something_else(finished):
+    task = finished("recognition")
+    arrays, result = task.arrays(), task.result()
+    groups = recognition.pictures(result, arrays)
+    assert groups  # the fake images are noise
+    run = result["runs"][0]
+    called, labels = arrays[f"called.{run['key']}"], arrays[f"labels.{run['key']}"]
+    wrong = (called.reshape(-1, len(labels)) != labels).sum(0)
+    assert groups[0].labels[0].endswith(f", {wrong.max()}/{len(called.reshape(-1, len(labels)))}")
+
+
+def test_networks_by_their_text():
+    assert parse("networks", "mlp") == ("mlp", None)
+    assert parse("networks", "resnet18-8") == ("resnet18", 8)
+    depths = [network("n", "convnet-4", (1, s, s), 10).depth for s in (8, 28, 32, 64)]
+    assert depths == [2, 3, 3, 4]
+    for wrong in ("nothing", "convnet-", "convnet-x", "convnet-0", "lenet-8", "mlp-99999"):
+        with pytest.raises(SpecError, match="networks"):
+            parse("networks", wrong)
+    with pytest.raises(SpecError, match="not 32"):
+        network("networks", "vgg11", (1, 8, 8), 10)
+
+
+def test_the_real_sample_is_balanced_and_fixed(store):
+    decoded(store)
+    data = load(store, DataSpec())
+    run = done(store)
+    chosen = base.choose(store, [run.key])
+    sets = {run.key: DistilledSet.from_task(run)}
+    given = base.Opened(chosen, sets, data, [], base.Cost(1), 0.0)
+    rows = base.same_size(given, 0)
+    assert data.train_labels[rows].tolist() == list(range(10))
+    np.testing.assert_array_equal(rows, base.same_size(given, 0))
+    assert base.same_size(given, 1).tolist() != rows.tolist()
+    larger = dataclasses.replace(
+        sets[run.key], images=np.zeros((30, 1, 8, 8)), labels=np.arange(30) % 10
+    )
+    assert len(base.same_size(dataclasses.replace(given, sets={"x": larger}), 0)) == 30

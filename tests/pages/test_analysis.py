@@ -1,0 +1,248 @@
+"""Every analysis page the registry finds, and the overview, in the states they can be in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields
+
+import pytest
+
+from analysis import analyses, analysis, base
+from pages.components import analysis_page, analysis_runs, settings_form, shell
+from tests.analysis.conftest import computed, smallest
+from tests.pages.fakes import done, put, spec, text
+
+EACH = pytest.mark.parametrize("name", list(analyses()))
+OVERVIEW = "8_Understand.py"
+LIMIT_S = 1.0  # of a page from cache
+
+
+def page(name: str) -> str:
+    """The file of an analysis's page."""
+    return analysis_page.path(analysis(name)).removeprefix("pages/")
+
+
+def two(store) -> list[str]:
+    """Keys of two finished sets."""
+    return [done(store, spec(seed=s)).key for s in range(2)]
+
+
+def settings(name: str) -> str:
+    """The smallest settings as a link carries them."""
+    values = analysis(name).smallest.items()
+    return ";".join(f"{path}={settings_form.text_of(value)}" for path, value in values)
+
+
+def state(store, name: str, keys: list[str], preset: str = "quick") -> str:
+    """State of the task that a preset describes."""
+    wanted = base.make_spec(analysis(name), base.choose(store, keys), preset)
+    return store.task(wanted).status()["state"]
+
+
+# --- one analysis ---------------------------------------------------------------------------------
+
+
+@EACH
+def test_is_in_the_sidebar_as_declared(name):
+    of = analysis(name)
+    entry = {e.path: e for e in shell.pages()}[analysis_page.path(of)]
+    assert (entry.title, entry.icon, entry.about) == (of.title, of.icon, of.question)
+    section = [e.path for e in shell.pages() if e.section == "Understand"]
+    assert section == [analysis_page.OVERVIEW, *map(analysis_page.path, analyses().values())]
+
+
+@EACH
+def test_says_something_without_any_run(visit, name):
+    app = visit(page(name))
+    shown = text(app)
+    assert app.title[0].value == analysis(name).question
+    assert "There is no finished run yet" in shown
+    assert "How to doubt it" in shown
+    assert "What the paper found" in shown
+
+
+@EACH
+def test_a_missing_result_is_estimated_and_submitted(visit, store, name):
+    keys = two(store)
+    app = visit(page(name), runs=",".join(keys))
+    assert "It will take about" in text(app)
+    assert f"python -m analysis {name} --run" in app.code[0].value
+    app.button(key=f"{name}.task.start").click().run()
+    assert not app.exception
+    assert state(store, name, keys) == "queued"
+
+
+@EACH
+def test_a_finished_result_is_shown_soon(visit, store, name):
+    keys = two(store)
+    task = computed(store, smallest(store, name, keys))
+    of, query = analysis(name), {"runs": ",".join(keys), "set": settings(name)}
+    app = visit(page(name), **query)
+    result = task.result()
+    assert app.subheader[0].value == of.sentence(result)
+    assert f"{name} {task.key}" in text(app)
+    assert len(app.get("plotly_chart")) >= 1
+    assert not app.warning
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        app.run()
+        seconds.append(time.process_time() - start)
+    assert not app.exception
+    assert min(seconds) <= LIMIT_S
+
+
+@EACH
+def test_every_view_opens(visit, store, name):
+    keys = two(store)
+    task = computed(store, smallest(store, name, keys))
+    of, result = analysis(name), task.result()
+    app = visit(page(name), runs=",".join(keys), set=settings(name))
+    for option in list(of.options(result, base.picked(of, result))):
+        for choice in list(option.choices)[:2]:
+            app.query_params[f"view_{option.name}"] = choice
+            app.run()
+            assert not app.exception, (option.name, choice)
+    app.query_params["view_of"] = "<b>"
+    app.run()
+    assert not app.exception
+
+
+@EACH
+def test_an_example_stands_in_until_there_is_a_result(visit, store, name):
+    keys = two(store)
+    computed(store, smallest(store, name, keys[:1]))
+    shown = text(visit(page(name), runs=",".join(keys)))
+    assert "not computed yet" in shown
+    assert "Example: Distribution matching" in shown
+    assert "Not the runs chosen above" in shown
+
+
+@EACH
+def test_bad_links_are_no_exceptions(visit, store, name):
+    two(store)
+    for query in (
+        {"runs": "../../etc/passwd,<b>"},
+        {"runs": ",".join(f"{i:016x}" for i in range(20))},
+        {"set": "nothing=1;seed=x;=;run_keys=1"},
+        {"set": "seed=-5"},
+        {"preset": "<i>"},
+    ):
+        assert visit(page(name), **query).title
+
+
+def test_a_setting_of_the_link_is_in_its_widget_and_in_the_command(visit, store):
+    keys = two(store)
+    app = visit(page("pixels"), runs=",".join(keys), set="real_images=7")
+    widget = next(w for w in app.number_input if w.label == "Real images")
+    assert widget.value == 7
+    assert "--set real_images=7" in app.code[0].value
+    widget.set_value(9).run()
+    assert "".join(app.query_params["set"]) == "real_images=9"
+    assert "--set real_images=9" in app.code[0].value
+
+
+def test_what_a_link_cannot_set_is_named(visit, store):
+    two(store)
+    warning = visit(page("pixels"), set="nothing=1").warning[0].value
+    assert "nothing = 1" in warning
+
+
+def test_a_value_that_is_not_allowed_is_one_sentence(visit, store):
+    two(store)
+    app = visit(page("pixels"), set="real_images=0")
+    assert app.error[0].value.startswith("real_images = 0 is not allowed")
+    assert "How to read it" in text(app)
+
+
+def test_sets_of_different_data_are_refused_in_words(visit, store):
+    keys = two(store)
+    other = spec()
+    other = done(store, other.replace(data=other.data.replace(preprocess="zca")))
+    app = visit(page("pixels"), runs=f"{keys[0]},{other.key}")
+    assert "sets for the data of" in app.error[0].value
+
+
+# --- choosing runs --------------------------------------------------------------------------------
+
+
+def test_at_first_the_papers_methods_of_one_size(visit, store):
+    from ddcore.data.spec import DataSpec
+    from ddcore.methods.spec import make_spec
+    from tests.pages.fakes import SHAPE
+
+    wanted = {done(store, make_spec(m, DataSpec(), SHAPE)).key for m in ("bptt", "dm", "dc", "mtt")}
+    done(store, make_spec("dsa", DataSpec(), SHAPE))
+    done(store, spec(ipc=10))
+    app = visit(page("pixels"))
+    assert set(app.multiselect(key="several.runs").value) == wanted
+    assert "runs" not in app.query_params
+
+
+def test_the_choice_goes_along_to_the_next_page(visit, store):
+    keys = [done(store, spec(seed=s)).key for s in range(3)]
+    app = visit(page("pixels"), runs=",".join(keys))
+    app.switch_page(f"pages/{page('recognition')}")
+    app.query_params.clear()
+    app.run()
+    assert not app.exception
+    assert set(app.multiselect(key="several.runs").value) == set(keys)
+    assert set("".join(app.query_params["runs"]).split(",")) == set(keys)
+
+
+def test_nothing_is_proposed_that_was_made_otherwise(store):
+    from pages.components import runs
+
+    two(store)
+    cards = runs.finished(store)
+    assert analysis_runs.proposed(cards) == (cards[0].key,)
+
+
+# --- the overview ---------------------------------------------------------------------------------
+
+
+def test_overview_shows_the_state_of_every_analysis(visit, store):
+    keys = two(store)
+    names = list(analyses())
+    quick = base.make_spec(analysis(names[0]), base.choose(store, keys), "quick")
+    put(store, quick, "failed", message="It broke.")
+    app = visit(OVERVIEW, runs=",".join(keys))
+    shown = text(app)
+    assert "It broke." in shown
+    for of in analyses().values():
+        assert of.question in shown
+    assert "Run the whole suite" in shown
+
+
+def test_overview_runs_the_whole_suite_as_one_job(visit, store, monkeypatch):
+    launched = []
+    monkeypatch.setattr("ddcore.jobs.launch", launched.append)
+    keys = two(store)
+    app = visit(OVERVIEW, runs=",".join(keys))
+    assert "It will take about" in text(app)
+    app.button(key="suite.start").click().run()
+    assert not app.exception
+    assert {state(store, name, keys) for name in analyses()} == {"queued"}
+    assert [len(tasks) for tasks in launched] == [len(analyses())]
+
+
+def test_overview_with_a_result_offers_the_report(visit, store):
+    keys = two(store)
+    quick = base.make_spec(analysis("pixels"), base.choose(store, keys), "quick")
+    task = computed(store, quick)
+    app = visit(OVERVIEW, runs=",".join(keys))
+    shown = text(app)
+    assert analysis("pixels").sentence(task.result()) in shown
+    assert f"Run the other {len(analyses()) - 1}" in shown
+    assert [d.label for d in app.get("download_button")] == ["Report of 1 (HTML)"]
+
+
+def test_overview_without_runs(visit):
+    assert "There is no finished run yet" in text(visit(OVERVIEW))
+
+
+def test_every_field_of_every_spec_has_words():
+    for of in analyses().values():
+        for field in fields(of.spec):
+            hint = settings_form.said_of(of.spec, field.name)
+            assert hint or field.name in ("run_keys", "seed"), (of.name, field.name)
