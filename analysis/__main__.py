@@ -55,7 +55,7 @@ def report(options: argparse.Namespace) -> None:
     specs = [base.make_spec(a, chosen, options.preset) for a in wanted]
     tasks = [cli.compute(store, spec) for spec in specs]
     out = Path(options.out).resolve()
-    write_atomic(out, html(tasks).encode())
+    write_atomic(out, html(tasks, store).encode())
     answer = {"path": str(out), "tasks": [task.key for task in tasks]}
     cli.output(options, answer, lambda: print(out))
 
@@ -72,7 +72,7 @@ def run_key(store: Store, text: str) -> str:
 
 def _facts(of: Analysis, spec: AnalysisTask, store: Store) -> dict[str, Any]:
     task = cli.compute(store, spec)
-    result, arrays = task.result(), task.arrays()
+    result, arrays = task.result(), base.load_arrays(store, task)
     return {
         "key": task.key,
         "analysis": of.name,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 MOST = 8  # runs in one figure
 PRESETS = {"quick": "Quick", "teaching": "Teaching", "published": "As published"}
 ORDER = ("bptt", "dm", "dc", "mtt")  # of the paper's figures; other methods follow
+ROWS = "rows."  # of real images: "rows.test.NAME" are the rows of NAME in the test part
 VERSIONED = {  # package and its module
     "numpy": "numpy",
     "scipy": "scipy",
@@ -216,11 +217,23 @@ def of_spec(spec: AnalysisTask) -> Analysis:
     return sys.modules[type(spec).__module__].ANALYSIS
 
 
-def save(context: Context, given: Opened, result: Result, arrays: Arrays) -> None:
-    """Write what was found, with the facts every figure needs and those that make it repeatable."""
-    context.save_arrays(arrays)
+def save(
+    context: Context,
+    given: Opened,
+    result: Result,
+    arrays: Arrays,
+    real: dict[str, tuple[str, np.ndarray]] | None = None,
+) -> None:
+    """Write what was found, with the facts every figure needs and those that make it repeatable.
+
+    `real` are arrays of real images, by name the part (train, val or test) and the rows: only the rows
+    are kept, so that results can be passed on without anybody's pictures. `load_arrays` puts them back.
+    """
+    rows = {f"{ROWS}{part}.{name}": np.asarray(r) for name, (part, r) in (real or {}).items()}
+    context.save_arrays(arrays | rows)
     context.save_result(
         {
+            "data": given.chosen.data.to_dict(),
             "runs": [dataclasses.asdict(r) for r in given.chosen.runs],
             "data_label": given.dataset.label,
             "class_names": list(given.chosen.class_names),
@@ -232,6 +245,32 @@ def save(context: Context, given: Opened, result: Result, arrays: Arrays) -> Non
             "seconds": context.seconds - given.started,
         }
     )
+
+
+def load_arrays(store: Store, task: Task) -> Arrays:
+    """The arrays of a finished task. Real images, uint8, are read from the dataset if it is here.
+
+    If it is not, they are missing: figures and pictures do without them.
+    """
+    from ddcore.data.dataset import load
+
+    arrays = dict(task.arrays())
+    wanted = [name for name in arrays if name.startswith(ROWS)]
+    if not wanted:
+        return arrays
+    try:
+        data = load(store, DataSpec.from_dict(task.result()["data"]))
+    except DDError:
+        return arrays
+    for name in wanted:
+        part, own = name.removeprefix(ROWS).split(".", 1)
+        arrays[own] = getattr(data, f"{part}_images")[arrays[name]]
+    return arrays
+
+
+def lacks_images(arrays: Arrays) -> bool:
+    """Whether real images belong to these arrays that could not be read."""
+    return any(n.startswith(ROWS) and n.split(".", 2)[2] not in arrays for n in arrays)
 
 
 def _versions() -> dict[str, str]:

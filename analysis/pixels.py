@@ -66,10 +66,9 @@ def run(context: Context) -> None:
     given = base.opened(context)
     rows = real_sample(given.dataset, spec.real_images, spec.seed)
     arrays: Arrays = {
-        "real_images": given.dataset.test_images[rows],
         "real_labels": given.dataset.test_labels[rows],
     }
-    values = {REAL: arrays["real_images"].astype(np.float64) / 255}
+    values = {REAL: given.dataset.test_images[rows].astype(np.float64) / 255}
     for key, made in given.sets.items():
         arrays[f"pixels.{key}"] = made.pixels()
         arrays[f"labels.{key}"] = made.hard_labels
@@ -85,7 +84,8 @@ def run(context: Context) -> None:
         arrays[f"density.{key}"] = np.stack([density(p.ravel(), grid) for p in parts])
         facts[key] = [extremes(p) for p in parts]
     context.progress(len(values), len(values))
-    base.save(context, given, {"channels": channels, "sets": facts}, arrays)
+    shown = {"real_images": ("test", rows)}
+    base.save(context, given, {"channels": channels, "sets": facts}, arrays, shown)
 
 
 def real_sample(dataset: Dataset, per_class: int, seed: int) -> np.ndarray:
@@ -153,6 +153,8 @@ def curves(
             found.append(
                 (key, label, arrays[f"density.{key}"][channel], _facts(result, key, channel))
             )
+            continue
+        if key == REAL and "real_images" not in arrays:
             continue
         image = one_image(arrays, key, int(picked["cls"]), int(picked["nth"]))
         part = image if channel == 0 else image[channel - 1]

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 ALL, SAME = "real", "same_size"
 TITLES = {ALL: "All real images", SAME: "Random real images, as many"}
 RESAMPLES = 500
+Rows = dict[str, tuple[str, np.ndarray]]
 SHOWN = 6  # images beside their nearest training image
 PAIRS_PER_S = 4e9  # multiply-adds of comparing pixels
 
@@ -130,13 +131,13 @@ def run(context: Context) -> None:
     given = base.opened(context)
     data = given.dataset
     total = len(given.sets) + 3
-    arrays, facts = {}, {}
+    arrays, rows, facts = {}, {}, {}
     held = held_out_sample(len(data.val_images), spec.images)
     reference = nearest(_flat(data.val_images[held] / 255), data.train_images, 1)[1][:, 0]
     arrays["held_out"] = np.sort(reference)
     for step, (key, made) in enumerate(given.sets.items(), 1):
         context.progress(step, total, message="nearest training images")
-        facts[key] = _near(made, data, reference, key, arrays)
+        facts[key] = _near(made, data, reference, key, arrays, rows)
     device_data = DeviceData(data, context.device)
     members = _sample(len(data.train_images), spec.images, spec.seed, "members")
     others = _sample(len(data.test_images), spec.images, spec.seed, "others")
@@ -160,11 +161,13 @@ def run(context: Context) -> None:
         "held_out_median": float(np.median(reference)),
         "members": len(members),
     }
-    base.save(context, given, {**result, "pools": [pool.key]}, arrays)
+    base.save(context, given, {**result, "pools": [pool.key]}, arrays, rows)
 
 
-def _near(made: Any, data: Any, reference: np.ndarray, key: str, arrays: Arrays) -> dict[str, Any]:
-    """Distances to the nearest training image; pictures of the nearest pairs go to `arrays`."""
+def _near(
+    made: Any, data: Any, reference: np.ndarray, key: str, arrays: Arrays, rows: Rows
+) -> dict[str, Any]:
+    """Distances to the nearest training image; the nearest pairs go to `arrays` and `rows`."""
     pixels = made.pixels()
     flat = _flat(pixels)
     indices, apart = nearest(flat, data.train_images, 1)
@@ -172,7 +175,7 @@ def _near(made: Any, data: Any, reference: np.ndarray, key: str, arrays: Arrays)
     closest = np.argsort(apart, kind="stable")[:SHOWN]
     arrays[f"distance.{key}"] = apart
     arrays[f"pixels.{key}"] = pixels[closest]
-    arrays[f"nearest.{key}"] = data.train_images[indices[closest, 0]]
+    rows[f"nearest.{key}"] = ("train", indices[closest, 0])
     arrays[f"closest.{key}"] = apart[closest]
     ratio = psnr(apart, size)
     return {
@@ -403,6 +406,8 @@ def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
     """Of each set the images nearest to a training image, each beside it."""
     found = []
     for run in result["runs"]:
+        if f"nearest.{run['key']}" not in arrays:
+            continue
         mine = arrays[f"pixels.{run['key']}"]
         real = arrays[f"nearest.{run['key']}"].astype(np.float32) / 255
         pairs = np.stack([mine, real], 1).reshape(-1, *mine.shape[1:])

@@ -15,7 +15,7 @@ from typing import Any
 from analysis import base
 from analysis.base import Analysis, Pictures, of_spec
 from ddcore import render
-from ddcore.store import Task
+from ddcore.store import Store, Task
 
 SCALE = 6  # screen pixels per image pixel at most
 WIDTH = 96  # of an image, about
@@ -44,12 +44,12 @@ Plotly.relayout(g,{paper_bgcolor:'rgba(0,0,0,0)',plot_bgcolor:'rgba(0,0,0,0)','f
 """
 
 
-def html(tasks: Sequence[Task]) -> str:
+def html(tasks: Sequence[Task], store: Store) -> str:
     """The report of finished tasks, in the order of the pages."""
     from plotly.offline import get_plotlyjs
 
     found = sorted(((of_spec(t.spec()), t) for t in tasks), key=lambda pair: pair[0].order)
-    parts = [_section(analysis, task, place) for place, (analysis, task) in enumerate(found)]
+    parts = [_section(analysis, task, store, place) for place, (analysis, task) in enumerate(found)]
     first = found[0][1].result()
     sets = ", ".join(run["label"] for run in first["runs"])
     return (
@@ -63,10 +63,10 @@ def html(tasks: Sequence[Task]) -> str:
     )
 
 
-def _section(analysis: Analysis, task: Task, place: int) -> str:
+def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     import plotly.io
 
-    result, arrays = task.result(), task.arrays()
+    result, arrays = task.result(), base.load_arrays(store, task)
     figures = []
     for number, drawn in enumerate(analysis.figures(result, arrays, base.picked(analysis, result))):
         drawn.figure.update_layout(template="none", paper_bgcolor=None, plot_bgcolor=None)

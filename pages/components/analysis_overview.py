@@ -82,7 +82,7 @@ def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
             def report() -> str:
                 from analysis.report import html
 
-                return html(tasks)
+                return html(tasks, shell.store())
 
             st.download_button(
                 f"Report of {len(ready)} (HTML)",

@@ -12,11 +12,22 @@ by that call. Nothing is computed here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from analysis import analysis as named
 from analysis import base, drawing
-from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Option, Pictures, Result
+from analysis.base import (
+    Analysis,
+    AnalysisTask,
+    Arrays,
+    Chosen,
+    Drawn,
+    Option,
+    Pictures,
+    Result,
+)
 from analysis.export import csv_text
 from ddcore.estimate import duration
 from ddcore.store import Store, Task
@@ -32,6 +43,7 @@ from pages.components import (
 
 OVERVIEW = "pages/8_Understand.py"
 ROW = 10  # images beside each other
+Chart = Callable[[str, Drawn, Result, Arrays, dict[str, str]], None]  # the first is a widget key
 WIDTH = 820  # pixels of a row of images
 
 
@@ -40,8 +52,13 @@ def path(analysis: Analysis) -> str:
     return f"pages/8_{analysis.name.capitalize()}.py"
 
 
-def show(name: str) -> None:
-    """The whole page of an analysis."""
+def plain(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[str, str]) -> None:
+    """A figure that can be hovered and zoomed."""
+    charts.show(drawn.figure, key=key, alt=drawn.caption)
+
+
+def show(name: str, chart: Chart = plain) -> None:
+    """The whole page of an analysis; `chart` draws its figures."""
     analysis = named(name)
     with shell.page(
         analysis.title, section=shell.ANALYSES, icon=analysis.icon, about=analysis.question
@@ -50,11 +67,11 @@ def show(name: str) -> None:
         keys = analysis_runs.pick()
         if keys:
             with shell.boundary():
-                _answer(analysis, keys)
+                _answer(analysis, keys, chart)
         _texts(analysis)
 
 
-def _answer(analysis: Analysis, keys: tuple[str, ...]) -> None:
+def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
     store = shell.store()
     chosen = base.choose(store, keys)
     spec = analysis_form.ask(analysis, chosen)
@@ -64,14 +81,14 @@ def _answer(analysis: Analysis, keys: tuple[str, ...]) -> None:
         estimate=_estimate(analysis, spec, chosen, store),
     )
     if task:
-        _result(analysis, task)
+        _result(analysis, task, chart)
     elif example := newest(store, analysis):
         st.header("Example", anchor=False)
         labels = ", ".join(run["label"] for run in example.result()["runs"])
         st.caption(
             f"Example: {labels}, {example.result()['data_label']}. Not the runs chosen above."
         )
-        _result(analysis, example)
+        _result(analysis, example, chart)
 
 
 def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store) -> str:
@@ -87,9 +104,12 @@ def newest(store: Store, analysis: Analysis) -> Task | None:
     return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
 
 
-def _result(analysis: Analysis, task: Task) -> None:
+def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     """The answer in a sentence, figures, images, what to take away."""
-    result, arrays = task.result(), task.arrays()
+    result, arrays = task.result(), base.load_arrays(shell.store(), task)
+    if base.lacks_images(arrays):
+        st.caption("Real images that belong here are shown once the dataset has been read:")
+        shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
     st.subheader(analysis.sentence(result), anchor=False)
     row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
 
@@ -100,7 +120,7 @@ def _result(analysis: Analysis, task: Task) -> None:
     options = base.picked(analysis, result, ask)
     for place, drawn in enumerate(analysis.figures(result, arrays, options)):
         st.markdown(f"**{drawn.title}**")
-        charts.show(drawn.figure, key=f"{analysis.name}.figure.{place}", alt=drawn.caption)
+        chart(f"{analysis.name}.figure.{place}", drawn, result, arrays, options)
         st.caption(drawn.caption)
     for place, group in enumerate(analysis.pictures(result, arrays)):
         _pictures(group, f"{analysis.name}.pictures.{place}")
@@ -140,12 +160,12 @@ def _downloads(analysis: Analysis, task: Task, result: Result, arrays: Arrays) -
         )
 
     def static(suffix: str) -> bytes:
-        return drawing.static_bytes(analysis, task.result(), task.arrays(), suffix)
+        return drawing.static_bytes(analysis, task.result(), arrays, suffix)
 
     def report() -> str:
         from analysis.report import html
 
-        return html([task])
+        return html([task], shell.store())
 
     with st.container(horizontal=True, gap="small"):
         button("Numbers (CSV)", "csv", "text/csv", csv_text(analysis.table(result, arrays)))

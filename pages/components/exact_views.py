@@ -196,9 +196,14 @@ def stored(check: Any) -> None:
     """What rounding of the stored images does to the weights."""
     st.markdown(
         "| images stored as | error of the weights |\n| --- | ---: |\n"
-        f"| 64-bit floats | {check.weights:.0e} |\n| 32-bit floats | {check.float32:.0e} |\n"
-        f"| 8-bit integers, as in a PNG | {check.uint8:.1g} |"
+        f"| 64-bit floats | {size(check.weights)} |\n| 32-bit floats | {size(check.float32)} |\n"
+        f"| 8-bit integers, as in a PNG | {size(check.uint8)} |"
     )
+
+
+def size(error: float) -> str:
+    """An error for reading: its power of ten while it is small."""
+    return f"{error:.0e}" if error < 0.01 else f"{error:.2g}"
 
 
 def error_curve(errors: dict[str, list[float]], points: tuple[int, ...], rank: int) -> None:

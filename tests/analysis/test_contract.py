@@ -16,6 +16,7 @@ from analysis import analyses, analysis, base, drawing
 from analysis.__main__ import main
 from analysis.export import csv_text
 from ddcore import jobs, paths, worker
+from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.errors import SpecError
 from ddcore.specs import task_from_document
@@ -54,11 +55,13 @@ def test_computes_the_same_twice(name, finished, tmp_path):
 
 
 @EACH
-def test_figures_for_every_option(name, finished):
+@pytest.mark.parametrize("images", [True, False])
+def test_figures_for_every_option(name, images, finished, analysed):
+    """With real images and without, as on a machine that has not read the dataset."""
     import plotly.graph_objects as go
 
     task, of = finished(name), analysis(name)
-    result, arrays = task.result(), task.arrays()
+    result, arrays = task.result(), base.load_arrays(analysed, task) if images else task.arrays()
     usual = base.picked(of, result)
     views = [usual]
     for option in of.options(result, dict(usual)):
@@ -90,9 +93,10 @@ def test_static_figure_is_repeatable(name, format, finished):
 
 
 @EACH
-def test_table_sentence_and_pictures(name, finished):
+def test_table_sentence_and_pictures(name, finished, analysed):
     task, of = finished(name), analysis(name)
-    result, arrays = task.result(), task.arrays()
+    result, arrays = task.result(), base.load_arrays(analysed, task)
+    assert not base.lacks_images(arrays)
     rows = of.table(result, arrays)
     read = list(csv.DictReader(io.StringIO(csv_text(rows))))
     assert len(read) == len(rows) > 0
@@ -102,10 +106,24 @@ def test_table_sentence_and_pictures(name, finished):
     assert len(text) > 40
     assert "nan" not in text
     assert any(r["label"] in text for r in result["runs"])
-    for group in of.pictures(result, arrays):
+    for group in [*of.pictures(result, arrays), *of.pictures(result, task.arrays())]:
         assert group.title
         assert len(group.pixels) == len(group.labels) > 0
         assert group.pixels.shape[1:] == tuple(result["shape"])
+
+
+@EACH
+def test_no_real_image_is_stored(name, finished, analysed):
+    """Results are passed on; pictures of real images are read from the dataset by their rows."""
+    data = load(analysed, DataSpec())
+    real = {
+        x.tobytes() for part in ("train", "val", "test") for x in getattr(data, f"{part}_images")
+    }
+    for name_of, values in finished(name).arrays().items():
+        if values.ndim == 4 and values.shape[1:] == data.shape:
+            pixels = values if values.dtype == np.uint8 else np.rint(255 * values.clip(0, 1))
+            copies = sum(x.astype(np.uint8).tobytes() in real for x in pixels)
+            assert not copies, name_of
 
 
 @EACH
@@ -226,11 +244,11 @@ def test_command_line_names_runs_by_their_beginning(analysed, monkeypatch, capsy
     assert main([NAMES[0], "--run", ""]) == 2
 
 
-def test_report_opens_without_a_network(finished):
+def test_report_opens_without_a_network(finished, analysed):
     from analysis.report import html
 
     tasks = [finished(name) for name in NAMES]
-    text = html(tasks)
+    text = html(tasks, analysed)
     for of, task in zip(analyses().values(), tasks):
         assert of.question.replace("'", "&#x27;") in text
         assert task.key in text

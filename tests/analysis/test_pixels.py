@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from analysis import pixels
+from analysis import base, pixels
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from tests.pages.fakes import decoded
@@ -43,9 +43,9 @@ def test_density_integrates_to_one_even_for_one_value():
         assert np.trapezoid(pixels.density(values, grid), grid) == pytest.approx(1, abs=1e-3)
 
 
-def test_one_image_is_that_of_its_class(finished):
+def test_one_image_is_that_of_its_class(finished, analysed):
     task = finished("pixels")
-    arrays = task.arrays()
+    arrays = base.load_arrays(analysed, task)
     key = task.spec().run_keys[0]
     image = pixels.one_image(arrays, key, 3, 99)
     np.testing.assert_array_equal(image, arrays[f"pixels.{key}"][3])

@@ -1,0 +1,153 @@
+"""A map of images: the one under the mouse is shown, those in a lasso are opened below it."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import streamlit as st
+
+from analysis import features
+from analysis.base import Arrays, Drawn, Result
+from pages.components import charts, sheet
+
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"], "scrollZoom": True}
+MOST = 60  # images that are opened
+ROW = 12  # images beside each other
+TIP = 96  # screen pixels of the image under the mouse, about
+SPRITE_VALUES = 3_000_000  # of all images sent to the browser; with more, only distilled ones
+
+# Follows the figure with the given class name, which Streamlit may draw anew at any time.
+JS = """
+export default function({data, parentElement}) {
+  const tip = document.createElement('div')
+  tip.setAttribute('aria-hidden', 'true')
+  Object.assign(tip.style, {position: 'fixed', display: 'none', pointerEvents: 'none', zIndex: 1e6,
+    width: data.width * data.scale + 'px', height: data.height * data.scale + 'px',
+    border: '3px solid #808080', imageRendering: 'pixelated',
+    backgroundImage: `url(${data.sprite})`,
+    backgroundSize: `${data.columns * data.width * data.scale}px auto`})
+  document.body.appendChild(tip)
+  let plot = null
+  const hide = () => { tip.style.display = 'none' }
+  const show = event => {
+    const row = event.points[0].customdata?.[0] - data.first
+    if (!(row >= 0)) return hide()
+    const column = row % data.columns, line = Math.floor(row / data.columns)
+    tip.style.backgroundPosition =
+      `${-column * data.width * data.scale}px ${-line * data.height * data.scale}px`
+    const {clientX: x, clientY: y} = event.event
+    tip.style.left = Math.max(0, x - data.width * data.scale - 24) + 'px'
+    tip.style.top = Math.max(0, y - data.height * data.scale - 24) + 'px'
+    tip.style.display = 'block'
+  }
+  const leave = () => {
+    plot?.removeListener?.('plotly_hover', show)
+    plot?.removeListener?.('plotly_unhover', hide)
+  }
+  const follow = () => {
+    const found = document.querySelector(`.${data.plot} .js-plotly-plot`)
+    if (!found?.on || found === plot) return
+    leave()
+    plot = found
+    plot.on('plotly_hover', show)
+    plot.on('plotly_unhover', hide)
+  }
+  follow()
+  const timer = setInterval(follow, 500)
+  return () => { clearInterval(timer); leave(); tip.remove() }
+}
+"""
+
+
+def draw(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[str, str]) -> None:
+    """The figure; if it is a map, with images on hover, and those of chosen points below."""
+    if drawn.figure.layout.meta != "map":
+        charts.show(drawn.figure, key=key, alt=drawn.caption)
+        return
+    # Another set of points must not inherit what was chosen among these.
+    key = "-".join([key.replace(".", "-"), *(run["key"][:6] for run in result["runs"])])
+    event = st.plotly_chart(
+        drawn.figure,
+        key=key,
+        theme="streamlit",
+        config=CONFIG,
+        alt=drawn.caption,
+        on_select="rerun",
+        selection_mode=("points", "box", "lasso"),
+    )
+    _on_hover(f"st-key-{key}", result, arrays)
+    points = event["selection"]["points"]
+    rows = sorted({int(p["customdata"][0]) for p in points if p.get("customdata")})
+    rows = [row for row in rows if row < len(arrays["source"])]
+    found = features.found_point(result, arrays, options)
+    _opened(rows, result, arrays)
+    if found is not None or len(rows) == 1:
+        _around(rows[0] if len(rows) == 1 else found, result, arrays)
+
+
+def pixels(result: Result, arrays: Arrays, rows: list[int]) -> np.ndarray:
+    """Images (n, C, H, W) of points, 0..1 for real ones."""
+    real = arrays["real_pixels"]
+    sets = [arrays[f"pixels.{run['key']}"] for run in result["runs"]]
+    starts = np.cumsum([len(real), *map(len, sets)])
+    found = []
+    for row in rows:
+        place = int(np.searchsorted(starts, row, side="right"))
+        image = real[row] / 255 if place == 0 else sets[place - 1][row - starts[place - 1]]
+        found.append(np.asarray(image, np.float32))
+    return np.stack(found)
+
+
+def _opened(rows: list[int], result: Result, arrays: Arrays) -> None:
+    """The images of chosen points, distilled ones first."""
+    if not rows:
+        st.caption("Draw a lasso around points, or click one, to open their images here.")
+        return
+    rows = sorted(rows, key=lambda row: (arrays["source"][row] == 0, row))
+    shown = rows[:MOST]
+    made = sum(int(arrays["source"][row] > 0) for row in rows)
+    more = f", the first {MOST} shown" if len(rows) > MOST else ""
+    st.markdown(f"**Chosen points: {made} distilled, {len(rows) - made} real images{more}**")
+    _row(shown, result, arrays, "features.chosen")
+
+
+def _around(row: int, result: Result, arrays: Arrays) -> None:
+    """An image and its nearest real images."""
+    text = features.describe(result, arrays)[row].replace("<br>", ", ")
+    k = arrays["nearest"].shape[1]
+    st.markdown(f"**{text}: the image, and the {k} real images nearest to it in feature space**")
+    _row([row, *arrays["nearest"][row].tolist()], result, arrays, "features.nearest")
+
+
+def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
+    names, labels, source = result["class_names"], arrays["labels"], arrays["source"]
+    for first in range(0, len(rows), ROW):
+        part = rows[first : first + ROW]
+        tops = [f"{names[labels[r]]}{' real' if source[r] == 0 else ''}" for r in part]
+        images = pixels(result, arrays, part)
+        alt = f"Images of {', '.join(tops)}"
+        sheet.show(images, columns=ROW, top=tops, key=f"{key}.{first}", alt=alt, max_scale=8)
+
+
+def _on_hover(plot: str, result: Result, arrays: Arrays) -> None:
+    """All images in one picture, of which the browser shows the one under the mouse."""
+    from ddcore import render
+
+    _, height, width = result["shape"]
+    count, real = len(arrays["source"]), len(arrays["real_rows"])
+    first = 0 if count * int(np.prod(result["shape"])) <= SPRITE_VALUES else real
+    images = pixels(result, arrays, list(range(first, count)))
+    columns = int(np.ceil(np.sqrt(len(images))))
+    picture = render.canvas(images, -(-len(images) // columns), columns, 1, gap=0)
+    code = base64.b64encode(render.encode(picture, sheet.EFFORT)).decode()
+    data = {
+        "plot": plot,
+        "sprite": f"data:image/png;base64,{code}",
+        "first": first,
+        "columns": columns,
+        "width": width,
+        "height": height,
+        "scale": max(1, TIP // width),
+    }
+    st.components.v2.component("feature_map", js=JS)(data=data, key="features.hover")
