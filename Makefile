@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.requirements
+# A process per core; tests of a file share what they compute.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run test test-slow lint format benchmark gallery clean
 
@@ -11,10 +13,10 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -24,9 +26,10 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The shipped digits runs and their evaluations, made from this repository.
+# The shipped digits runs with their evaluations and analyses, made from this repository.
 gallery: $(STAMP)
 	$(BIN)/python -m ddcore gallery
+	$(BIN)/python -m analysis gallery
 
 benchmark: $(STAMP)
 	for f in benchmarks/[a-z]*.py; do $(BIN)/python $$f; done

@@ -70,6 +70,14 @@ def run_key(store: Store, text: str) -> str:
     return keys[0]
 
 
+def gallery(options: argparse.Namespace) -> None:
+    """`gallery`: compute the shipped analyses and put them where they are shipped from."""
+    from analysis.gallery import build
+
+    keys = build(cli.watch)
+    cli.output(options, keys, lambda: print(f"{len(keys)} folders"))
+
+
 def _facts(of: Analysis, spec: AnalysisTask, store: Store) -> dict[str, Any]:
     task = cli.compute(store, spec)
     result, arrays = task.result(), base.load_arrays(store, task)
@@ -115,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("out", metavar="OUT.html")
     sub.set_defaults(command=report)
+    sub = commands.add_parser("gallery", help="make the shipped analyses", parents=[common])
+    sub.set_defaults(command=gallery)
     return parser
 
 

@@ -50,18 +50,21 @@ def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> 
     store = Store(gallery=None)
     for spec in tasks():
         wait(store, jobs.submit(store, [spec])[0])
-    shutil.rmtree(target, ignore_errors=True)
+    for kind in KINDS:
+        shutil.rmtree(target / kind, ignore_errors=True)
     copied = []
     wanted = _wanted(store)
     for task in store.tasks():
         if task.kind in KINDS and task.is_done() and task.key in wanted:
-            _ship(task, target / task.kind / task.key)
+            ship(task, target)
             copied.append(task.key)
     return copied
 
 
-def _ship(task: Task, folder: Path) -> None:
+def ship(task: Task, target: Path) -> None:
     """Copy a finished folder, without what only concerns the machine it was made on."""
+    folder = target / task.kind / task.key
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(task.folder, folder, ignore=LEFT_OUT)
     status = {k: v for k, v in task.status().items() if k not in ("host", "pid")}
     Task(folder).write_status(**status)

@@ -68,7 +68,7 @@ KERNELS = {("kip", 1): 0.94, ("kip", 10): 0.98, ("rfad", 1): 0.935, ("frepo", 1)
 def test_kernel_methods(compute, name, ipc):
     got = figures(compute, name, ipc=ipc)
     assert got["distilled"] >= KERNELS[name, ipc]
-    assert got["distilled"] > max(got["random"], got["class_mean"])
+    assert got["distilled"] > got["random"] + 0.04
 
 
 def test_dm_with_ten_images_per_class(compute):

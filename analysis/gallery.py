@@ -1,0 +1,49 @@
+"""The analyses that are shipped: of four methods on digits, ten images per class, and the race with KIP.
+
+Made by `python -m analysis gallery` after the runs (`python -m ddcore gallery`). Pools of networks are not
+shipped, nor real images: results keep the rows of those only.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis import analyses, base
+from analysis.race import RaceTask
+from ddcore import gallery, jobs, paths
+from ddcore.data import resolve
+from ddcore.methods.spec import DistillSpec
+from ddcore.specs import TaskSpec
+from ddcore.store import Store, Task
+
+METHODS = ("bptt", "dm", "dc", "mtt")  # the four families of Yang et al. 2024
+IPC = 10
+PRESETS = ("quick", "teaching")
+
+
+def runs() -> list[DistillSpec]:
+    """The shipped runs that are analysed."""
+    return [r for r in gallery.runs() if r.method in METHODS and r.ipc == IPC]
+
+
+def tasks(store: Store) -> list[TaskSpec]:
+    """Every analysis of these runs under each shipped preset, and the race; the runs must be there."""
+    chosen = base.choose(store, tuple(run.key for run in runs()))
+    found: list[TaskSpec] = [RaceTask(data=resolve("digits"))]
+    for preset in PRESETS:
+        found += [base.make_spec(of, chosen, preset) for of in analyses().values()]
+    return found
+
+
+def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> list[str]:
+    """Compute what is missing in the user's store and copy it to `target`; returns the keys."""
+    store = Store(gallery=None)  # what is shipped already is made again
+    wanted = tasks(store)
+    for kind in {spec.KIND for spec in wanted}:
+        shutil.rmtree(target / kind, ignore_errors=True)
+    found = [wait(store, jobs.submit(store, [spec])[0]) for spec in wanted]
+    for task in found:
+        gallery.ship(task, target)
+    return [task.key for task in found]

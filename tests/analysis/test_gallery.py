@@ -1,0 +1,32 @@
+"""The shipped analyses belong to this code and can be shown on a machine that has nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis import base, gallery
+from analysis.race import RaceTask
+from ddcore import paths
+from ddcore.store import Store
+
+SHIPPED = Store(paths.GALLERY, gallery=None)
+ALL = gallery.tasks(SHIPPED)
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda s: f"{s.KIND} {s.key[:6]}")
+def test_every_promised_analysis_is_there_and_shows_without_data(spec):
+    task = SHIPPED.task(spec)
+    assert task.is_done(), "changed presets: run `make gallery`"
+    if isinstance(spec, RaceTask):
+        assert task.result()["agreement"] == 1.0
+        return
+    of, result = base.of_spec(spec), task.result()
+    arrays = base.load_arrays(SHIPPED, task)
+    assert of.figures(result, arrays, base.picked(of, result))
+    assert of.sentence(result).endswith(".")
+    of.pictures(result, arrays)
+
+
+def test_pools_are_not_shipped():
+    kinds = {folder.name for folder in paths.GALLERY.iterdir()}
+    assert not kinds & {"real_nets", "early_nets", "subset_nets", "dataset"}
