@@ -350,9 +350,15 @@ def _published(
     first = dict(published)
     if banked:
         trained_on = source if setting == "adapt" else data
-        quick |= {"iterations": 400, "decay_every": 150, "bank": 20}
+        quick |= {"iterations": 400, "decay_every": 150, "bank": 20, "lr": 0.02, "lr_rates": 0.02}
         quick["bank_epochs"] = _short(trained_on)
         first |= {"val_nets": 5, "validations": 5}
+    if setting == "adapt":  # real images are a better start than noise where time is short
+        first["init"], quick["nets"] = "real", 2
+    if setting == "attack":
+        # One step moves a perceptron furthest, and images fit a small bank instead of its kind.
+        first["net"] = NetSpec(arch="mlp", width=256, depth=2, init="xavier")
+        quick |= {"iterations": 600, "decay_every": 200, "bank": 100}
     # The published schedule in a quarter of its iterations.
     teaching = {**common, "iterations": 6000, "decay_every": 600}
     paper = {**common, "iterations": 24_000 if grey else 19_600, "decay_every": 2400}

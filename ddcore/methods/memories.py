@@ -23,9 +23,9 @@ def presets(
     """
     tiny = small(shape)
     stored: dict[str, Any] = {"parametrization": "bases", "init": "mean"}
-    quick: dict[str, Any] = {"lr": 0.06} if tiny else {"batch": 2}
-    if tiny and ipc > 1:
-        quick["batch"] = 10
+    quick: dict[str, Any] = {"batch": 2}
+    if tiny:
+        quick = {"lr": 0.1} if ipc == 1 else {"lr": 0.06, "batch": 10}
     found = bptt.presets(data, shape, ipc, variant)
     made = {
         name: {**found[name], **stored, "params": {**found[name]["params"], **quick}}
@@ -35,8 +35,9 @@ def presets(
     paper["params"] = {**paper["params"], "batch": 32}
     paper["knobs"] = {"bases": 0 if tiny else 16 if ipc == 1 else 64}
     if tiny:
-        for fields in (*made.values(), paper):
-            fields["knobs"] = {"scale": 1.33}
+        paper["knobs"] = {"scale": 1.33}
+        for fields in made.values():
+            fields["knobs"] = {"bases": 10, "scale": 1.6} if ipc == 1 else {"scale": 1.33}
     return {**made, "paper": paper}
 
 
