@@ -14,6 +14,7 @@ from pages.components import charts, sheet
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"], "scrollZoom": True}
 MOST = 60  # images that are opened
 ROW = 12  # images beside each other
+WIDTH = 820  # pixels of a row
 TIP = 96  # screen pixels of the image under the mouse, about
 SPRITE_VALUES = 3_000_000  # of all images sent to the browser; with more, only distilled ones
 
@@ -87,16 +88,20 @@ def draw(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[s
 
 
 def pixels(result: Result, arrays: Arrays, rows: list[int]) -> np.ndarray:
-    """Images (n, C, H, W) of points, 0..1 for real ones."""
-    real = arrays["real_pixels"]
-    sets = [arrays[f"pixels.{run['key']}"] for run in result["runs"]]
-    starts = np.cumsum([len(real), *map(len, sets)])
-    found = []
+    """Images (n, C, H, W) of points, 0..1 for real ones; those must be here."""
+    source, found = arrays["source"], []
     for row in rows:
-        place = int(np.searchsorted(starts, row, side="right"))
-        image = real[row] / 255 if place == 0 else sets[place - 1][row - starts[place - 1]]
+        place = int(source[row])
+        own = row - int(np.searchsorted(source, place))
+        run = result["runs"][place - 1]["key"]
+        image = arrays[f"pixels.{run}"][own] if place else arrays[features.PIXELS][own] / 255
         found.append(np.asarray(image, np.float32))
     return np.stack(found)
+
+
+def _here(arrays: Arrays, rows: list[int]) -> list[int]:
+    """The points whose images can be shown: real ones only where the dataset is here."""
+    return [row for row in rows if arrays["source"][row] > 0 or features.PIXELS in arrays]
 
 
 def _opened(rows: list[int], result: Result, arrays: Arrays) -> None:
@@ -122,12 +127,14 @@ def _around(row: int, result: Result, arrays: Arrays) -> None:
 
 def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
     names, labels, source = result["class_names"], arrays["labels"], arrays["source"]
+    rows = _here(arrays, rows)
+    scale = sheet.fit(result["shape"][-1], ROW, WIDTH, 8)
     for first in range(0, len(rows), ROW):
         part = rows[first : first + ROW]
         tops = [f"{names[labels[r]]}{' real' if source[r] == 0 else ''}" for r in part]
-        images = pixels(result, arrays, part)
         alt = f"Images of {', '.join(tops)}"
-        sheet.show(images, columns=ROW, top=tops, key=f"{key}.{first}", alt=alt, max_scale=8)
+        images = pixels(result, arrays, part)
+        sheet.show(images, columns=len(part), top=tops, key=f"{key}.{first}", alt=alt, scale=scale)
 
 
 def _on_hover(plot: str, result: Result, arrays: Arrays) -> None:
@@ -135,16 +142,17 @@ def _on_hover(plot: str, result: Result, arrays: Arrays) -> None:
     from ddcore import render
 
     _, height, width = result["shape"]
-    count, real = len(arrays["source"]), len(arrays["real_rows"])
-    first = 0 if count * int(np.prod(result["shape"])) <= SPRITE_VALUES else real
-    images = pixels(result, arrays, list(range(first, count)))
+    rows = _here(arrays, list(range(len(arrays["source"]))))
+    if len(rows) * int(np.prod(result["shape"])) > SPRITE_VALUES:
+        rows = [row for row in rows if arrays["source"][row] > 0]
+    images = pixels(result, arrays, rows)
     columns = int(np.ceil(np.sqrt(len(images))))
     picture = render.canvas(images, -(-len(images) // columns), columns, 1, gap=0)
     code = base64.b64encode(render.encode(picture, sheet.EFFORT)).decode()
     data = {
         "plot": plot,
         "sprite": f"data:image/png;base64,{code}",
-        "first": first,
+        "first": rows[0],  # up to the last point
         "columns": columns,
         "width": width,
         "height": height,
