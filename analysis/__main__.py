@@ -15,7 +15,7 @@ from analysis import analyses, analysis, base
 from analysis.base import Analysis, AnalysisTask
 from ddcore import cli
 from ddcore.distilled import KINDS
-from ddcore.errors import NotReady
+from ddcore.errors import NotReady, SpecError
 from ddcore.store import Store, write_atomic
 
 
@@ -52,7 +52,14 @@ def report(options: argparse.Namespace) -> None:
     store = Store()
     chosen = base.choose(store, [run_key(store, text) for text in options.run])
     wanted = [analysis(name) for name in options.only] or list(analyses().values())
-    specs = [base.make_spec(a, chosen, options.preset) for a in wanted]
+    specs = []
+    for each in wanted:
+        try:
+            specs.append(base.make_spec(each, chosen, options.preset))
+        except SpecError as refused:  # of all, leave out what has no answer for these runs
+            if options.only:
+                raise
+            print(f"Without {each.name}: {refused}", file=sys.stderr)
     tasks = [cli.compute(store, spec) for spec in specs]
     out = Path(options.out).resolve()
     write_atomic(out, html(tasks, store).encode())

@@ -205,6 +205,7 @@ def opened(context: Context) -> Opened:
     """What the task's spec asks for, pools trained; `SpecError` if the sets do not go together."""
     spec, analysis = context.spec, of_spec(context.spec)
     chosen = choose(context.store, spec.run_keys)
+    analysis.check(chosen)
     sets = {r.key: DistilledSet.from_task(context.store.find(r.key)) for r in chosen.runs}
     dataset = ensure(context, chosen.data)
     pools = [context.need(pool) for pool in analysis.pools(spec, chosen)]
@@ -356,7 +357,8 @@ class Analysis:
     from the defaults under each name of `PRESETS`. `pools` are the shared tasks it will need, `cost` what
     comes on top. Everything from `figures` on sees only a finished task's result and arrays. `options`
     yields choices one after the other and is told what was picked so far. `smallest` are fields of a run of
-    seconds, on which every contract is tested.
+    seconds, on which every contract is tested. Sets with fewer than `least_ipc` images per class are refused,
+    because `least_why`.
     """
 
     name: str
@@ -379,6 +381,15 @@ class Analysis:
     options: Callable[[Result, dict[str, str]], Iterator[Option]] = _no_options
     pictures: Callable[[Result, Arrays], list[Pictures]] = _no_pictures
     smallest: dict[str, Any] = field(default_factory=dict)
+    least_ipc: int = 1
+    least_why: str = ""
+
+    def check(self, chosen: Chosen) -> None:
+        """`SpecError` if a run is too small for this question."""
+        for run in chosen.runs:
+            if run.ipc < self.least_ipc:
+                allowed = f"sets with {self.least_ipc} or more images per class: {self.least_why}"
+                raise SpecError("run_keys", run.key, allowed)
 
 
 def make_spec(
@@ -390,6 +401,7 @@ def make_spec(
     """The task that a preset describes for these runs, with single fields set from text."""
     if preset not in PRESETS:
         raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
+    analysis.check(chosen)
     ipc = max(run.ipc for run in chosen.runs)
     values = analysis.presets(chosen.data.name, chosen.shape, ipc)[preset]
     spec = analysis.spec(run_keys=tuple(run.key for run in chosen.runs), **values)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis import analyses, base
 from ddcore import worker
 from ddcore.store import Store, Task
-from tests.pages.fakes import done, spec
+from tests.pages.fakes import done, images, spec
 
 
 def two_sets(store: Store) -> list[str]:
-    """Keys of two sets for the digits."""
-    return [done(store, spec(seed=s)).key for s in range(2)]
+    """Keys of two sets for the digits, with two images per class."""
+    two = {"images": images(count=20), "labels": np.arange(10).repeat(2)}
+    return [done(store, spec(seed=s, ipc=2), **two).key for s in range(2)]
 
 
 def smallest(store: Store, name: str, keys: list[str]) -> base.AnalysisTask:

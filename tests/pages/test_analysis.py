@@ -9,7 +9,7 @@ import pytest
 
 from analysis import analyses, analysis, base
 from pages.components import analysis_page, analysis_runs, settings_form, shell
-from tests.analysis.conftest import computed, smallest
+from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages.fakes import done, put, spec, text
 
 EACH = pytest.mark.parametrize("name", list(analyses()))
@@ -24,7 +24,7 @@ def page(name: str) -> str:
 
 def two(store) -> list[str]:
     """Keys of two finished sets."""
-    return [done(store, spec(seed=s)).key for s in range(2)]
+    return two_sets(store)
 
 
 def settings(name: str) -> str:
