@@ -1,0 +1,5 @@
+"""Semantics: attributes of the test images that a distilled image helps most."""
+
+from pages.components import analysis_page
+
+analysis_page.show("semantics")

@@ -1,0 +1,5 @@
+"""Sensitivity: the training set-up changed one factor at a time."""
+
+from pages.components import analysis_page
+
+analysis_page.show("sensitivity")

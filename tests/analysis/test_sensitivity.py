@@ -1,0 +1,156 @@
+"""Changes are single, equal in steps, and each is what training alone gives."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import base, sensitivity
+from analysis.sensitivity import FACTORS, SensitivityTask
+from ddcore import rng, worker
+from ddcore.data import load
+from ddcore.data.spec import DataSpec
+from ddcore.data.tensors import DeviceData
+from ddcore.distilled import DistilledSet
+from ddcore.errors import Cancelled, SpecError
+from ddcore.protocols import PROTOCOLS
+from ddcore.training import train
+from tests.analysis.conftest import computed, two_sets
+
+SMALL = sensitivity.ANALYSIS.smallest
+
+
+def chosen(data: str = "digits", shape=(1, 8, 8), ipc: int = 2) -> base.Chosen:
+    """One run on some data."""
+    run = base.Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
+    source = "bundled" if data == "digits" else "torchvision"
+    return base.Chosen((run,), DataSpec(name=data, source=source), tuple("0123456789"), shape)
+
+
+def spec(**changes: object) -> SensitivityTask:
+    """All changes unless said otherwise."""
+    return SensitivityTask(run_keys=("0" * 16,), **{"grid": "all", **changes})
+
+
+def differing(a: object, b: object) -> set[str]:
+    """Fields in which two specs differ."""
+    return {f.name for f in dataclasses.fields(a) if getattr(a, f.name) != getattr(b, f.name)}
+
+
+@pytest.mark.parametrize(("data", "shape"), [("digits", (1, 8, 8)), ("cifar10", (3, 32, 32))])
+def test_every_level_changes_one_factor(data, shape):
+    first, *rest = sensitivity.levels(spec(), chosen(data, shape))
+    assert first.protocol == PROTOCOLS["t300"]
+    assert {level.factor for level in rest} == set(FACTORS)
+    assert len({(v.factor, v.name) for v in rest}) == len(rest)
+    for level in rest:
+        protocol, net = differing(level.protocol, first.protocol), differing(level.net, first.net)
+        parts = {"parts"} if level.parts != 1 else set()
+        changed = protocol | net | parts
+        if level.factor == "optimiser":
+            assert changed in ({"momentum"}, {"optimiser", "lr"})  # Adam has step sizes of its own
+        elif level.factor == "architecture":
+            assert changed
+            assert not protocol
+        else:
+            assert len(changed) == 1, level
+    few = sensitivity.levels(spec(grid="few"), chosen(data, shape))
+    assert {v.factor for v in few[1:]} == set(FACTORS)
+    assert set(few) < {first, *rest}
+
+
+def test_the_paper_has_no_mirrored_digits():
+    def augmentations(data: str, shape: tuple[int, int, int]) -> set[str]:
+        every = sensitivity.levels(spec(factors=("augmentation",)), chosen(data, shape))
+        return {part for v in every for part in v.protocol.augment.split("_")}
+
+    assert "flip" not in augmentations("digits", (1, 8, 8))
+    assert "flip" not in augmentations("mnist", (1, 28, 28))
+    assert "flip" in augmentations("cifar10", (3, 32, 32))
+
+
+@pytest.mark.parametrize("images", [10, 20, 50, 100])
+def test_batches_take_as_many_steps(images):
+    for level in sensitivity.levels(spec(factors=("batch",)), chosen())[1:]:
+        recipe = level.recipe(images)
+        per_epoch = -(-images // recipe.batch)
+        assert per_epoch > 1
+        assert 300 <= per_epoch * recipe.epochs < 300 + per_epoch
+
+
+def test_accuracies_are_those_of_training_alone(store):
+    keys = tuple(two_sets(store))
+    wanted = SensitivityTask(run_keys=keys, **SMALL)
+    task = computed(store, wanted)
+    result = task.result()
+    data = DeviceData(load(store, DataSpec()))
+    made = DistilledSet.from_task(store.find(result["runs"][1]["key"]))
+    seeds = [rng.derive(0, "sensitivity", i) for i in range(2)]
+    every = sensitivity.levels(wanted, base.choose(store, keys))
+    assert [v["name"] for v in result["levels"]] == [v.name for v in every]
+    for place, level in enumerate(every):
+        images, labels = torch.from_numpy(made.images), torch.from_numpy(made.labels)
+        nets = train(level.net, images, labels, 10, level.recipe(20), seeds)
+        assert result["accuracy"][1][place] == nets.accuracy(data.test)
+    assert result["sources"][-1]["label"] == "Random real images"
+
+
+def test_random_real_images_are_balanced_and_differ_by_network(store):
+    from ddcore.data import ensure
+    from ddcore.testing import SleepyTask
+
+    sleepy = SleepyTask()
+    dataset = ensure(worker.Context(store, store.create(sleepy), sleepy, "cpu"), DataSpec())
+    images, labels = sensitivity._random(dataset, 3, spec(nets=4))
+    assert images.shape == (4, 30, 1, 8, 8)
+    assert labels.tolist() == sorted(labels.tolist())
+    assert np.bincount(labels).tolist() == [3] * 10
+    assert len({x.tobytes() for x in images}) == 4
+    with pytest.raises(SpecError, match="at most"):
+        sensitivity._random(dataset, 1000, spec())
+
+
+def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
+    wanted = SensitivityTask(run_keys=tuple(two_sets(store)), **SMALL)
+    monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0)
+    task = store.create(wanted)
+    import ddcore.training
+
+    calls, original = [], ddcore.training.train
+
+    def stopping(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 5:
+            raise Cancelled("x")
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(ddcore.training, "train", stopping)
+    with pytest.raises(Cancelled):
+        worker.run_task(store, task, wanted, "cpu")
+    worker.run_task(store, task, wanted, "cpu")
+    result = task.result()
+    assert len(calls) == 1 + len(result["sources"]) * len(result["levels"])
+    other = type(store)(store.root / "other", gallery=None)
+    two_sets(other)
+    assert computed(other, wanted).result()["accuracy"] == result["accuracy"]
+
+
+def test_changes_are_paired_and_held_against_real_images():
+    sources = [
+        {"key": "a", "method": "dm", "label": "A", "ipc": 1},
+        {"key": "b", "method": "dm", "label": "B", "ipc": 2},
+        {"key": "random.1", "method": "", "label": "R1", "ipc": 1},
+        {"key": "random.2", "method": "", "label": "R2", "ipc": 2},
+    ]
+    accuracy = [
+        [[0.9, 0.8], [0.8, 0.6]],
+        [[0.9, 0.9], [0.9, 0.8]],
+        [[0.5, 0.5], [0.4, 0.5]],
+        [[0.6, 0.6], [0.7, 0.7]],
+    ]
+    result = {"sources": sources, "accuracy": accuracy}
+    assert np.allclose(sensitivity.changes(result)[0, 1], [-10, -20])
+    assert np.allclose(sensitivity.beyond(result)[:, 1], [-15 + 5, -5 - 10, 0, 0])
