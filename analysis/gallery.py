@@ -20,7 +20,7 @@ from ddcore.store import Store, Task
 
 METHODS = ("bptt", "dm", "dc", "mtt")  # the four families of Yang et al. 2024
 IPC = 10
-PRESETS = ("quick", "teaching")
+PRESETS = ("quick",)
 
 
 def runs() -> list[DistillSpec]:
