@@ -1,0 +1,315 @@
+"""Curvature of a network's mean loss with respect to all its weights, from Hessian-vector products.
+
+A product H v is a double backward pass, without vmap: vmapped forward-over-reverse differentiates
+library norms silently wrong (functorch #1019), and norms here are written from elementary operations.
+N copies of a network are one `Network`; the Hessian of the sum of their losses is block-diagonal, so one
+double backward gives N products at once, and the first derivative's graph serves any number of them.
+Weights and directions are flat: (N, p) for N networks of p parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ddcore import rng, training
+from ddcore.nets.network import Network, Params
+from ddcore.nets.plan import cost
+from ddcore.training import cross_entropy
+
+GRAPH = 6  # floats a product holds, in activations: 2.3 are kept (measured), the rest come and go
+CPU_FLOATS_AT_ONCE = 1 << 28  # in such graphs
+VECTOR_FLOATS = 1 << 26  # in directions, and in copies of weights, that are used together
+ASYMMETRY = 0.01  # rounding stays below 1e-4; a wrong second derivative reaches 0.1
+
+
+class Source(Protocol):
+    """Labelled images, all of which count the same: preprocessed (b, C, H, W) and classes (b,)."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All of them in order, `size` at a time; the last may be fewer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images held as tensors: (M, C, H, W) preprocessed, and classes (M,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """See `Source`."""
+        yield from zip(self.images.split(size), self.labels.split(size))
+
+
+def images_at_once(network: Network, device: torch.device) -> int:
+    """Networks x images in one graph: what is quick on the CPU, what fits into memory on a GPU."""
+    floats = GRAPH * cost(network.plan, network.shape).activations
+    if device.type == "cpu":
+        return max(1, min(training.CPU_IMAGES_AT_ONCE, CPU_FLOATS_AT_ONCE // floats))
+    return max(1, training.CUDA_FLOATS_AT_ONCE // floats)
+
+
+def flat(values: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    """Stacked tensors (N, ...), in the order of the weights, as (N, p)."""
+    return torch.cat([v.flatten(1) for v in values], dim=1)
+
+
+def shaped(vectors: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """(N, p) as views in the shapes of the stacked weights `like`."""
+    parts = vectors.split([w[0].numel() for w in like], dim=1)
+    return [part.view(-1, *w.shape[1:]) for part, w in zip(parts, like)]
+
+
+def copies(weights: Params, count: int) -> Params:
+    """One network's stacked weights (1, ...) as (count, ...)."""
+    return {name: w.expand(count, *w.shape[1:]).contiguous() for name, w in weights.items()}
+
+
+def hvp(
+    network: Network,
+    weights: Params,
+    vectors: Tensor,
+    source: Source,
+    stats: Params | None = None,
+    *,
+    chunk: int = 0,
+    tick: Callable[[int], None] = lambda images: None,
+) -> Tensor:
+    """Products of N networks' Hessians with S directions each: (S, N, p) to (S, N, p).
+
+    The Hessian of network n is that of its mean loss over `source`, summed over chunks of `chunk` images
+    (0: as many as fit) by their share. Batch norms use the running statistics `stats`, since only then is
+    the loss a mean over images. `tick` hears how many images have been through a product.
+    Cost: a forward and backward pass, and about two of each for every one of the S directions.
+    """
+    assert not network.fused_norm, "norms must be written from elementary operations"
+    leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
+    order = list(leaves.values())
+    directions = [shaped(v, order) for v in vectors]
+    chunk = chunk or max(1, images_at_once(network, vectors.device) // network.num_nets)
+    out = torch.zeros_like(vectors)
+    for images, labels in source.batches(chunk):
+        loss = cross_entropy(network.logits(leaves, images, stats, training=False), labels)
+        share = len(labels) / len(source)
+        gradient = torch.autograd.grad(loss * share, order, create_graph=True)
+        last = len(directions) - 1
+        for s, direction in enumerate(directions):
+            found = torch.autograd.grad(
+                gradient, order, direction, retain_graph=s < last, materialize_grads=True
+            )
+            out[s] += flat(found)
+            tick(len(labels) * network.num_nets)
+    return out
+
+
+@dataclass(frozen=True)
+class MeanLoss:
+    """The mean loss of one network, as (1, ...) weights, over a source: a function of p parameters."""
+
+    network: Network
+    weights: Params
+    source: Source
+    stats: Params
+    tick: Callable[[int], None] = lambda images: None
+
+    @property
+    def size(self) -> int:
+        """How many parameters."""
+        return sum(w[0].numel() for w in self.weights.values())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(iter(self.weights.values())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights, and so of the products."""
+        return next(iter(self.weights.values())).dtype
+
+    def products(self, vectors: Tensor) -> Tensor:
+        """H times each of (P, p). Few images are shared by many copies, many images by none."""
+        count = len(vectors)
+        fit = images_at_once(self.network, self.device) // len(self.source)
+        rounds = -(-count // max(1, min(fit, VECTOR_FLOATS // self.size)))
+        nets = -(-count // rounds)
+        padded = F.pad(vectors.to(self.dtype), (0, 0, 0, rounds * nets - count))
+        found = hvp(
+            self.network.with_nets(nets),
+            copies(self.weights, nets),
+            padded.view(rounds, nets, -1),
+            self.source,
+            copies(self.stats, nets),
+            tick=self.tick,
+        )
+        return found.flatten(0, 1)[:count].to(vectors.dtype)
+
+
+# --- trace ----------------------------------------------------------------------------------------
+
+
+def rademacher(seed: int, numbers: range, size: int, device: torch.device) -> Tensor:
+    """Probes of +1 and -1, (P, size): probe i comes from its own stream, whoever else is drawn."""
+    drawn = [
+        torch.randint(0, 2, (size,), generator=rng.generator(seed, "probe", i), dtype=torch.int8)
+        for i in numbers
+    ]
+    return 2 * torch.stack(drawn).to(device).float() - 1
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Hutchinson's estimate: v.Hv of every probe (P,), whose expectation is the trace of H.
+
+    `asymmetry` is |u.Hv - v.Hu| of the first two probes, over the geometric mean of |Hu| and |Hv|, which is
+    as large as u.Hv usually is: near 0 if and only if the products are those of a symmetric matrix.
+    """
+
+    samples: Tensor
+    asymmetry: float
+
+    @property
+    def value(self) -> float:
+        """Mean over the probes."""
+        return float(self.samples.mean())
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return float(self.samples.std() / math.sqrt(len(self.samples)))
+
+
+def trace(loss: MeanLoss, probes: int, seed: int) -> Trace:
+    """Trace of the Hessian by `probes` fixed probes (Hutchinson 1990), at least 2.
+
+    The number of probes is fixed: stopping once the running mean hardly changes, as PyHessian does, gives
+    wrong traces. The same seed gives every loss of so many parameters the same probes.
+    """
+    at_once = max(2, VECTOR_FLOATS // loss.size)
+    samples, asymmetry = [], 0.0
+    for first in range(0, probes, at_once):
+        numbers = range(first, min(first + at_once, probes))
+        vectors = rademacher(seed, numbers, loss.size, loss.device).to(loss.dtype)
+        products = loss.products(vectors)
+        samples.append((vectors.double() * products.double()).sum(1).cpu())
+        if first == 0:
+            (u, v), (hu, hv) = vectors[:2].double(), products[:2].double()
+            scale = (hu.norm() * hv.norm()).sqrt()
+            asymmetry = float((u @ hv - v @ hu).abs() / scale) if scale > 0 else 0.0
+    return Trace(torch.cat(samples), asymmetry)
+
+
+def fisher_trace(loss: MeanLoss) -> float:
+    """Trace of the empirical Fisher matrix: mean squared norm of the gradient of each image's own loss.
+
+    Each image gets a copy of the network. Never negative; equal to the trace of the Gauss-Newton part of
+    the Hessian in expectation over labels that the network itself draws.
+    """
+    fit = min(images_at_once(loss.network, loss.device), VECTOR_FLOATS // loss.size)
+    total = 0.0
+    for images, labels in loss.source.batches(max(1, fit)):
+        count = len(labels)
+        leaves = [w.requires_grad_() for w in copies(loss.weights, count).values()]
+        outputs = loss.network.with_nets(count).logits(
+            dict(zip(loss.weights, leaves)),
+            images.unsqueeze(1),
+            copies(loss.stats, count),
+            training=False,
+        )
+        found = torch.autograd.grad(cross_entropy(outputs, labels.unsqueeze(1)), leaves)
+        total += sum(float(g.double().square().sum()) for g in found)
+        loss.tick(count)
+    return total / len(loss.source)
+
+
+# --- eigenvalues and spectral density -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What Lanczos knows of a symmetric matrix from each of S starting vectors in m products (float64).
+
+    `nodes` with `weights` are Gauss quadratures: sum_i w_i f(node_i) is start.f(H)start, exact for
+    polynomials of degree up to 2m - 1. Their mean over random starts is the spectral density.
+    """
+
+    nodes: Tensor  # (S, m) Ritz values, ascending
+    weights: Tensor  # (S, m), adding up to 1
+    bounds: Tensor  # (S, m): an eigenvalue lies within this distance of the node
+
+    def top(self, count: int) -> tuple[Tensor, Tensor]:
+        """The largest eigenvalues (k,), descending, and their bounds, from the start that knows them best."""
+        best = int(self.bounds[:, -count:].amax(1).argmin())
+        return self.nodes[best, -count:].flip(0), self.bounds[best, -count:].flip(0)
+
+    def lowest(self) -> tuple[float, float]:
+        """The smallest eigenvalue and its bound."""
+        best = int(self.bounds[:, 0].argmin())
+        return float(self.nodes[best, 0]), float(self.bounds[best, 0])
+
+    def moment(self, power: int) -> float:
+        """Estimate of the mean of the eigenvalues' powers: trace(H^power) / p."""
+        return float((self.weights * self.nodes**power).sum(1).mean())
+
+
+def lanczos(products: Callable[[Tensor], Tensor], starts: Tensor, steps: int) -> Spectrum:
+    """`steps` Lanczos steps with full reorthogonalisation from several starts (S, p) at once.
+
+    `products` maps (S, p) to H times each row. Bounds are those of the recurrence (Parlett 1980, 4.4);
+    rounding of the products, about 1e-6 of the largest eigenvalue in float32, comes on top. Where a start's
+    space is exhausted it goes on with a fresh direction, which has no weight in the quadrature.
+    Cost: S x steps products and 2 S steps p numbers. Density: Ubaru, Chen & Saad 2017.
+    """
+    starts = starts.double()
+    count, size = starts.shape
+    steps = min(steps, size)
+    fresh = rng.generator(0, "lanczos")
+    basis = starts.new_zeros(count, steps, size)
+    diagonal, off = starts.new_zeros(count, steps), starts.new_zeros(count, steps)
+    v = starts / starts.norm(dim=1, keepdim=True)
+    for j in range(steps):
+        basis[:, j] = v
+        w = products(v)
+        diagonal[:, j] = (v * w).sum(1)
+        w = _orthogonal(w, basis[:, : j + 1])
+        off[:, j] = w.norm(dim=1)
+        scale = diagonal.abs().amax(1) + off.amax(1)
+        ended = off[:, j] <= 1e-12 * scale
+        if bool(ended.any()) and j + 1 < steps:
+            off[ended, j] = 0.0
+            draw = torch.randn(count, size, generator=fresh, dtype=torch.float64).to(v.device)
+            w = torch.where(ended[:, None], _orthogonal(draw, basis[:, : j + 1]), w)
+        v = w / w.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    inner = off[:, :-1]
+    matrix = torch.diag_embed(diagonal) + torch.diag_embed(inner, 1) + torch.diag_embed(inner, -1)
+    nodes, vectors = torch.linalg.eigh(matrix.cpu())
+    bounds = off[:, -1:].cpu() * vectors[:, -1].abs()
+    return Spectrum(nodes, vectors[:, 0].square(), bounds)
+
+
+def _orthogonal(w: Tensor, basis: Tensor) -> Tensor:
+    """(S, p) without what lies in the span of each (S, j, p); twice, since once is not exact."""
+    for _ in range(2):
+        w = w - torch.einsum("sjp,sj->sp", basis, torch.einsum("sjp,sp->sj", basis, w))
+    return w
+
+
+def spectrum(loss: MeanLoss, starts: int, steps: int, seed: int) -> Spectrum:
+    """Largest eigenvalues and density of a Hessian from `starts` random directions, `steps` products each."""
+    directions = torch.stack(
+        [torch.randn(loss.size, generator=rng.generator(seed, "start", i)) for i in range(starts)]
+    )
+    return lanczos(loss.products, directions.to(loss.device), steps)

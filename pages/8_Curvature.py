@@ -1,0 +1,5 @@
+"""Curvature: how bent is the loss on each set along training on real data?"""
+
+from pages.components import analysis_page
+
+analysis_page.show("curvature")
