@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.pools import Counts, Pool
+from analysis.networks import network
+from analysis.pools import Counts, Pool, RealPool
 from ddcore.data import Dataset, ensure
 from ddcore.data.registry import OWN, get
 from ddcore.data.spec import DataSpec, dataset_task
@@ -277,6 +278,22 @@ def lacks_images(arrays: Arrays) -> bool:
 def _versions() -> dict[str, str]:
     used = [name for name, module in VERSIONED.items() if module in sys.modules]
     return {name: importlib.metadata.version(name) for name in used}
+
+
+def real_pool(spec: Any, chosen: Chosen, field: str, text: str) -> RealPool:
+    """Networks written as `text` in a field, trained on all real images by the spec's recipe.
+
+    The spec has nets, seed, epochs, batch and lr; analyses with the same recipe share the pool.
+    """
+    return RealPool(
+        data=chosen.data,
+        net=network(field, text, chosen.shape, chosen.classes),
+        nets=spec.nets,
+        seed=spec.seed,
+        epochs=spec.epochs,
+        batch=spec.batch,
+        lr=spec.lr,
+    )
 
 
 def same_size(given: Opened, seed: int, ipc: int | None = None) -> np.ndarray:

@@ -121,10 +121,14 @@ class Lab:
 
     def errors(self, trial: Trial, points: tuple[int, ...] = ERROR_POINTS) -> list[float]:
         """Relative weight error for each number of images, all else equal and lambda_S = 0."""
-        weights, _ = self.model(trial.lam)
+        return self._errors(trial.lam, trial.start, trial.seed, points)
+
+    @functools.lru_cache(maxsize=32)  # noqa: B019 (labs are few and kept by the page)
+    def _errors(self, lam: float, start: str, seed: int, points: tuple[int, ...]) -> list[float]:
+        weights, _ = self.model(lam)
         found = []
         for m in points:
-            made = self._made(weights, Trial(points=m, start=trial.start, seed=trial.seed))
+            made = self._made(weights, Trial(points=m, start=start, seed=seed))
             trained = krr_exact.train(made, self.phi)
             found.append(((trained - weights).norm() / weights.norm()).item())
         return found

@@ -20,7 +20,7 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.networks import network, parse
+from analysis.networks import parse
 from analysis.pools import Counts, RealPool
 from ddcore import rng
 from ddcore.errors import DataError, SpecError
@@ -104,17 +104,7 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
 
 def pools(spec: FeaturesTask, chosen: Chosen) -> list[RealPool]:
     """The networks; the analysis of recognition shares them."""
-    return [
-        RealPool(
-            data=chosen.data,
-            net=network("network", spec.network, chosen.shape, chosen.classes),
-            nets=spec.nets,
-            seed=spec.seed,
-            epochs=spec.epochs,
-            batch=spec.batch,
-            lr=spec.lr,
-        )
-    ]
+    return [base.real_pool(spec, chosen, "network", spec.network)]
 
 
 def cost(spec: FeaturesTask, chosen: Chosen, counts: Counts) -> Cost:

@@ -70,9 +70,9 @@ def run(context: Context) -> None:
     made = DistilledSet.from_task(context.need_key(spec.run_key))
     of_run = context.store.find(spec.run_key).spec().data
     data = ensure(context, of_run.replace(preprocess="normalise"))  # only pixels are compared
-    queries, train = _flat(made.pixels()), data.train_images
+    queries, train = flat(made.pixels()), data.train_images
     held = held_out_sample(len(data.val_images), spec.held_out)
-    reference = _flat(data.val_images[held])
+    reference = flat(data.val_images[held])
     total = len(queries) + len(reference)
 
     def report(offset: int, size: int) -> Callable[[float], None]:
@@ -159,7 +159,7 @@ def nearest(
     squares = (queries**2).sum(1)
     step = max(1, CHUNK_FLOATS // max(dims, m))
     for start in range(0, len(train), step):
-        block = _flat(train[start : start + step])
+        block = flat(train[start : start + step])
         apart = squares[:, None] + (block**2).sum(1) - 2 * (queries @ block.T)
         rows = np.broadcast_to(np.arange(start, start + len(block)), apart.shape)
         best = np.concatenate([best, apart], 1)
@@ -179,7 +179,7 @@ def _ranked(
     indices = np.empty((len(queries), k), np.int64)
     distances = np.empty((len(queries), k))
     for i, candidates in enumerate(found):
-        exact = np.sqrt(((_flat(train[candidates]) - queries[i]) ** 2).sum(1))
+        exact = np.sqrt(((flat(train[candidates]) - queries[i]) ** 2).sum(1))
         order = np.lexsort((candidates, exact))[:k]
         indices[i], distances[i] = candidates[order], exact[order]
     return indices, distances
@@ -191,7 +191,7 @@ def psnr(distances: np.ndarray, pixels: int) -> np.ndarray:
         return -20 * np.log10(distances / pixels**0.5)
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
+def flat(images: np.ndarray) -> np.ndarray:
     """(N, D) float64 pixels of float images, or of uint8 ones on the 0..1 scale."""
     scale = 255 if images.dtype == np.uint8 else 1
     return images.reshape(len(images), -1).astype(np.float64) / scale

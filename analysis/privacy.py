@@ -24,6 +24,7 @@ from analysis.base import (
     Result,
 )
 from analysis.nearest import COPY, held_out_sample, nearest, psnr
+from analysis.nearest import flat as flat_pixels
 from analysis.networks import network, parse
 from analysis.pools import Counts, RealPool
 from ddcore import rng
@@ -91,17 +92,7 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
 
 def pools(spec: PrivacyTask, chosen: Chosen) -> list[RealPool]:
     """Networks trained on all real data."""
-    return [
-        RealPool(
-            data=chosen.data,
-            net=network("network", spec.network, chosen.shape, chosen.classes),
-            nets=spec.nets,
-            seed=spec.seed,
-            epochs=spec.epochs,
-            batch=spec.batch,
-            lr=spec.lr,
-        )
-    ]
+    return [base.real_pool(spec, chosen, "network", spec.network)]
 
 
 def cost(spec: PrivacyTask, chosen: Chosen, counts: Counts) -> Cost:
@@ -133,7 +124,7 @@ def run(context: Context) -> None:
     total = len(given.sets) + 3
     arrays, rows, facts = {}, {}, {}
     held = held_out_sample(len(data.val_images), spec.images)
-    reference = nearest(_flat(data.val_images[held] / 255), data.train_images, 1)[1][:, 0]
+    reference = nearest(flat_pixels(data.val_images[held]), data.train_images, 1)[1][:, 0]
     arrays["held_out"] = np.sort(reference)
     for step, (key, made) in enumerate(given.sets.items(), 1):
         context.progress(step, total, message="nearest training images")
@@ -169,7 +160,7 @@ def _near(
 ) -> dict[str, Any]:
     """Distances to the nearest training image; the nearest pairs go to `arrays` and `rows`."""
     pixels = made.pixels()
-    flat = _flat(pixels)
+    flat = flat_pixels(pixels)
     indices, apart = nearest(flat, data.train_images, 1)
     apart, size = apart[:, 0], flat.shape[1]
     closest = np.argsort(apart, kind="stable")[:SHOWN]
@@ -184,10 +175,6 @@ def _near(
         "copies": int(np.sum(apart < COPY * size**0.5)),
         "largest_psnr": float(np.max(ratio[np.isfinite(ratio)], initial=0.0)),
     }
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1).astype(np.float64)
 
 
 def _sample(count: int, wanted: int, seed: int, name: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.networks import network, parse
+from analysis.networks import parse
 from analysis.pools import Counts, RealPool
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
@@ -76,18 +76,7 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
 
 def pools(spec: RecognitionTask, chosen: Chosen) -> list[RealPool]:
     """One pool for each architecture."""
-    return [
-        RealPool(
-            data=chosen.data,
-            net=network("networks", text, chosen.shape, chosen.classes),
-            nets=spec.nets,
-            seed=spec.seed,
-            epochs=spec.epochs,
-            batch=spec.batch,
-            lr=spec.lr,
-        )
-        for text in spec.networks
-    ]
+    return [base.real_pool(spec, chosen, "networks", text) for text in spec.networks]
 
 
 def cost(spec: RecognitionTask, chosen: Chosen, counts: Counts) -> Cost:

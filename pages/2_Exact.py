@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from ddcore.data.lookup import resolve
@@ -135,7 +137,7 @@ def laboratory(decoded: Task, spec: object) -> None:
         with left:
             from analysis.exact_lab import ERROR_POINTS
 
-            errors = {s: lab.errors(trial_of(trial, s)) for s in ("noise", "real")}
+            errors = {s: lab.errors(dataclasses.replace(trial, start=s)) for s in ("noise", "real")}
             rank = found.diagnostics.rank_weights if found.diagnostics else 10
             exact_views.error_curve(errors, ERROR_POINTS, rank)
         with right:
@@ -150,13 +152,6 @@ BREAKS = """
   are needed.
 - **Rounding.** 8-bit images in the table above: what a PNG keeps is not exact.
 """
-
-
-def trial_of(trial: object, start: str) -> object:
-    """The same from another start."""
-    import dataclasses
-
-    return dataclasses.replace(trial, start=start)
 
 
 def beside_kip() -> None:

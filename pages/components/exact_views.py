@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from ddcore.data.spec import DataSpec, dataset_task
+from ddcore.data.spec import DataSpec
 from ddcore.kernels.spec import MAPS, KernelSpec
 from ddcore.store import Task
 from pages.components import charts, data_views, links, sheet
@@ -252,14 +252,6 @@ def ceilings(rows: list[dict[str, Any]]) -> None:
     lines = ["| model of all data | test accuracy | training images |", "| --- | ---: | ---: |"]
     lines += [f"| {r['kernel']} | {100 * r['accuracy']:.1f} % | {r['images']:,} |" for r in rows]
     st.markdown("\n".join(lines))
-
-
-def decoded_digits(store: Any) -> tuple[Any, DataSpec]:
-    """The task that reads the digits, and their spec."""
-    from ddcore.data.lookup import resolve
-
-    spec = resolve("digits")
-    return dataset_task(spec), spec
 
 
 def run(of: Lab, trial: dict[str, Any]) -> tuple[Trial, Outcome]:
