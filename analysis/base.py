@@ -11,7 +11,7 @@ import dataclasses
 import importlib.metadata
 import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from ddcore.distilled import KINDS, DistilledSet
 from ddcore.errors import DDError, SpecError
 from ddcore.estimate import BASE_BYTES, START_S, Estimate, speed
 from ddcore.methods import methods
+from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.specs import TaskSpec, with_setting
 from ddcore.store import KEY_PATTERN, Store, Task
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
+    from ddcore.methods.spec import DistillSpec
     from ddcore.worker import Context
 
 MOST = 8  # runs in one figure
@@ -98,12 +100,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The runs of an analysis in the order of figures, and the data they all stand for."""
+    """The runs of an analysis in the order of figures, and the data they all stand for.
+
+    `nets` are the networks that the sets were made with, in the same order.
+    """
 
     runs: tuple[Run, ...]
     data: DataSpec
     class_names: tuple[str, ...]
     shape: Shape
+    nets: tuple[NetSpec, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -122,12 +128,23 @@ def choose(store: Store, keys: Iterable[str]) -> Chosen:
             theirs = f"{task.key} ({_data_text(other['data'])})"
             allowed = f"sets for the data of {first.key} ({_data_text(spec['data'])})"
             raise SpecError("run_keys", theirs, allowed)
+    runs = _labelled([_facts(*fact) for fact in facts])
+    nets = {task.key: NetSpec.from_dict(found["set"]["net"]) for task, _, found in facts}
     return Chosen(
-        runs=_labelled(facts),
+        runs=runs,
         data=DataSpec.from_dict(spec["data"]),
         class_names=tuple(result["set"]["class_names"]),
         shape=tuple(result["shape"]),
+        nets=tuple(nets[run.key] for run in runs),
     )
+
+
+def planned(specs: Sequence[DistillSpec], shape: Shape) -> Chosen:
+    """What `choose` will give for runs on a registered dataset, which need not be there yet."""
+    data, names = specs[0].data, tuple(get(specs[0].data.name).classes)
+    facts = [_described(s.key, s.to_dict(), s.method, len(names)) for s in specs]
+    runs, nets = _labelled(facts), {s.key: s.net for s in specs}
+    return Chosen(runs, data, names, shape, tuple(nets[run.key] for run in runs))
 
 
 def _finished(store: Store, key: str) -> Task:
@@ -147,9 +164,9 @@ def _data_text(data: dict[str, Any]) -> str:
     return ", ".join([spec.title(), *notes, spec.preprocess])
 
 
-def _labelled(facts: list[tuple[Task, dict, dict]]) -> tuple[Run, ...]:
+def _labelled(facts: list[tuple[tuple, Run, tuple[str, ...]]]) -> tuple[Run, ...]:
     """In the order of figures; where the method does not tell runs apart, what differs is added."""
-    rows = sorted((_described(*fact) for fact in facts), key=lambda row: row[0])
+    rows = sorted(facts, key=lambda row: row[0])
     labels = [run.label for _, run, _ in rows]
     for part in zip(*(details for *_, details in rows)):
         differ = {text: {p for p, own in zip(part, labels) if own == text} for text in labels}
@@ -157,20 +174,25 @@ def _labelled(facts: list[tuple[Task, dict, dict]]) -> tuple[Run, ...]:
     return tuple(dataclasses.replace(run, label=text) for (_, run, _), text in zip(rows, labels))
 
 
-def _described(task: Task, spec: dict, result: dict) -> tuple[tuple, Run, tuple[str, ...]]:
+def _facts(task: Task, spec: dict, result: dict) -> tuple[tuple, Run, tuple[str, ...]]:
+    made, files = result["set"], result.get("files")
+    return _described(task.key, spec, str(made["method"]), len(made["class_names"]), files)
+
+
+def _described(
+    key: str, spec: dict, name: str, classes: int, files: list[str] | None = None
+) -> tuple[tuple, Run, tuple[str, ...]]:
     """Rank in figures, the run under its method's name, and what may tell it from others of that name."""
-    name = str(result["set"]["method"])
     known = methods().get(name)
     title = known.title if known else name.capitalize()
-    if files := result.get("files"):
+    if files:
         title = f"File {files[0]}"
     params = spec.get("params", {})
     variant = ", ".join(f"{params.get(v)} {v}" for v in (known.variants if known else ()))
-    details = (variant, f"{spec['ipc']} per class", f"seed {spec.get('seed', 0)}", task.key[:6])
-    images = spec["ipc"] * len(result["set"]["class_names"])
+    details = (variant, f"{spec['ipc']} per class", f"seed {spec.get('seed', 0)}", key[:6])
     rank = ORDER.index(name) if name in ORDER else len(ORDER)
-    run = Run(task.key, name, title, spec["ipc"], images)
-    return (rank, name, spec["ipc"], task.key), run, details
+    run = Run(key, name, title, spec["ipc"], spec["ipc"] * classes)
+    return (rank, name, spec["ipc"], key), run, details
 
 
 def counts(store: Store, data: DataSpec) -> Counts:

@@ -11,14 +11,19 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from ddcore import jobs
-from ddcore.errors import DDError, NotReady
+from ddcore.errors import DDError, NotReady, SpecError
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
+
+if TYPE_CHECKING:
+    from ddcore.estimate import Estimate
+    from ddcore.recipes.base import Recipe, Step
+    from ddcore.recipes.table import Line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -244,6 +249,38 @@ def gallery(options: argparse.Namespace) -> None:
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
+def reproduce(options: argparse.Namespace) -> int:
+    """`reproduce list|table|NAME`: make published results anew, as far as time allows."""
+    from ddcore.recipes import make, recipe, recipes, table
+
+    store = Store()
+    if options.name == "list":
+        found = [_recipe_facts(r, table.lines(store)) for r in recipes().values()]
+        output(options, found, lambda: [print(line(r)) for r in found])
+        return 0
+    if options.name == "table":
+        found = table.lines(store)
+        facts = [_line_facts(each) for each in found]
+        output(options, facts, lambda: print(table.markdown(found)))
+        return 0
+    chosen = recipe(options.name)
+    if options.only not in ("", *(row.name for row in chosen.rows)):
+        raise SpecError("only", options.only, "one of " + ", ".join(r.name for r in chosen.rows))
+    steps = list(chosen.steps(options.only, options.rehearse))
+    if options.dry_run:
+        planned = make.plan(store, steps)
+        facts = [_step_facts(*each) for each in planned]
+        output(
+            options, facts, lambda: [print(line(f)) for f in facts] + [print(make.total(planned))]
+        )
+        return 0
+    minutes = options.minutes or float("inf")
+    outcome = make.work_through(store, steps, _follow, minutes=minutes, say=_say)
+    facts = {"done": outcome.done, "failed": outcome.failed, "left": outcome.left}
+    output(options, facts, lambda: print(outcome.sentence()))
+    return 1 if outcome.failed else 0
+
+
 # --- parts of commands --------------------------------------------------------------------------
 
 
@@ -253,7 +290,16 @@ def compute(store: Store, spec: TaskSpec) -> Task:
 
 
 def watch(store: Store, task: Task) -> Task:
-    """Follow a task with a progress bar; Ctrl-C stops it with a checkpoint."""
+    """Follow a task to its end with a progress bar; Ctrl-C stops it with a checkpoint."""
+    status = _follow(task)
+    if status["state"] != "done":
+        message = status.get("message") or "no message"
+        raise DDError(f"{task.kind} {task.key} {status['state']}: {message}")
+    return store.find(task.key)
+
+
+def _follow(task: Task, timeout_s: float = float("inf")) -> dict[str, Any]:
+    """Show a task's progress until it has ended or time is up; its last status."""
     bar = tqdm(desc=task.spec().title(), disable=not sys.stderr.isatty(), leave=False)
 
     def show(status: dict[str, Any]) -> None:
@@ -263,17 +309,57 @@ def watch(store: Store, task: Task) -> Task:
         bar.set_postfix_str(note or status.get("message") or "")
 
     try:
-        status = jobs.wait(task, show)
+        return jobs.wait(task, show, timeout_s=timeout_s)
     except KeyboardInterrupt:
         jobs.cancel(task)
         jobs.wait(task, show)
         raise DDError(f"Stopped; go on with: python -m ddcore resume {task.key}") from None
     finally:
         bar.close()
-    if status["state"] != "done":
-        message = status.get("message") or "no message"
-        raise DDError(f"{task.kind} {task.key} {status['state']}: {message}")
-    return store.find(task.key)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _recipe_facts(recipe: Recipe, found: list[Line]) -> dict[str, Any]:
+    own = [each for each in found if each.recipe.name == recipe.name]
+    measured = sum(each.ours is not None for each in own)
+    return {
+        "name": recipe.name,
+        "title": recipe.title,
+        "machine": recipe.machine,
+        "figures": f"{measured} of {len(own)}" if own else "",
+    }
+
+
+def _line_facts(found: Line) -> dict[str, Any]:
+    published = found.published
+    return {
+        "recipe": found.recipe.name,
+        "row": found.row.name,
+        "protocol": found.protocol,
+        "published": published.text() if published else None,
+        "source": published.source if published else None,
+        "differs": found.row.differs,
+        "run": found.run.key if found.run else None,
+        "ours": _figure(found.ours) if found.ours else None,
+        "random": _figure(found.random) if found.random else None,
+        "class_mean": _figure(found.class_mean) if found.class_mean else None,
+        "quoted": found.quoted,
+        "device": found.device,
+        "seconds": found.seconds,
+        "command": found.command,
+    }
+
+
+def _step_facts(step: Step, guess: Estimate | None) -> dict[str, Any]:
+    return {
+        "row": step.row or "analysis",
+        "key": step.spec.key,
+        "title": step.spec.title(),
+        "estimate": guess.sentence() if guess else "done",
+    }
 
 
 def _run(store: Store, key: str) -> Task:
@@ -526,6 +612,16 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
+    sub = command(
+        "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
+    )
+    sub.add_argument(
+        "name", help="a recipe, or list, or table (what was published and what was found)"
+    )
+    sub.add_argument("--only", default="", metavar="ROW", help="one row of the recipe")
+    sub.add_argument("--dry-run", action="store_true", help="print every step's estimate and stop")
+    sub.add_argument("--minutes", type=float, metavar="M", help="stop after so long")
+    sub.add_argument("--rehearse", action="store_true", help="the same steps on digits in no time")
     sub = command("work", work, "run task folders (used by the launcher)")
     sub.add_argument("folders", nargs="+")
     return parser

@@ -22,6 +22,7 @@ from ddcore.nets.plan import Shape, cost
 from ddcore.protocols import Protocol, whole_protocol
 from ddcore.queue import devices
 from ddcore.store import Store
+from ddcore.trajectory_spec import TrajectoryTask
 
 START_S = 6.0  # importing torch and decoding the data
 GUESS_MACS_PER_S = {"cpu": 5e9, "cuda": 1e12}  # only until a run of the kind has finished
@@ -91,6 +92,29 @@ def evaluation(
         disk=4000.0 * subjects * len(task.archs),
         basis=basis,
     )
+
+
+def trajectories(spec: TrajectoryTask, store: Store, shape: Shape, classes: int) -> Estimate:
+    """Estimate of training the experts of trajectory matching; nothing if they are there."""
+    if store.task(spec).is_done():
+        return Estimate(0.0, 0.0, 0.0, "they are there")
+    images = _train_size(spec.data, store)
+    work = trajectory_work(spec, shape, classes, images)
+    known = any(t.is_done() and "work" in t.result() for t in store.tasks(spec.KIND))
+    rate, basis = speed(store, spec.KIND if known else "accuracy", work)
+    one = cost(spec.net.plan(shape, classes), shape)
+    return Estimate(
+        seconds=START_S + work / rate,
+        memory=BASE_BYTES + 12.0 * one.activations * spec.batch,
+        disk=4.0 * spec.nets * (spec.epochs + 1) * one.parameters,
+        basis=basis,
+    )
+
+
+def trajectory_work(spec: TrajectoryTask, shape: Shape, classes: int, images: int) -> float:
+    """Multiply-adds of training the experts on `images` images: forward and backward."""
+    each = cost(spec.net.plan(shape, classes), shape).macs
+    return 3.0 * spec.nets * spec.epochs * images * each
 
 
 def bank_seconds(

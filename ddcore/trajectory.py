@@ -20,6 +20,7 @@ from ddcore import rng
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.errors import DDError
+from ddcore.estimate import trajectory_work
 from ddcore.evaluation import summary
 from ddcore.nets.network import Network, Params
 from ddcore.protocols import Protocol
@@ -63,6 +64,7 @@ def run(context: Context) -> None:
             "classes": data.num_classes,
             "device": context.device,
             "seconds": context.seconds,
+            "work": trajectory_work(spec, data.shape, data.num_classes, len(data.train)),
         }
     )
 

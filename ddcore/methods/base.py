@@ -10,7 +10,7 @@ from ddcore.bank_spec import Start
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
-from ddcore.specs import Spec
+from ddcore.specs import Spec, TaskSpec
 
 if TYPE_CHECKING:
     from ddcore.engines.problem import Distiller, Problem
@@ -103,6 +103,7 @@ class Method:
     shipped: tuple[tuple[dict[str, str], tuple[int, ...]], ...] = (({}, (1,)),)
     caveat: str = ""
     measured: Callable[[dict[str, Any]], str] | None = None
+    prepares: Callable[[DistillSpec], list[TaskSpec]] = lambda spec: []
     not_labels: dict[str, str] = field(default_factory=dict)
     not_parametrizations: dict[str, str] = field(default_factory=dict)
 

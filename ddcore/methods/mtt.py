@@ -238,6 +238,7 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
+    prepares=lambda spec: [experts(spec)],
     variants={"gradient": GRADIENTS},
     shipped=(({}, (1, 10)),),
     smallest={

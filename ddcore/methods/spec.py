@@ -185,8 +185,11 @@ def make_spec(
     seed: int = 0,
     preset: str = "quick",
     settings: Iterable[tuple[str, str]] = (),
+    given: dict[str, Any] | None = None,
 ) -> DistillSpec:
     """The run a preset describes, with single fields changed.
+
+    `given` are parameters of the method as values, set before the texts.
 
     `shape` is the images' (C, H, W). `settings` are (field, text) pairs as typed by the user; those
     that name a variant (such as `setting` of dd2018) choose the preset's variant first.
@@ -200,6 +203,8 @@ def make_spec(
         if value not in chosen.variants[name]:
             raise SpecError(name, value, "one of " + ", ".join(chosen.variants[name]))
     fields_of = chosen.presets(data.name, shape, ipc, dict(settings))[preset]
+    if given:
+        fields_of = fields_of | {"params": fields_of.get("params", {}) | given}
     spec = DistillSpec(
         **{"method": method_name, "data": data, "ipc": ipc, "seed": seed, **_built(fields_of)}
     )

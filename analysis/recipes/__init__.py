@@ -1,0 +1,1 @@
+"""Recipes that end in analyses; see `ddcore.recipes`, which finds them."""

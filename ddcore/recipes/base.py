@@ -1,0 +1,164 @@
+"""What a recipe is: published figures, the runs that are to reach them, and how these are judged.
+
+A recipe is data. It is made by `ddcore.recipes.make`, step by step, each step an ordinary task: stopped
+at any moment, it goes on where it was. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ddcore import estimate
+from ddcore.data import resolve
+from ddcore.data.registry import get
+from ddcore.data.spec import DataSpec
+from ddcore.estimate import Estimate
+from ddcore.evaluation_spec import EvaluateTask, default_evaluation
+from ddcore.methods import method
+from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.protocols import protocol
+from ddcore.specs import TaskSpec
+from ddcore.store import Store
+
+MACHINES = {"gpu": "a graphics card (days on a processor)", "cpu": "a processor: minutes to hours"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure of others in per cent, whose it is and where it was read. Only what was read in a source."""
+
+    mean: float
+    source: str
+    std: float | None = None
+
+    def text(self) -> str:
+        """ "79.5 ± 8.1 %" """
+        spread = "" if self.std is None else f" ± {self.std:.1f}"
+        return f"{self.mean:.1f}{spread} %"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One line of the table: a set under a protocol ("" for the run's own), and what was published."""
+
+    protocol: str = ""
+    published: Published | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One distilled set: a preset with some settings, the protocols that judge it, what differs.
+
+    `whiten` is ZCA whitening of the data. `differs` says in one or two sentences what is not as published,
+    or why no published figure stands there. `quoted` names findings of the run, or figures of an attack,
+    that belong beside its accuracy.
+    """
+
+    name: str
+    method: str
+    dataset: str
+    ipc: int
+    preset: str = "paper"
+    settings: dict[str, str] = field(default_factory=dict)
+    whiten: bool = False
+    judged: tuple[Judged, ...] = (Judged(),)
+    differs: str = ""
+    quoted: tuple[str, ...] = ()
+
+    def run(self, rehearsal: bool = False) -> DistillSpec:
+        """The distillation; as a rehearsal two iterations on digits, with everything else as small."""
+        if rehearsal:
+            return self._rehearsed()
+        whitened = {"preprocess": "zca"} if self.whiten else {}
+        data = resolve(self.dataset, **whitened)
+        # Given as such, another dataset's files need not be here: what will be done can be said.
+        source = self.settings.get("source")
+        return make_spec(
+            self.method,
+            data,
+            known_form(data)[0],
+            ipc=self.ipc,
+            preset=self.preset,
+            settings=list(self.settings.items()),
+            given={"source_data": resolve(source).to_dict()} if source else None,
+        )
+
+    def _rehearsed(self) -> DistillSpec:
+        known, data = method(self.method), resolve("digits")
+        kept = {k: v for k, v in self.settings.items() if k in known.variants}
+        settings = list((kept | known.smallest).items())
+        spec = make_spec(self.method, data, known_form(data)[0], ipc=self.ipc, settings=settings)
+        params = spec.params.replace(iterations=min(spec.params.iterations, 2))
+        return spec.replace(params=params, validations=1, val_nets=1)
+
+    def evaluation(self, run: DistillSpec, key: str, judged: Judged) -> EvaluateTask:
+        """How the run with this key is judged."""
+        if not judged.protocol:
+            return default_evaluation(key, run)
+        chosen = protocol(judged.protocol)
+        return default_evaluation(key, run, protocol=chosen, nets=chosen.nets)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One task of a recipe; `row` is what it belongs to ("" for what follows on all rows)."""
+
+    spec: TaskSpec
+    row: str
+    estimate: Callable[[Store], Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Rows that belong together. `follow(runs, rehearsal)` are steps that need all their runs.
+
+    `repeats` says that another recipe shows these rows in the table.
+    """
+
+    name: str
+    title: str
+    about: str
+    machine: str
+    order: int
+    rows: tuple[Row, ...]
+    repeats: bool = False
+    follow: Callable[[list[DistillSpec], bool], list[Step]] = lambda runs, rehearsal: []
+
+    def steps(self, only: str = "", rehearsal: bool = False) -> Iterator[Step]:
+        """Every task in order: each set and its figures, then what needs all of them."""
+        for row in self.rows:
+            if only in ("", row.name):
+                yield from row_steps(row, rehearsal)
+        if not only:
+            yield from self.follow([row.run(rehearsal) for row in self.rows], rehearsal)
+
+
+def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
+    """What the run needs beforehand, the run, its evaluations."""
+    run = row.run(rehearsal)
+    shape, classes = known_form(run.data)
+    for spec in method(run.method).prepares(run):
+        yield Step(
+            spec, row.name, lambda store, s=spec: estimate.trajectories(s, store, shape, classes)
+        )
+    yield Step(run, row.name, lambda store: estimate.distillation(run, store, shape, classes))
+    for judged in row.judged:
+        task = row.evaluation(run, run.key, judged)
+        if rehearsal:
+            short = task.protocol.replace(epochs=min(task.protocol.epochs, 2))
+            task = task.replace(protocol=short, nets=2)
+        yield Step(
+            task,
+            row.name,
+            lambda store, t=task: estimate.evaluation(t, run, store, shape, classes),
+        )
+
+
+def known_form(data: DataSpec) -> tuple[tuple[int, int, int], int]:
+    """Shape of a registered dataset's images as they are used, and its number of classes."""
+    source = get(data.name)
+    channels, height, width = source.shape
+    side = data.resolution
+    shape = (1 if data.grey else channels, side or height, side or width)
+    return shape, len(source.classes)

@@ -1,0 +1,48 @@
+"""The Reproduce page: what was published, what was found, and a row that is queued from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ddcore.recipes import recipe, recipes, table
+from ddcore.recipes.base import Published
+from pages.components import reproduce_views
+from tests.pages.fakes import text
+
+PAGE = "7_Reproduce.py"
+
+
+def test_before_anything_was_made_it_shows_what_was_published(visit):
+    app = visit(PAGE)
+    assert "**0 of " in app.subheader[0].value
+    for known in recipes().values():
+        assert known.title in [h.value for h in app.header]
+        assert any(known.name in code.value for code in app.code)
+    shown = [row for frame in app.dataframe for row in frame.value["Published"]]
+    assert "79.5 ± 8.1 %" in shown and "–" in shown
+
+
+def test_a_row_is_queued_with_everything_it_needs(visit, store):
+    app = visit(PAGE)
+    app.selectbox(key="reproduce.row.mnist-cpu").select("mnist-dm-1-narrow").run()
+    assert not app.exception and "2 steps to do" in text(app)
+    app.button(key="reproduce.queue.mnist-cpu").click().run()
+    wanted = [step.spec for step in recipe("mnist-cpu").steps(only="mnist-dm-1-narrow")]
+    assert [store.task(spec).status()["state"] for spec in wanted] == ["queued", "queued"]
+
+
+def test_the_answer_counts_what_is_reached(store):
+    line = table.lines(store)[0]
+
+    def measured(mean, std, published):
+        ours = {"mean": mean, "std": std, "n": 20}
+        return replace(line, ours=ours, published=Published(published, "a source"))
+
+    lines = [
+        line,
+        measured(0.80, 0.01, 79.5),
+        measured(0.78, 0.02, 79.5),
+        measured(0.7, 0.01, 79.5),
+    ]
+    answer = reproduce_views.answer(lines)
+    assert "**3 of 4**" in answer and "**2 of 3**" in answer

@@ -1,0 +1,209 @@
+"""Recipes: what they promise, and that a sitting that was interrupted goes on to the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ddcore import jobs, worker
+from ddcore.cli import main
+from ddcore.evaluation_spec import EvaluateTask
+from ddcore.methods.spec import DistillSpec
+from ddcore.recipes import make, recipe, recipes, table
+from ddcore.recipes.base import Judged, Published, Recipe, Row
+from ddcore.store import Store
+
+ROWS = [(r, row) for r in recipes().values() for row in r.rows if not r.repeats]
+TINY = Recipe(
+    name="tiny",
+    title="Tiny",
+    about="For tests.",
+    machine="cpu",
+    order=0,
+    rows=(
+        Row(
+            name="digits-dm-1",
+            method="dm",
+            dataset="digits",
+            ipc=1,
+            preset="quick",
+            settings={"iterations": "40", "nets": "1", "val_nets": "1", "net.width": "4"},
+            judged=(Judged("", Published(80.0, "nobody")), Judged("t300")),
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Steps are computed in this process as soon as they are watched."""
+    monkeypatch.setattr(jobs, "launch", lambda tasks: None)
+
+    def watch(task, timeout_s):
+        store = Store(task.folder.parent.parent, gallery=None)
+        try:
+            worker.run_task(store, task, task.spec(), "cpu")
+        except Exception:
+            return task.status()
+        return task.status()
+
+    return watch
+
+
+# --- what recipes promise -------------------------------------------------------------------------
+
+
+def test_names_are_unique():
+    names = [row.name for _, row in ROWS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("of", "row"), ROWS, ids=[row.name for _, row in ROWS])
+def test_a_row_is_a_valid_run_with_its_evaluations(of, row, monkeypatch, tmp_path):
+    monkeypatch.setenv("DD_DATA", str(tmp_path))  # no files are needed to say what will be done
+    steps = [s.spec for s in of.steps(only=row.name)]
+    run = next(s for s in steps if isinstance(s, DistillSpec))
+    judged = [s for s in steps if isinstance(s, EvaluateTask)]
+    assert run.data.name == row.dataset and run.ipc == row.ipc and run.method == row.method
+    assert {e.run_key for e in judged} == {run.key} and len(judged) == len(row.judged)
+    assert row.differs, "a row says what differs from the published set-up"
+    for figure in (j.published for j in row.judged):
+        assert figure is None or (0 < figure.mean < 100 and figure.source)
+
+
+def test_an_unknown_recipe_or_row_lists_the_known_ones(store, capsys):
+    assert main(["reproduce", "magic"]) == 2
+    assert "expected one of " + ", ".join(recipes()) in capsys.readouterr().err
+    assert main(["reproduce", "mnist", "--only", "magic", "--dry-run"]) == 2
+    assert "mnist-dm-1" in capsys.readouterr().err
+
+
+def test_the_suite_asks_for_what_its_runs_will_be(store):
+    """Analyses are named before the runs exist, by the keys that they will have."""
+    of = recipe("cifar10-suite")
+    steps = list(of.steps())
+    runs = sorted(s.spec.key for s in steps if isinstance(s.spec, DistillSpec))
+    asked = [s.spec for s in steps if not s.row]
+    assert len(asked) >= 10
+    assert all(list(spec.run_keys) == runs for spec in asked)
+
+
+# --- making them ----------------------------------------------------------------------------------
+
+
+def test_made_once_and_shown_in_the_table(store, here, monkeypatch):
+    monkeypatch.setattr(table, "recipes", lambda: {"tiny": TINY})
+    steps = list(TINY.steps())
+    assert [line.ours for line in table.lines(store)] == [None, None]
+    planned = make.plan(store, steps)
+    assert all(guess.seconds > 0 for _, guess in planned) and "3 steps to do" in make.total(planned)
+
+    said = []
+    outcome = make.work_through(store, steps, here, say=said.append)
+    assert outcome == make.Outcome(done=3, failed={}, left=0) and len(said) == 3
+    again = []
+    assert make.work_through(store, steps, here, say=again.append).done == 3 and again == []
+
+    first, second = table.lines(store)
+    stored = store.task(steps[1].spec).result()["rows"]
+    assert first.ours["mean"] == next(r["mean"] for r in stored if r["subject"] == "distilled")
+    assert first.published.mean == 80.0 and second.protocol == "t300" and second.published is None
+    assert f"{100 * first.ours['mean']:.1f}" in table.markdown([first])
+    assert make.total(make.plan(store, steps)) == "Everything is there."
+
+
+def test_found_where_the_files_of_the_dataset_are_others(store, here, monkeypatch):
+    """A result computed from parquet files is shown where torchvision's are expected."""
+    row = TINY.rows[0]
+    steps = list(TINY.steps())
+    make.work_through(store, steps[:1], here)
+    wanted = row.run().to_dict()
+    other = wanted | {"data": wanted["data"] | {"source": "parquet", "fingerprint": "f" * 64}}
+    tasks = list(store.tasks("distill"))
+    assert table.found(tasks, other).key == row.run().key
+    assert table.found(tasks, other | {"seed": 1}) is None
+
+
+def test_a_failed_row_leaves_the_others_running(store, here):
+    broken = TINY.rows[0]
+    whole = Row(
+        name="other",
+        method="dm",
+        dataset="digits",
+        ipc=2,
+        preset="quick",
+        settings=dict(broken.settings),
+    )
+    both = Recipe(name="b", title="", about="", machine="cpu", order=0, rows=(broken, whole))
+    steps = list(both.steps())
+
+    def watch(task, timeout_s):
+        if task.key == steps[0].spec.key:
+            task.write_status(state="failed", message="No room.")
+            return task.status()
+        return here(task, timeout_s)
+
+    outcome = make.work_through(store, steps, watch)
+    assert outcome.done == 2 and outcome.left == 0
+    assert outcome.failed[steps[0].spec.key] == "No room." and len(outcome.failed) == 3
+
+
+@pytest.mark.parametrize("name", ["mnist-2018", "krr-exact"])
+def test_rehearsal_of_every_step(store, here, name):
+    steps = list(recipe(name).steps(rehearsal=True))
+    outcome = make.work_through(store, steps, here)
+    assert outcome == make.Outcome(done=len(steps), failed={}, left=0)
+
+
+# --- interrupted ----------------------------------------------------------------------------------
+
+
+def reproduce(*arguments):
+    """The command in a process of its own, as its last line of JSON."""
+    command = [sys.executable, "-m", "ddcore", "reproduce", *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_time_is_up_and_the_next_sitting_ends_at_the_same_numbers(store, compute, monkeypatch):
+    row = "cifar10-dm-10"
+    code, answer = reproduce("cifar10", "--only", row, "--rehearse", "--minutes", "0.001")
+    assert code == 0 and answer["left"] > 0 and not answer["failed"]
+    code, answer = reproduce("cifar10", "--only", row, "--rehearse")
+    assert (code, answer["left"]) == (0, 0) and answer["done"] == 3
+    run = next(s.spec for s in recipe("cifar10").steps(row, rehearsal=True) if s.row)
+    resumed = store.task(run).arrays("set")["images"]
+    fresh = Store(store.root.parent / "fresh", gallery=None)
+    worker.run_task(fresh, fresh.create(run), run, "cpu")
+    assert np.array_equal(fresh.task(run).arrays("set")["images"], resumed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10-suite", "mnist"])
+def test_killed_again_and_again_a_recipe_comes_to_its_end(store, name):
+    """Every process is killed some seconds after the start of each sitting but the last."""
+    environment = os.environ | {"DD_CHECKPOINT_S": "0.2"}
+    command = [sys.executable, "-m", "ddcore", "reproduce", name, "--rehearse", "--json"]
+    for seconds in (9, 14, 21):
+        sitting = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(seconds)
+        sitting.kill()
+        sitting.wait()
+        for task in store.tasks():
+            pid = task.status().get("pid")
+            if pid and jobs.is_alive(task):
+                os.killpg(pid, signal.SIGKILL)
+        time.sleep(0.5)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 0 and answer["left"] == 0 and not answer["failed"], done.stderr
+    assert main(["verify", "--json"]) == 0
