@@ -177,6 +177,7 @@ def run(context: Context) -> None:
             "work": spec.work(data.shape, data.num_classes, len(data.test)),
             "device": context.device,
             "seconds": context.seconds,
+            "cpu_seconds": context.cpu_seconds,
         }
     )
 

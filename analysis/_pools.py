@@ -193,6 +193,7 @@ class _Training:
                 "work": self.spec.cost(data.shape, data.num_classes, number).macs,
                 "device": context.device,
                 "seconds": context.seconds,
+                "cpu_seconds": context.cpu_seconds,
             }
         )
         context.progress(1000, 1000)

@@ -24,11 +24,12 @@ from ddcore.data.registry import OWN, get
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.distilled import KINDS, DistilledSet
 from ddcore.errors import DDError, SpecError
-from ddcore.estimate import BASE_BYTES, START_S, Estimate, speed
+from ddcore.estimate import BASE_BYTES, START_S, Estimate
 from ddcore.methods import methods
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.specs import TaskSpec, with_setting
+from ddcore.speed import network_size, speed, usual
 from ddcore.store import KEY_PATTERN, Store, Task
 
 if TYPE_CHECKING:
@@ -222,6 +223,7 @@ class Opened:
     pools: list[Task]
     cost: Cost
     started: float  # seconds of the task that went into the pools
+    cpu_started: float  # the same in seconds of the processor
 
 
 def opened(context: Context) -> Opened:
@@ -233,7 +235,7 @@ def opened(context: Context) -> Opened:
     dataset = ensure(context, chosen.data)
     pools = [context.need(pool) for pool in analysis.pools(spec, chosen)]
     cost = analysis.cost(spec, chosen, counts(context.store, chosen.data))
-    return Opened(chosen, sets, dataset, pools, cost, context.seconds)
+    return Opened(chosen, sets, dataset, pools, cost, context.seconds, context.cpu_seconds)
 
 
 def of_spec(spec: AnalysisTask) -> Analysis:
@@ -267,6 +269,7 @@ def save(
             "device": context.device,
             "work": given.cost.macs,
             "seconds": context.seconds - given.started,
+            "cpu_seconds": context.cpu_seconds - given.cpu_started,
         }
     )
 
@@ -458,13 +461,18 @@ def estimate(
     """What a task will take, with the pools it still has to train (keys in `but` are not counted)."""
     number = counts(store, chosen.data)
     own = analysis.cost(spec, chosen, number)
-    rate, basis = _rate(store, spec.KIND, own.macs)
+    shape, classes = chosen.shape, chosen.classes
+    needed = analysis.pools(spec, chosen)
+    nets = [pool.net for pool in needed] or [usual(shape)]
+    image = max(network_size(net, shape, classes) for net in nets)
+    rate, basis = _rate(store, spec.KIND, own.macs, image)
     seconds, memory, disk = START_S + own.macs / rate, own.memory, own.disk
-    for pool in analysis.pools(spec, chosen):
+    for pool in needed:
         if pool.key in but or store.task(pool).is_done():
             continue
         need = pool.cost(chosen.shape, chosen.classes, number)
-        rate, rests = _rate(store, pool.KIND, need.macs)
+        image = network_size(pool.net, shape, classes)
+        rate, rests = _rate(store, pool.KIND, need.macs, image)
         if need.macs > own.macs:
             basis = rests
         seconds, disk = seconds + need.macs / rate, disk + need.disk
@@ -472,10 +480,10 @@ def estimate(
     return Estimate(seconds, BASE_BYTES + memory, disk, basis)
 
 
-def _rate(store: Store, kind: str, macs: float) -> tuple[float, str]:
+def _rate(store: Store, kind: str, macs: float, image_macs: float) -> tuple[float, str]:
     """Speed of past tasks of the kind; before there are any, that of evaluations."""
     known = any(t.is_done() for t in store.tasks(kind))
-    return speed(store, kind if known else "accuracy", macs)
+    return speed(store, kind if known else "accuracy", macs, image_macs)
 
 
 def picked(

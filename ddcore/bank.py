@@ -71,6 +71,7 @@ def run(context: Context) -> None:
             * protocol_work(protocol, spec.net, data.shape, data.num_classes, len(data.train)),
             "device": context.device,
             "seconds": context.seconds,
+            "cpu_seconds": context.cpu_seconds,
         }
     )
 

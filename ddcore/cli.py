@@ -251,6 +251,7 @@ def gallery(options: argparse.Namespace) -> None:
 
 def reproduce(options: argparse.Namespace) -> int:
     """`reproduce list|table|NAME`: make published results anew, as far as time allows."""
+    from ddcore import queue, speed
     from ddcore.recipes import make, recipe, recipes, table
 
     store = Store()
@@ -268,6 +269,8 @@ def reproduce(options: argparse.Namespace) -> int:
         raise SpecError("only", options.only, "one of " + ", ".join(r.name for r in chosen.rows))
     steps = list(chosen.steps(options.only, options.rehearse))
     if options.dry_run:
+        if queue.is_free(store.root, "compute"):  # once: what estimates for large networks rest on
+            compute(store, speed.here())
         planned = make.plan(store, steps)
         facts = [_step_facts(*each) for each in planned]
         output(

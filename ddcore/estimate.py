@@ -1,4 +1,4 @@
-"""What a task will cost, before it starts: operations counted, speed taken from past runs.
+"""What a task will cost, before it starts: operations counted, speed as `ddcore.speed` finds it.
 
 Every finished run stores the multiply-adds it needed and the seconds it took; the shipped gallery makes
 sure there are some from the start. No torch here.
@@ -20,14 +20,12 @@ from ddcore.methods.spec import DistillSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
 from ddcore.protocols import Protocol, whole_protocol
-from ddcore.queue import devices
+from ddcore.speed import MATRIX, network_size, speed
 from ddcore.store import Store
 from ddcore.trajectory_spec import TrajectoryTask
 
 START_S = 6.0  # importing torch and decoding the data
-GUESS_MACS_PER_S = {"cpu": 5e9, "cuda": 1e12}  # only until a run of the kind has finished
 BASE_BYTES = 500 << 20  # interpreter and torch
-NEIGHBOURS = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     checks = spec.validations * spec.val_nets
     if not spec.protocol.ordered:
         work += checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
-    rate, basis = speed(store, "distill", work / p.iterations, spec.method)
+    image = MATRIX if spec.protocol.closed_form else network_size(spec.net, shape, classes)
+    rate, basis = speed(store, "distill", work / p.iterations, image, spec.method)
     macs = cost(spec.net.plan(shape, classes), shape)
     graph = macs.activations * needs.images * 4
     stored = macs.parameters * 4 * needs.weights
@@ -81,7 +80,8 @@ def evaluation(
         subjects * task.nets * protocol_work(task.protocol, net, shape, classes, images)
         for net in task.archs
     )
-    rate, basis = speed(store, "accuracy", work)
+    image = max(network_size(net, shape, classes) for net in task.archs)
+    rate, basis = speed(store, "accuracy", work, image)
     largest = max(cost(net.plan(shape, classes), shape).activations for net in task.archs)
     batch = min(task.protocol.batch or images, images)
     start, parts = run.start, {"held_out": task.nets, "validation": run.start.validation}
@@ -101,7 +101,8 @@ def trajectories(spec: TrajectoryTask, store: Store, shape: Shape, classes: int)
     images = _train_size(spec.data, store)
     work = trajectory_work(spec, shape, classes, images)
     known = any(t.is_done() and "work" in t.result() for t in store.tasks(spec.KIND))
-    rate, basis = speed(store, spec.KIND if known else "accuracy", work)
+    image = network_size(spec.net, shape, classes)
+    rate, basis = speed(store, spec.KIND if known else "accuracy", work, image)
     one = cost(spec.net.plan(shape, classes), shape)
     return Estimate(
         seconds=START_S + work / rate,
@@ -130,7 +131,7 @@ def bank_seconds(
         protocol = whole_protocol(images)
         protocol = protocol.replace(epochs=wanted.epochs or protocol.epochs)
         work = nets * protocol_work(protocol, net, shape, classes, images)
-        seconds += work / speed(store, "bank", work)[0]
+        seconds += work / speed(store, "bank", work, network_size(net, shape, classes))[0]
     return seconds
 
 
@@ -147,28 +148,6 @@ def protocol_work(
 ) -> float:
     """Multiply-adds of training one network on `images` images: forward and backward."""
     return 3.0 * protocol.epochs * images * cost(net.plan(shape, classes), shape).macs
-
-
-def speed(store: Store, kind: str, work: float, name: str = "") -> tuple[float, str]:
-    """Multiply-adds per second of the past tasks most like this one, and what they were."""
-    device = devices()[0].split(":")[0]
-    past: list[tuple[float, float]] = []
-    for task in store.tasks(kind):
-        if not task.is_done():
-            continue
-        result = task.result()
-        done, seconds = result.get("work"), result.get("seconds")
-        if not done or not seconds or result.get("device", "").split(":")[0] != device:
-            continue
-        if name and task.document()["spec"]["method"] != name:
-            continue
-        size = done / result.get("iterations", 1)
-        past.append((abs(math.log(size / max(work, 1.0))), done / seconds))
-    if not past:
-        return GUESS_MACS_PER_S[device], "a first guess: nothing of the kind has run here yet"
-    nearest = sorted(past)[:NEIGHBOURS]
-    runs = "1 past run" if len(nearest) == 1 else f"{len(nearest)} past runs"
-    return statistics.median(rate for _, rate in nearest), f"from {runs} on {device}"
 
 
 def duration(seconds: float) -> str:

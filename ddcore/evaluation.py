@@ -167,6 +167,7 @@ def run_accuracy(context: Context) -> None:
         "test_images": len(data.test),
         "device": context.device,
         "seconds": context.seconds,
+        "cpu_seconds": context.cpu_seconds,
         "work": trial.work(),
     }
     if trial.relabel:

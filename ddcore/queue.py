@@ -102,3 +102,9 @@ def waiting(root: Path, slot: str) -> list[Path]:
         except OSError:
             continue
     return alive
+
+
+def is_free(root: Path, slot: str) -> bool:
+    """Whether a task submitted now would start at once."""
+    held = [locks.is_held(root / "slots" / f"{name}.lock") for name in slot_names(slot)]
+    return not all(held) and not waiting(root, slot)

@@ -64,6 +64,7 @@ def run(context: Context) -> None:
             "classes": data.num_classes,
             "device": context.device,
             "seconds": context.seconds,
+            "cpu_seconds": context.cpu_seconds,
             "work": trajectory_work(spec, data.shape, data.num_classes, len(data.train)),
         }
     )

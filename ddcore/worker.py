@@ -287,8 +287,18 @@ def _work_one(task: Task) -> None:
     try:
         _prepare_process(spec, slot.device)
         run_task(store, task, spec, slot.device)
+        if spec.SLOT == "compute":
+            _measure_machine(store, slot.device)
     finally:
         slot.release()
+
+
+def _measure_machine(store: Store, device: str) -> None:
+    """Once per machine, after its first result: the speed that estimates need (some seconds)."""
+    from ddcore.speed import here
+
+    if os.environ.get("DD_MEASURE", "1") == "1" and not store.task(here()).is_done():
+        run_task(store, store.create(here()), here(), device)
 
 
 def _prepare_process(spec: TaskSpec, device: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 # imported anywhere; workers started by tests inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("DD_MEASURE", "0")  # workers need not measure each test's empty store
 
 from ddcore import worker
 from ddcore.store import Store

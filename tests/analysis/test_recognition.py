@@ -96,7 +96,7 @@ def test_the_real_sample_is_balanced_and_fixed(store):
     run = done(store)
     chosen = base.choose(store, [run.key])
     sets = {run.key: DistilledSet.from_task(run)}
-    given = base.Opened(chosen, sets, data, [], base.Cost(1), 0.0)
+    given = base.Opened(chosen, sets, data, [], base.Cost(1), 0.0, 0.0)
     rows = base.same_size(given, 0)
     assert data.train_labels[rows].tolist() == list(range(10))
     np.testing.assert_array_equal(rows, base.same_size(given, 0))

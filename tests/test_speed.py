@@ -1,0 +1,88 @@
+"""Estimates of speed: measured on this machine, carried to networks of other sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ddcore import speed
+from ddcore.data import resolve
+from ddcore.evaluation_spec import AccuracyTask
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import cost
+from ddcore.protocols import PROTOCOLS
+from ddcore.store import write_json
+
+CURVE = {"points": [[1e5, 1e9], [1e7, 4e9]], "matrix": 2e10, "device": "cpu"}
+NARROW = NetSpec(width=16, depth=2)
+
+
+@pytest.fixture(autouse=True)
+def on_cpu(monkeypatch):
+    monkeypatch.setenv("DD_DEVICE", "cpu")
+
+
+def keep(store, spec, result):
+    """A finished task with this result."""
+    task = store.create(spec)
+    write_json(task.folder / "result.json", result)
+    task.finish()
+    return task
+
+
+def past(store, rate, seed=0, net=NARROW, **more):
+    """An accuracy that was measured at so many multiply-adds per second, in 10 s."""
+    spec = AccuracyTask(
+        subject="whole", data=resolve("digits"), net=net, protocol=PROTOCOLS["quick"], seed=seed
+    )
+    result = {"work": rate * 10, "seconds": 10.0, "cpu_seconds": 10.0, "device": "cpu"}
+    return keep(store, spec, result | more)
+
+
+def test_between_the_measured_points_and_beyond():
+    assert speed.at(CURVE, 1e5) == 1e9 and speed.at(CURVE, 1e7) == 4e9
+    assert speed.at(CURVE, 1e6) == pytest.approx(2e9)  # halfway on logarithmic scales
+    assert speed.at(CURVE, 1e3) == 1e9 and speed.at(CURVE, 1e9) == 4e9
+    assert speed.at(CURVE, speed.MATRIX) == 2e10
+
+
+def test_a_first_guess_then_past_runs_then_the_machine(store):
+    size = cost(NARROW.plan((1, 8, 8), 10), (1, 8, 8)).macs
+    rate, basis = speed.speed(store, "accuracy", 1e10, size)
+    assert rate == speed.GUESS_MACS_PER_S["cpu"] and "first guess" in basis
+    past(store, 5e8)
+    rate, basis = speed.speed(store, "accuracy", 1e10, 1e7)
+    assert rate == pytest.approx(5e8) and basis == "from 1 past run on cpu"
+    keep(store, speed.here(), CURVE)
+    # Half of what plain training reaches here with that network, so half with a large one too.
+    share = 5e8 / speed.at(CURVE, size)
+    rate, basis = speed.speed(store, "accuracy", 1e10, 1e7)
+    assert rate == pytest.approx(share * 4e9) and "measured speed of this machine" in basis
+
+
+def test_a_past_run_misleads_within_bounds_only(store):
+    keep(store, speed.here(), CURVE)
+    past(store, 1e3)
+    assert speed.speed(store, "accuracy", 1e10, 1e7)[0] == pytest.approx(speed.SHARE[0] * 4e9)
+    past(store, 1e15, seed=1)
+    past(store, 1e15, seed=2)
+    assert speed.speed(store, "accuracy", 1e10, 1e7)[0] == pytest.approx(speed.SHARE[1] * 4e9)
+
+
+def test_what_others_slowed_down_is_not_trusted_beside_a_measurement(store):
+    keep(store, speed.here(), CURVE)
+    task = past(store, 1e3)
+    result = task.result()
+    del result["cpu_seconds"]
+    write_json(task.folder / "result.json", result)
+    task.finish()
+    rate, basis = speed.speed(store, "accuracy", 1e10, 1e7)
+    assert rate == pytest.approx(4e9) and basis == "from the measured speed of this machine"
+    assert speed.seconds_of({"seconds": 9.0, "cpu_seconds": 4.0, "device": "cpu"}) == 4.0
+    assert speed.seconds_of({"seconds": 9.0, "cpu_seconds": 4.0, "device": "cuda:0"}) == 9.0
+
+
+def test_the_machine_is_measured(store, compute):
+    result = compute(speed.here()).result()
+    sizes = [size for size, _ in result["points"]]
+    assert sizes == sorted(sizes) and len(sizes) == 3
+    assert all(1e7 < rate < 1e15 for _, rate in result["points"]) and result["matrix"] > 1e7
