@@ -30,7 +30,7 @@ from ddcore.nets.plan import cost as net_cost
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-    from ddcore.training import TrainedNets
+    from ddcore.training import Images, TrainedNets
     from ddcore.worker import Context
 
 REAL = "real"
@@ -203,7 +203,7 @@ def real_sample(count: int, wanted: int, seed: int) -> np.ndarray:
     return np.sort(rng.numpy_generator(seed, "features").permutation(count)[:wanted])
 
 
-def features_of(nets: TrainedNets, which: int, images: np.ndarray) -> np.ndarray:
+def features_of(nets: TrainedNets, which: int, images: Images) -> np.ndarray:
     """Penultimate features (B, F) of preprocessed images in one of the networks."""
     from ddcore.nets.network import select
     from ddcore.training import TrainedNets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 WEIGHTINGS = ("images", "halves")
 STEPS = ("fixed", "scaled")
-UNITS = 1000  # of progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,53 +121,30 @@ class Source:
 
 def run(context: Context) -> None:
     """Task `mixing`: test accuracy of networks trained on every mixture."""
-    import torch
-
-    from ddcore.data.tensors import DeviceData
-    from ddcore.nets.network import Network
-    from ddcore.training import limit_threads, train
+    from analysis._grid import Cell, accuracies
 
     spec: MixingTask = context.spec
     given = base.opened(context)
     chosen, dataset = given.chosen, given.dataset
     rows = real_rows(dataset, spec, max(r.ipc for r in chosen.runs))
     net = network("network", spec.network, chosen.shape, chosen.classes)
-    limit_threads(Network(net, chosen.shape, chosen.classes), context.device)
-    test = DeviceData(dataset, context.device).test
     sources = _sources(given, rows)
+
+    def data(source: Source, k: int) -> tuple[np.ndarray, np.ndarray]:
+        images, targets = mixture(source, dataset, rows["added"][:, :, : spec.added[k]])
+        return images, halved(targets, source.size) if spec.weighting == "halves" else targets
+
     # Network i has the same weights at first, and the same real images, for every set and amount.
     seeds = [rng.derive(spec.seed, "mixing", i) for i in range(spec.nets)]
-    cells = [(s, k) for s in range(len(sources)) for k in range(len(spec.added))]
-    work = [_work(spec, sources[s].size, _size(spec, sources[s], k, chosen)) for s, k in cells]
-    accuracy = np.zeros((len(sources), len(spec.added), spec.nets))
-    first = 0
-    if resumed := context.load_checkpoint():
-        arrays, meta = resumed
-        accuracy, first = arrays["accuracy"], meta["cells"]
-    for place in range(first, len(cells)):
-        s, k = cells[place]
-        before, own = sum(work[:place]), work[place]
-
-        def on_step(step: int, total: int, before: int = before, own: int = own) -> None:
-            context.progress(int(UNITS * (before + own * step / total) / sum(work)), UNITS)
-
-        images, targets = mixture(sources[s], dataset, rows["added"][:, :, : spec.added[k]])
-        if spec.weighting == "halves":
-            targets = halved(targets, sources[s].size)
-        steps = _iterations(spec, sources[s].size, len(targets))
-        nets = train(
-            net,
-            torch.from_numpy(images).to(context.device),
-            torch.from_numpy(targets).to(context.device),
-            chosen.classes,
-            PROTOCOLS["t300"].replace(epochs=steps),
-            seeds,
-            on_step=on_step,
-        )
-        accuracy[s, k] = nets.accuracy(test)
-        if context.checkpoint_due():
-            context.save_checkpoint(place, {"accuracy": accuracy}, {"cells": place + 1})
-    context.progress(UNITS, UNITS)
+    cells = []
+    for source in sources:
+        for k in range(len(spec.added)):
+            size = _size(spec, source, k, chosen)
+            steps = _iterations(spec, source.size, size)
+            recipe = PROTOCOLS["t300"].replace(epochs=steps)
+            cells.append(Cell(net, recipe, partial(data, source, k), float(steps * size)))
+    found = accuracies(context, cells, seeds, dataset)
+    accuracy = found.reshape(len(sources), len(spec.added), spec.nets)
     result = {
         "sources": [
             {"key": s.key, "method": s.method, "label": s.label, "ipc": s.ipc} for s in sources

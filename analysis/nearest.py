@@ -147,9 +147,9 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices and Euclidean distances (M, k) of the nearest of `train`, nearest first; ties by index.
 
-    `queries` are flat float64 pixels (M, D), `train` uint8 images (N, ...). Candidates come from
-    |a|² + |b|² - 2ab, block by block; their distances are then taken from the differences, so a copy
-    has distance 0 and the result equals that of comparing every pair.
+    `queries` are flat float64 pixels (M, D), `train` uint8 images (N, ...); or both are float features.
+    Candidates come from |a|² + |b|² - 2ab, block by block; their distances are then taken from the
+    differences, so a copy has distance 0 and the result equals that of comparing every pair.
     """
     m, dims = queries.shape
     k = min(k, len(train))

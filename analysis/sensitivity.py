@@ -40,7 +40,6 @@ FACTORS = {
 }
 FEW, ALL = "few", "all"
 GRIDS = (FEW, ALL)
-UNITS = 1000  # of progress
 NO_MIRROR = ("digits", "mnist", "usps", "svhn", "kmnist", "emnist")  # flipped, these are others
 GROWTH = (1 / 6, 1 / 3, 10 / 3)  # of the steps: 50, 100 and 1000 of 300
 PARTS = (2, 4, 10)  # of the set in a batch
@@ -222,49 +221,23 @@ class Source:
 
 def run(context: Context) -> None:
     """Task `sensitivity`: test accuracy of every network under every change."""
-    import torch
-
-    from ddcore.data.tensors import DeviceData
-    from ddcore.nets.network import Network
-    from ddcore.training import limit_threads, train
+    from analysis._grid import Cell, accuracies
 
     spec: SensitivityTask = context.spec
     given = base.opened(context)
-    chosen = given.chosen
-    every = levels(spec, chosen)
+    every = levels(spec, given.chosen)
     sources = _sources(given, spec)
-    test = DeviceData(given.dataset, context.device).test
     # Network i starts from the same weights for every set, and for every change that leaves them alone.
     seeds = [rng.derive(spec.seed, "sensitivity", i) for i in range(spec.nets)]
-    cells = [(s, v) for v in range(len(every)) for s in range(len(sources))]
-    work = [_work(sources[s], every[v], chosen) for s, v in cells]
-    accuracy = np.zeros((len(sources), len(every), spec.nets))
-    first = 0
-    if resumed := context.load_checkpoint():
-        arrays, meta = resumed
-        accuracy, first = arrays["accuracy"].copy(), meta["cells"]
-    for place in range(first, len(cells)):
-        s, v = cells[place]
-        before, own, source, level = sum(work[:place]), work[place], sources[s], every[v]
-
-        def on_step(step: int, total: int, before: float = before, own: float = own) -> None:
-            context.progress(int(UNITS * (before + own * step / total) / sum(work)), UNITS)
-
-        limit_threads(Network(level.net, chosen.shape, chosen.classes), context.device)
-        recipe = level.recipe(source.images.shape[-4])
-        nets = train(
-            level.net,
-            torch.from_numpy(source.images).to(context.device),
-            torch.from_numpy(source.labels[recipe.loss]).to(context.device),
-            chosen.classes,
-            recipe,
-            seeds,
-            on_step=on_step,
-        )
-        accuracy[s, v] = nets.accuracy(test)
-        if context.checkpoint_due():
-            context.save_checkpoint(place, {"accuracy": accuracy}, {"cells": place + 1})
-    context.progress(UNITS, UNITS)
+    cells = []
+    for level in every:
+        for source in sources:
+            recipe = level.recipe(source.images.shape[-4])
+            pair = (source.images, source.labels[recipe.loss])
+            work = _work(source, level, given.chosen)
+            cells.append(Cell(level.net, recipe, lambda pair=pair: pair, work))
+    found = accuracies(context, cells, seeds, given.dataset)
+    accuracy = found.reshape(len(every), len(sources), spec.nets).swapaxes(0, 1)
     result = {
         "sources": [
             {"key": s.key, "method": s.method, "label": s.label, "ipc": s.ipc} for s in sources
@@ -276,7 +249,7 @@ def run(context: Context) -> None:
         "nets": spec.nets,
         "soft": [key for key, made in given.sets.items() if made.soft],
     }
-    base.save(context, given, result, {"accuracy": accuracy})
+    base.save(context, given, result, {"accuracy": np.ascontiguousarray(accuracy)})
 
 
 def _work(source: Source, level: Level, chosen: Chosen) -> float:

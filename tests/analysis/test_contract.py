@@ -32,7 +32,7 @@ DATA = [("digits", (1, 8, 8)), ("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))]
 
 def numbers(result: dict) -> dict:
     """A result without what differs from one time to the next."""
-    return {k: v for k, v in result.items() if k not in ("seconds", "versions")}
+    return {k: v for k, v in result.items() if k not in ("seconds", "cpu_seconds", "versions")}
 
 
 @EACH

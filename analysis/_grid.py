@@ -1,0 +1,68 @@
+"""Networks trained on one set after the other: the cells of a grid, with progress and recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ddcore import training
+from ddcore.data import Dataset
+from ddcore.data.tensors import DeviceData
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.network import Network
+from ddcore.protocols import Protocol
+from ddcore.worker import Context
+
+UNITS = 1000  # of progress
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What several networks are trained on, and how; `data` gives the images when it is their turn.
+
+    Images are preprocessed, (M, C, H, W) or (nets, M, C, H, W) with a set of its own for each network;
+    labels (M,) or (M, K). `work` is proportional to the time it takes.
+    """
+
+    net: NetSpec
+    protocol: Protocol
+    data: Callable[[], tuple[np.ndarray, np.ndarray]]
+    work: float
+
+
+def accuracies(
+    context: Context, cells: Sequence[Cell], seeds: Sequence[int], dataset: Dataset
+) -> np.ndarray:
+    """Test accuracy (cells, nets) of one network per seed in every cell.
+
+    Network i starts from the same weights in all cells that have the same architecture.
+    """
+    test = DeviceData(dataset, context.device).test
+    accuracy = np.zeros((len(cells), len(seeds)))
+    total, before, first = sum(cell.work for cell in cells), 0.0, 0
+    if resumed := context.load_checkpoint():
+        arrays, meta = resumed
+        accuracy, first = arrays["accuracy"].copy(), meta["cells"]
+        before = sum(cell.work for cell in cells[:first])
+    for place in range(first, len(cells)):
+        cell = cells[place]
+
+        def on_step(step: int, steps: int, before: float = before, own: float = cell.work) -> None:
+            context.progress(int(UNITS * (before + own * step / steps) / total), UNITS)
+
+        training.limit_threads(
+            Network(cell.net, dataset.shape, dataset.num_classes), context.device
+        )
+        images, labels = (torch.from_numpy(a).to(context.device) for a in cell.data())
+        trained = training.train(
+            cell.net, images, labels, dataset.num_classes, cell.protocol, seeds, on_step=on_step
+        )
+        accuracy[place] = trained.accuracy(test)
+        before += cell.work
+        if context.checkpoint_due():
+            context.save_checkpoint(place, {"accuracy": accuracy}, {"cells": place + 1})
+    context.progress(UNITS, UNITS)
+    return accuracy

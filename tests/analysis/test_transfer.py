@@ -1,0 +1,153 @@
+"""Every network once, accuracies as trained alone, gains paired and held against random real images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import base, transfer
+from analysis.networks import network
+from analysis.transfer import MEAN, RANDOM, SET, TransferTask
+from ddcore import baselines, rng
+from ddcore.data import load
+from ddcore.data.spec import DataSpec
+from ddcore.data.tensors import DeviceData
+from ddcore.distilled import DistilledSet
+from ddcore.errors import SpecError
+from ddcore.evaluation_spec import BaselineTask
+from ddcore.nets.architectures import NetSpec
+from ddcore.protocols import PROTOCOLS
+from ddcore.training import train
+from tests.analysis.conftest import computed, smallest, two_sets
+from tests.pages.fakes import done, images, spec
+
+
+def chosen(*nets: NetSpec) -> base.Chosen:
+    """Runs on the digits made with these networks."""
+    runs = tuple(base.Run(f"{i:016x}", "dm", f"Set {i}", 2, 20) for i in range(len(nets)))
+    return base.Chosen(runs, DataSpec(), tuple("0123456789"), (1, 8, 8), nets)
+
+
+def plain(width: int) -> NetSpec:
+    """The ConvNet for digits."""
+    return network("", f"convnet-{width}", (1, 8, 8), 10)
+
+
+def task(**changes: object) -> TransferTask:
+    """A spec that is only looked at."""
+    return TransferTask(run_keys=("0" * 16,), **changes)
+
+
+def test_every_network_is_trained_once_and_those_of_the_sets_come_first():
+    wanted = task(architectures=("mlp", "convnet-16"), widths=(8, 16))
+    deeper = plain(16).replace(depth=3)
+    found = transfer.networks(wanted, chosen(plain(16), deeper, plain(16)))
+    mlp = network("", "mlp", (1, 8, 8), 10)
+    assert found == [plain(16), deeper, mlp, plain(8)]
+
+
+def test_the_networks_of_sets_are_known(store):
+    keys = [done(store).key, done(store, spec(seed=1), net=plain(4)).key]
+    known = base.choose(store, keys)
+    expected = {keys[0]: spec().net, keys[1]: plain(4)}
+    assert [expected[r.key] for r in known.runs] == list(known.nets)
+
+
+def test_accuracies_are_those_of_training_alone(finished, analysed):
+    result = finished("transfer").result()
+    wanted = finished("transfer").spec()
+    dataset = load(analysed, DataSpec())
+    test, recipe = DeviceData(dataset).test, PROTOCOLS["t300"].replace(epochs=5)
+    every = transfer.networks(wanted, base.choose(analysed, wanted.run_keys))
+    assert [n["width"] for n in result["networks"]] == [n.width for n in every]
+    seeds = [rng.derive(0, "transfer", i) for i in range(2)]
+    made = DistilledSet.from_task(analysed.find(result["sources"][1]["key"]))
+    pair = torch.from_numpy(made.images), torch.from_numpy(made.labels)
+    for place, net in enumerate(every):
+        for i, seed in enumerate(seeds):  # one alone, not as a batch
+            alone = train(net, *pair, 10, recipe, [seed]).accuracy(test)[0]
+            assert result["accuracy"][1][place][i] == pytest.approx(alone, abs=0.005)
+    # Random real images: a draw of its own for each network; class means: one set for all.
+    for kind, draws in ((RANDOM, 2), (MEAN, 1)):
+        (row,) = [i for i, s in enumerate(result["sources"]) if s["kind"] == kind]
+        stored = analysed.task(BaselineTask(name=kind, data=DataSpec(), ipc=2, draws=draws))
+        drawn, labels = baselines.sets(stored, dataset, "cpu")
+        for i, seed in enumerate(seeds):
+            own = drawn[min(i, draws - 1)]
+            alone = train(every[0], own, labels, 10, recipe, [seed]).accuracy(test)[0]
+            assert result["accuracy"][row][0][i] == pytest.approx(alone, abs=0.005)
+    assert len(drawn) == 1
+
+
+def test_random_real_images_are_the_same_each_time_and_differ_by_network(finished, analysed, store):
+    wanted = finished("transfer").spec()
+    first = analysed.task(BaselineTask(name=RANDOM, data=DataSpec(), ipc=2, draws=2)).arrays()
+    assert computed(store, smallest(store, "transfer", two_sets(store))).key == wanted.key
+    again = store.task(BaselineTask(name=RANDOM, data=DataSpec(), ipc=2, draws=2)).arrays()
+    np.testing.assert_array_equal(first["indices"], again["indices"])
+    labels = load(analysed, DataSpec()).train_labels[first["indices"]]
+    assert (labels == np.arange(10).repeat(2)).all()
+    assert len({row.tobytes() for row in first["indices"]}) == 2
+
+
+def test_sets_of_two_sizes_have_baselines_of_their_own(store):
+    two = {"images": images(count=20), "labels": np.arange(10).repeat(2)}
+    keys = (done(store).key, done(store, spec(ipc=2), **two).key)
+    fields = transfer.ANALYSIS.smallest | {"widths": ()}
+    result = computed(store, TransferTask(run_keys=keys, **fields)).result()
+    assert [(s["kind"], s["ipc"]) for s in result["sources"]] == [
+        *((SET, 1), (SET, 2)),
+        *((RANDOM, 1), (RANDOM, 2)),
+        *((MEAN, 1), (MEAN, 2)),
+    ]
+    beyond, accuracy = transfer.gains(result), 100 * np.array(result["accuracy"])
+    np.testing.assert_allclose(beyond[[1, 5]], accuracy[[1, 5]] - accuracy[3])
+    np.testing.assert_allclose(beyond[[2, 3]], 0)
+
+
+def outcome() -> dict:
+    """A made-up result: one set made with a ConvNet of width 8, an MLP and another width beside it."""
+    nets = [
+        {"name": "ConvNet-2 w8", "family": "convnet", "width": 8, "plain": True},
+        {"name": "MLP", "family": "mlp", "width": 128, "plain": False},
+        {"name": "ConvNet-2 w4", "family": "convnet", "width": 4, "plain": True},
+    ]
+    sources = [
+        {"kind": SET, "key": "a", "method": "dm", "label": "Set A", "ipc": 1},
+        {"kind": RANDOM, "key": "random.1", "method": "", "label": "Random", "ipc": 1},
+    ]
+    accuracy = [
+        [[0.80, 0.82], [0.60, 0.60], [0.70, 0.72]],
+        [[0.60, 0.62], [0.55, 0.55], [0.75, 0.77]],
+    ]
+    facts = {"home": {"a": 0}, "architectures": [0, 1], "nets": 2, "iterations": 5}
+    return {"networks": nets, "sources": sources, "accuracy": accuracy, **facts}
+
+
+def test_what_is_kept_elsewhere():
+    result = outcome()
+    assert transfer.ladder(result) == [2, 0]
+    assert transfer.others(result, "a") == ([1], [2])
+    np.testing.assert_allclose(transfer.gains(result)[0], [[20, 20], [5, 5], [-5, -5]])
+    assert transfer.sentence(result) == (
+        "Set A, made with ConvNet-2 w8, gains **+20.0 ± 0.0** points over random real images there; of "
+        "these it keeps **25 %** on 1 other architecture (+5.0 ± 0.0) and **none** on 1 other width "
+        "(−5.0 ± 0.0)."
+    )
+    result["accuracy"][0][0] = [0.50, 0.75]  # -10 and +13 points
+    assert "which is within chance, and +5.0 ± 0.0 on 1 other architecture" in transfer.sentence(
+        result
+    )
+    assert "%" not in transfer.sentence(result)
+
+
+def test_bad_fields():
+    for bad in ((), ("mlp", "mlp"), ("nothing",)):
+        with pytest.raises(SpecError, match="architectures"):
+            task(architectures=bad)
+    for bad in ((8, 8), (0,)):
+        with pytest.raises(SpecError, match="widths"):
+            task(widths=bad)
+    with pytest.raises(SpecError, match="architectures = 'lenet'"):
+        transfer.networks(task(architectures=("lenet",)), chosen(plain(4)))
