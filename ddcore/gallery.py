@@ -1,7 +1,8 @@
 """The shipped gallery: real results on first start, made by `python -m ddcore gallery`.
 
-A digits run of every method with 1 image per class, some with 10, and their evaluations. They are
-computed in an ordinary store and copied; real images (datasets, neighbours) are never shipped.
+A digits run of every method with 1 image per class, some with 10, and their evaluations; what recipes have
+made so far (`python -m ddcore reproduce`); the speed of the machine they were made on. They are computed in
+an ordinary store and copied; real images (datasets, neighbours) are never shipped.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from pathlib import Path
 
 from ddcore import jobs, paths
 from ddcore.data import resolve
+from ddcore.data.registry import get
 from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
 from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.recipes import table
 from ddcore.specs import TaskSpec
+from ddcore.speed import Calibration, here
 from ddcore.store import Store, Task
 
 SHAPE = (1, 8, 8)
-KINDS = ("distill", "evaluate", "accuracy", "baseline")
+KINDS = ("distill", "evaluate", "accuracy", "baseline", Calibration.KIND)
 LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lock")
 
 
@@ -46,33 +50,55 @@ def tasks() -> list[TaskSpec]:
 
 
 def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> list[str]:
-    """Compute what is missing in the user's store and copy it to `target`; returns the keys."""
+    """Compute what is missing in the user's store and copy it to `target`; returns the keys.
+
+    Results of recipes are copied as far as they are there, and those shipped before are left in place.
+    """
     store = Store(gallery=None)
-    for spec in tasks():
+    for spec in [*tasks(), here()]:
         wait(store, jobs.submit(store, [spec])[0])
-    for kind in KINDS:
-        shutil.rmtree(target / kind, ignore_errors=True)
-    copied = []
+    reproduced = of_recipes(store)
+    kept = {task.key for task in of_recipes(Store(target, gallery=None))}
+    for folder in (f for kind in KINDS for f in (target / kind).glob("*")):
+        if folder.name not in kept:
+            shutil.rmtree(folder)
     wanted = _wanted(store)
-    for task in store.tasks():
-        if task.kind in KINDS and task.is_done() and task.key in wanted:
-            ship(task, target)
-            copied.append(task.key)
-    return copied
+    copied = [t for t in store.tasks() if t.kind in KINDS and t.is_done() and t.key in wanted]
+    for task in [*copied, *reproduced]:
+        ship(task, target)
+    return [task.key for task in [*copied, *reproduced]]
+
+
+def of_recipes(store: Store) -> list[Task]:
+    """The finished runs, evaluations and accuracies behind the table of reproduction."""
+    found = {}
+    for line in table.lines(store):
+        if line.evaluation:
+            rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
+            found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
+    return list(found.values())
 
 
 def ship(task: Task, target: Path) -> None:
-    """Copy a finished folder, without what only concerns the machine it was made on."""
+    """Copy a finished folder, without what only concerns the machine it was made on.
+
+    Runs on others' pictures that began as such leave out the snapshots, which show them.
+    """
     folder = target / task.kind / task.key
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(task.folder, folder, ignore=LEFT_OUT)
     status = {k: v for k, v in task.status().items() if k not in ("host", "pid")}
-    Task(folder).write_status(**status)
+    shipped = Task(folder)
+    shipped.write_status(**status)
+    spec = task.document()["spec"]
+    if spec.get("init") == "real" and not get(spec["data"]["name"]).bundled:
+        shutil.rmtree(folder / "snapshots", ignore_errors=True)
+        shipped.finish()
 
 
 def _wanted(store: Store) -> set[str]:
     """Keys of the gallery's tasks and of all tasks that they needed."""
-    wanted = {spec.key for spec in tasks()}
+    wanted = {spec.key for spec in [*tasks(), here()]}
     for task in store.tasks("evaluate"):
         if task.key in wanted:
             wanted |= {row["key"] for row in task.result()["rows"]}

@@ -5,8 +5,10 @@ import statistics
 import pytest
 
 from ddcore import gallery, paths
+from ddcore.data.registry import get
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import AccuracyTask, default_evaluation
+from ddcore.recipes import table
 from ddcore.store import Store
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
@@ -69,3 +71,17 @@ def test_a_shipped_set_reaches_its_stored_accuracy_again(setting, tmp_path):
     assert result["accuracies"] != stored["accuracies"]
     spread = max(statistics.stdev(stored["accuracies"]), statistics.stdev(result["accuracies"]))
     assert abs(result["mean"] - stored["mean"]) < 3 * spread / stored["n"] ** 0.5 + 0.005
+
+
+def test_the_table_in_the_readme_is_that_of_the_gallery():
+    text = (paths.PROJECT / "README.md").read_text()
+    shown = text.split("<!-- reproduce table -->\n")[1].split("\n<!-- end -->")[0]
+    assert shown == table.markdown(table.lines(SHIPPED)), "put in what `reproduce table` prints"
+
+
+def test_pictures_of_others_are_not_shipped():
+    """A run that began as somebody's pictures shows them in its first snapshots."""
+    for task in SHIPPED.tasks("distill"):
+        spec = task.spec()
+        if spec.init == "real" and not get(spec.data.name).bundled:
+            assert task.snapshot_steps() == []

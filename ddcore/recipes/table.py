@@ -33,6 +33,7 @@ class Line:
     protocol: str
     published: Published | None
     run: Task | None = None
+    evaluation: Task | None = None
     ours: dict[str, Any] | None = None
     random: dict[str, Any] | None = None
     class_mean: dict[str, Any] | None = None
@@ -95,6 +96,7 @@ def _filled(line: Line, run: Task, judged: Judged, judgements: list[Task]) -> Li
     rows = {r["subject"]: r for r in evaluation.result()["rows"]}
     return replace(
         line,
+        evaluation=evaluation,
         ours=rows["distilled"],
         random=rows.get("random"),
         class_mean=rows.get("class_mean"),
@@ -140,19 +142,20 @@ def percent(figure: dict[str, Any] | None) -> str:
 
 
 def markdown(found_lines: Iterable[Line]) -> str:
-    """The table for a README; what was not computed yet says which machine it waits for."""
-    head = "| set | protocol | published | ours | random real | class mean | device, distilling |"
-    rows = [head, "|---|---|---|---|---|---|---|"]
+    """What was measured as a table for a README, and the names of the rows that still wait."""
+    head = "| set | protocol | published | ours | random real | class mean | distilling took |"
+    rows, waiting = [head, "|---|---|---|---|---|---|---|"], {}
     for line in found_lines:
-        published = line.published.text() if line.published else "–"
-        title = f"`{line.row.name}` ({method(line.row.method).title}, {line.images})"
-        ours = percent(line.ours) if line.ours else f"awaits {MACHINE[line.recipe.machine]}"
-        ours += f"; {line.quoted}" if line.quoted else ""
+        if not line.ours:
+            waiting.setdefault(line.recipe.name, {})[line.row.name] = None
+            continue
+        published = f"{line.published.text()}" if line.published else "–"
+        title = f"`{line.row.name}`: {method(line.row.method).title}, {line.images}"
+        ours = percent(line.ours) + (f"; {line.quoted}" if line.quoted else "")
         others = f"{percent(line.random)} | {percent(line.class_mean)}"
         rows.append(
             f"| {title} | {line.protocol} | {published} | {ours} | {others} | {line.took} |"
         )
-    return "\n".join(rows)
-
-
-MACHINE = {"gpu": "a graphics card", "cpu": "its run"}
+    left = [f"`{name}` ({', '.join(names)})" for name, names in waiting.items()]
+    note = f"\n\nNot measured yet: {'; '.join(left)}." if left else ""
+    return "\n".join(rows) + note
