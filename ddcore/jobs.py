@@ -21,6 +21,9 @@ ACTIVE = ("queued", "running")
 HEARTBEAT_LIMIT_S = 60.0
 START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
+# glibc gives the memory of large tensors back at once and fetches new pages for the next ones. Kept instead:
+# training took 5 to 18 % less processor time and 10 to 15 % more memory (three sizes, measured twice).
+KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
 
 
 def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
@@ -48,7 +51,7 @@ def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
 
 def launch(tasks: Sequence[Task]) -> subprocess.Popen:
     """Start a worker process for the folders, in its own process group, outliving this one."""
-    environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    environment = KEEP_PAGES | dict(os.environ, PYTHONUNBUFFERED="1")
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(paths.PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
     )

@@ -59,6 +59,7 @@ class Row:
     method: str
     dataset: str
     ipc: int
+    seed: int = 0
     preset: str = "paper"
     settings: dict[str, str] = field(default_factory=dict)
     whiten: bool = False
@@ -79,6 +80,7 @@ class Row:
             data,
             known_form(data)[0],
             ipc=self.ipc,
+            seed=self.seed,
             preset=self.preset,
             settings=list(self.settings.items()),
             given={"source_data": resolve(source).to_dict()} if source else None,

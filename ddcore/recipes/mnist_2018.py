@@ -17,6 +17,7 @@ def row(
     published: Published | None,
     differs: str,
     preset: str = "paper",
+    seed: int = 0,
     **settings: str,
 ) -> Row:
     """A row of the 2018 method on MNIST."""
@@ -27,6 +28,7 @@ def row(
         dataset="mnist",
         ipc=ipc,
         preset=preset,
+        seed=seed,
         settings=settings,
         judged=(Judged("", published),),
         differs=differs,
