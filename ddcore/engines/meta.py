@@ -129,7 +129,7 @@ class MetaLearning(Distiller):
         super().__init__(problem)
         self.inner, self.outer, self.starts, self.nets = inner, outer, starts, nets
         self.known = starts(0) if known else {}
-        self.network = problem.network(nets, fused_norm=False)
+        self.network = problem.network(nets)
         per_image = nets * cost(self.network.plan, self.network.shape).activations
         self.part = max(1, OUTER_FLOATS[torch.device(problem.device).type] // per_image)
         self.rates = self._rates()

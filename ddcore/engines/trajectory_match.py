@@ -39,7 +39,7 @@ class TrajectoryMatching(Distiller):
         super().__init__(problem)
         p = self.params
         self.experts, self.rule = experts, GradientDescent()
-        self.network = problem.network(p.nets, fused_norm=False)
+        self.network = problem.network(p.nets)
         start = torch.tensor(math.log(p.lr0), device=problem.device)
         self.log_lr = start.requires_grad_()
         groups = self.synthetic.groups(p.lr, problem.spec.label_lr)

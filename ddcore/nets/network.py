@@ -39,7 +39,8 @@ class Network:
 
     `fused_norm=False` uses norms written from elementary operations, whose derivatives of every order
     are right under each composition of torch.func (library norms are silently wrong under vmapped
-    forward-over-reverse); the fused ones are 1.5x faster where first derivatives suffice.
+    forward-over-reverse). The fused ones are right in plain autograd, second derivatives too, and 1.1 to
+    1.5x faster there.
     """
 
     def __init__(
