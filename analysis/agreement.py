@@ -690,7 +690,7 @@ ANALYSIS = Analysis(
 - Early-stopped and distilled-trained networks see a mixture of all images, subset-trained ones see few.
   Agreement says who answers alike, not why.
 - Pairs share networks, so the dots are not independent: the width of a curve is not an error bar.
-- Of images both get wrong there may be few: their number is in the table.
+- Of images both get wrong there may be few: their count is under *Numbers*.
 - The test images below are those where the majorities of the two pools differ. A majority is better than
   its members, so counts of such images need not follow the agreement of single networks.
 - All networks have the same architecture and each its own random start. Sets made for learned step sizes

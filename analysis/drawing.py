@@ -7,6 +7,7 @@ the page's theme.
 from __future__ import annotations
 
 import io
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,11 @@ def new_figure(
     figure.update_xaxes(title=x or None)
     figure.update_yaxes(title=y or None, tickformat=".0%" if per_cent else None)
     return figure
+
+
+def typeset(text: str) -> str:
+    """Text with the minus sign of the axes before negative numbers; names keep their hyphens."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
 
 
 def faded(colour: str, alpha: float) -> str:

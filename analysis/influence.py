@@ -446,7 +446,7 @@ class _View:
     def note(self) -> str:
         """Why tiles are empty, if they are."""
         lacking = base.lacks_images(self.arrays)
-        return " The dataset is not on this machine, so test images are missing." if lacking else ""
+        return " The dataset has not been read yet, so test images are missing." if lacking else ""
 
     def of_class(self) -> Drawn:
         """The paper's picture: images of a class, each with the test images it helps most."""

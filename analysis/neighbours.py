@@ -236,7 +236,7 @@ def _distances(result: Result, arrays: Arrays) -> Drawn:
             )
         line = {"color": colours.REAL, "dash": "dot", "width": 1}
         figure.add_vline(1, line=line, row=1, col=column)
-    figure.update_xaxes(title="distance to the nearest training image", rangemode="tozero")
+    figure.update_xaxes(title="distance (held-out median = 1)", rangemode="tozero")
     figure.update_yaxes(autorange="reversed", type="category")
     words = "; ".join(
         f"{label} {_middle(result, key, PIXELS):.2f} and {_middle(result, key, FEATURES):.2f}"

@@ -279,7 +279,7 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
 
 def _distances(result: Result, arrays: Arrays) -> Drawn:
     figure = drawing.new_figure(
-        "distance to the nearest training image", "share of images", per_cent=True
+        "distance to the nearest training image (pixels 0..1)", "share of images", per_cent=True
     )
     series = [
         (label, np.sort(arrays[f"distance.{key}"]), look)
@@ -298,8 +298,9 @@ def _distances(result: Result, arrays: Arrays) -> Drawn:
         )
     words = "; ".join(f"{label} median {np.median(values):.3g}" for label, values, _ in series)
     caption = (
-        f"Share of images that are nearer to a training image than a distance. {words}. Left of the grey "
-        "line: nearer to the training data than real images that were not in it."
+        f"Share of images that are nearer to a training image than a distance (Euclidean, all pixels of an "
+        f"image on the scale 0 black to 1 white). {words}. Left of the dotted line: nearer to the "
+        "training data than real images that were not in it."
     )
     return Drawn("How near to training images", figure, caption)
 

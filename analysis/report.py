@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from analysis import base
+from analysis import base, drawing
 from analysis.base import Analysis, Pictures, of_spec
 from ddcore import render
 from ddcore.store import Store, Task
@@ -78,9 +78,8 @@ def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
             div_id=f"figure-{place}-{number}",
             config={"displaylogo": False},
         )
-        figures.append(
-            f"<h3>{_text(drawn.title)}</h3>{body}<p class=caption>{_text(drawn.caption)}</p>"
-        )
+        caption = _text(drawing.typeset(drawn.caption))
+        figures.append(f"<h3>{_text(drawn.title)}</h3>{body}<p class=caption>{caption}</p>")
     images = [_pictures(group) for group in analysis.pictures(result, arrays)]
     texts = {
         "How to read it": analysis.read,
@@ -92,7 +91,7 @@ def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     spec = json.dumps(task.document()["spec"], indent=1)
     return (
         f"<section><h2>{_text(analysis.question)}</h2>"
-        f'<div class="answer">{_markdown(analysis.sentence(result))}</div>'
+        f'<div class="answer">{_markdown(drawing.typeset(analysis.sentence(result)))}</div>'
         f"{''.join(figures)}{''.join(images)}"
         f"<details><summary>Numbers</summary>{_table(analysis.table(result, arrays))}</details>"
         f'<div class="two">{cells}</div>'

@@ -321,12 +321,19 @@ def _shares(result: Result, view: str) -> Drawn:
     return Drawn("Images that mean more than their class", figure, caption)
 
 
+def _numbered(result: Result, labels: list[int]) -> list[str]:
+    """Every image of a set as its class and its number there: "3 no. 2"."""
+    return [
+        f"{result['class_names'][c]} no. {labels[: j + 1].count(c)}" for j, c in enumerate(labels)
+    ]
+
+
 def _lifts(result: Result, arrays: Arrays, run_: dict[str, Any], view: str) -> Drawn:
     lift, found = (arrays[f"{what}.{view}.{run_['key']}"] for what in ("lift", "found"))
     p, own = arrays[f"p.{view}.{run_['key']}"], result["sets"][run_["key"]]["labels"]
     names, most = result["attributes"], float(np.abs(lift).max()) or 1.0
     figure = drawing.new_figure("", "distilled image", height=480, legend=False)
-    rows = [f"{result['class_names'][c]} no. {own[: j + 1].count(c)}" for j, c in enumerate(own)]
+    rows = _numbered(result, own)
     figure.add_heatmap(
         z=np.where(found, lift, np.nan),
         x=names,
@@ -473,16 +480,16 @@ def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
         beside = arrays.get(f"beside.{RAW}.{key}")
         if beside is None:
             continue
-        start = 0
+        start, names = 0, _numbered(result, result["sets"][key]["labels"])
         for one in examples:
             count = len(one["values"])
             real = beside[start : start + count].astype(np.float32) / 255
             start += count
-            c = result["class_names"][result["sets"][key]["labels"][one["image"]]]
+            image = names[one["image"]]
             name = result["attributes"][one["attribute"]]
             less = "less" if one["lift"] < 0 else "more"
             title = (
-                f"{run_['label']}, class {c}: {less} often “{name}” by {100 * abs(one['lift']):.0f} points "
+                f"{run_['label']}, {image}: {less} often “{name}” by {100 * abs(one['lift']):.0f} points "
                 f"(p = {one['p']:.0e})"
             )
             pixels = np.concatenate([arrays[f"pixels.{key}"][one["image"]][None], real])

@@ -31,6 +31,8 @@ def main() -> None:
     if (drawn := reproduce_views.figure(lines)) is not None:
         alt = "Published test accuracies beside ours, random real images and class means"
         charts.show(drawn, key="reproduce.figure", alt=alt)
+    else:
+        st.caption("The figure appears with the first row that has been measured.")
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True, height="stretch"):
         st.markdown(f"**How to read it**\n\n{READ}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from analysis import analyses, base
+from analysis import analyses, base, drawing
 from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen
 from ddcore import jobs
 from ddcore.errors import SpecError
@@ -116,7 +116,7 @@ def _card(row: Row, preset: str) -> None:
     if row.refused:
         st.caption(row.refused)
     elif row.state == "done":
-        st.caption(analysis.sentence(row.task.result()))
+        st.caption(drawing.typeset(analysis.sentence(row.task.result())))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
     query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}

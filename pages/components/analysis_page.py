@@ -85,9 +85,9 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
     elif example := newest(store, analysis):
         st.header("Example", anchor=False)
         labels = ", ".join(run["label"] for run in example.result()["runs"])
-        st.caption(
-            f"Example: {labels}, {example.result()['data_label']}. Not the runs chosen above."
-        )
+        same = example.spec().run_keys == spec.run_keys
+        apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
+        st.caption(f"Example: {labels}, {example.result()['data_label']}. {apart}.")
         _result(analysis, example, chart)
 
 
@@ -110,7 +110,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     if base.lacks_images(arrays):
         st.caption("Real images that belong here are shown once the dataset has been read:")
         shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
-    st.subheader(analysis.sentence(result), anchor=False)
+    st.subheader(drawing.typeset(analysis.sentence(result)), anchor=False)
     row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
 
     def ask(option: Option) -> str:
@@ -121,7 +121,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     for place, drawn in enumerate(analysis.figures(result, arrays, options)):
         st.markdown(f"**{drawn.title}**")
         chart(f"{analysis.name}.figure.{place}", drawn, result, arrays, options)
-        st.caption(drawn.caption)
+        st.caption(drawing.typeset(drawn.caption))
     for place, group in enumerate(analysis.pictures(result, arrays)):
         _pictures(group, f"{analysis.name}.pictures.{place}")
     _downloads(analysis, task, result, arrays)

@@ -158,7 +158,7 @@ def labelled(
         if upright:
             _upright(canvas, text, font, round(x), above - 4)
         else:
-            draw.text((x, above - 4), text, fill=INK, font=font, anchor="mb")
+            draw.text((x, above - 4), text, fill=INK, font=font, anchor="md")
     return np.asarray(canvas)
 
 

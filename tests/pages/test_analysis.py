@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 
 from analysis import analyses, analysis, base
+from analysis.drawing import typeset
 from pages.components import analysis_page, analysis_runs, settings_form, shell
 from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages.fakes import done, put, spec, text
@@ -79,7 +80,7 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
     of, query = analysis(name), {"runs": ",".join(keys), "set": settings(name)}
     app = visit(page(name), **query)
     result = task.result()
-    assert app.subheader[0].value == of.sentence(result)
+    assert app.subheader[0].value == typeset(of.sentence(result))
     assert f"{name} {task.key}" in text(app)
     assert len(app.get("plotly_chart")) >= 1
     assert not app.warning
@@ -116,6 +117,13 @@ def test_an_example_stands_in_until_there_is_a_result(visit, store, name):
     assert "not computed yet" in shown
     assert "Example: Distribution matching" in shown
     assert "Not the runs chosen above" in shown
+
+
+def test_an_example_of_the_same_runs_says_so(visit, store):
+    keys = two(store)
+    computed(store, smallest(store, "pixels", keys))
+    shown = text(visit(page("pixels"), runs=",".join(keys)))
+    assert "The runs chosen above with other settings" in shown
 
 
 @EACH
@@ -232,7 +240,7 @@ def test_overview_with_a_result_offers_the_report(visit, store):
     task = computed(store, quick)
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)
-    assert analysis("pixels").sentence(task.result()) in shown
+    assert typeset(analysis("pixels").sentence(task.result())) in shown
     assert f"Run the other {len(analyses()) - 1}" in shown
     assert [d.label for d in app.get("download_button")] == ["Report of 1 (HTML)"]
 
