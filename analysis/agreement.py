@@ -46,7 +46,7 @@ MEASURES = {
 # Of a matched pair: number of the distilled-trained network and of the other one, at which iteration (or
 # trained on how many images per class), accuracies of both, the three measures, images both get wrong.
 PAIR = ("net", "other", "at", "accuracy", "other_accuracy", *MEASURES, "both_wrong")
-UNEQUAL = 0.01  # mean accuracies of the two matched pools that differ by as much are pointed out
+UNEQUAL = 0.005  # mean accuracies of the two matched pools that differ by as much are pointed out
 SHOWN = 10  # images of a kind that are shown
 
 

@@ -313,9 +313,22 @@ def changes(result: Result) -> np.ndarray:
 
 def beyond(result: Result) -> np.ndarray:
     """Mean change (S, L) of each source minus that of random real images of its size."""
-    mean = changes(result).mean(2)
+    return _paired(result).mean(2)
+
+
+def worse(result: Result) -> np.ndarray:
+    """Whether (S, L) a source loses more than random real images, beyond two standard errors."""
+    paired = _paired(result)
+    nets = paired.shape[2]
+    error = paired.std(2, ddof=1) / np.sqrt(nets) if nets > 1 else 0.0
+    return paired.mean(2) + 2 * error < 0
+
+
+def _paired(result: Result) -> np.ndarray:
+    """Change (S, L, nets) minus that of random real images in the network of the same number."""
+    change = changes(result)
     place = {s["ipc"]: i for i, s in enumerate(result["sources"]) if not s["method"]}
-    return np.stack([row - mean[place[s["ipc"]]] for s, row in zip(result["sources"], mean)])
+    return np.stack([row - change[place[s["ipc"]]] for s, row in zip(result["sources"], change)])
 
 
 def _line(level: dict[str, str]) -> str:
@@ -473,17 +486,18 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
 
 def sentence(result: Result) -> str:
     """What hurts each set most, and what the same does to real images."""
-    mean, apart = changes(result).mean(2), beyond(result)
+    mean, apart, lost = changes(result).mean(2), beyond(result), worse(result)
     parts, count = [], len(result["levels"]) - 1
     for s, source in enumerate(result["sources"]):
         if not source["method"] or not count:
             continue
         worst = 1 + int(mean[s, 1:].argmin())
-        low = int((apart[s, 1:] < 0).sum())
+        low = int(lost[s, 1:].sum())
         line = _line(result["levels"][worst])
         parts.append(
             f"{source['label']} **{mean[s, worst]:+.1f} points** ({line}; random real images "
-            f"{mean[s, worst] - apart[s, worst]:+.1f}), and it fares worse than these under {low} of {count}"
+            f"{mean[s, worst] - apart[s, worst]:+.1f}), and by more than two standard errors it loses more "
+            f"than these under {low} of {count}"
         )
     return f"The change that costs most: {'; '.join(parts)} changes."
 

@@ -13,6 +13,7 @@ by that call. Nothing is computed here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -43,6 +44,7 @@ from pages.components import (
 
 OVERVIEW = "pages/8_Understand.py"
 ROW = 10  # images beside each other
+MOST_ROWS = 500  # of a table
 Chart = Callable[[str, Drawn, Result, Arrays, dict[str, str]], None]  # the first is a widget key
 WIDTH = 820  # pixels of a row of images
 
@@ -124,7 +126,12 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
         st.caption(drawing.typeset(drawn.caption))
     for place, group in enumerate(analysis.pictures(result, arrays)):
         _pictures(group, f"{analysis.name}.pictures.{place}")
-    _downloads(analysis, task, result, arrays)
+    rows = analysis.table(result, arrays)
+    with st.expander("Numbers", icon=":material/table_rows:", key=f"{analysis.name}.numbers"):
+        if len(rows) > MOST_ROWS:
+            st.caption(f"The first {MOST_ROWS} of {len(rows):,} rows; the file has all.")
+        st.dataframe(rows[:MOST_ROWS], hide_index=True, key=f"{analysis.name}.table")
+    _downloads(analysis, task, result, arrays, rows)
 
 
 def _pictures(group: Pictures, key: str) -> None:
@@ -144,7 +151,9 @@ def _pictures(group: Pictures, key: str) -> None:
         )
 
 
-def _downloads(analysis: Analysis, task: Task, result: Result, arrays: Arrays) -> None:
+def _downloads(
+    analysis: Analysis, task: Task, result: Result, arrays: Arrays, rows: list[dict[str, Any]]
+) -> None:
     """Numbers, static figure and report; the latter two are made when asked for."""
     stem = f"{analysis.name}-{task.key}"
 
@@ -160,7 +169,7 @@ def _downloads(analysis: Analysis, task: Task, result: Result, arrays: Arrays) -
         )
 
     def static(suffix: str) -> bytes:
-        return drawing.static_bytes(analysis, task.result(), arrays, suffix)
+        return drawing.static_bytes(analysis, result, arrays, suffix)
 
     def report() -> str:
         from analysis.report import html
@@ -168,7 +177,7 @@ def _downloads(analysis: Analysis, task: Task, result: Result, arrays: Arrays) -
         return html([task], shell.store())
 
     with st.container(horizontal=True, gap="small"):
-        button("Numbers (CSV)", "csv", "text/csv", csv_text(analysis.table(result, arrays)))
+        button("Numbers (CSV)", "csv", "text/csv", csv_text(rows))
         for suffix, mime in drawing.FORMATS.items():
             button(f"Figure ({suffix.upper()})", suffix, mime, lambda s=suffix: static(s))
         button("Report (HTML)", "html", "text/html", report)

@@ -154,3 +154,13 @@ def test_changes_are_paired_and_held_against_real_images():
     result = {"sources": sources, "accuracy": accuracy}
     assert np.allclose(sensitivity.changes(result)[0, 1], [-10, -20])
     assert np.allclose(sensitivity.beyond(result)[:, 1], [-15 + 5, -5 - 10, 0, 0])
+
+
+def test_only_what_exceeds_two_standard_errors_counts_as_worse():
+    """Paired with random real images in the network of the same number."""
+    random = [[0.80, 0.80, 0.80], [0.70, 0.71, 0.69], [0.80, 0.80, 0.80]]
+    made = [[0.90, 0.90, 0.90], [0.70, 0.71, 0.69], [0.92, 0.85, 0.91]]
+    sources = [{"method": "dm", "ipc": 1}, {"method": "", "ipc": 1}]
+    result = {"accuracy": [made, random], "sources": sources}
+    assert sensitivity.worse(result).tolist() == [[False, True, False], [False] * 3]
+    assert np.allclose(sensitivity.beyond(result)[0], [0, -10, -20 / 30], atol=1e-9)
