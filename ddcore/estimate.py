@@ -50,7 +50,7 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     p = spec.params
     needs = method(spec.method).cost(spec, shape, classes)
     work, images = needs.macs, classes * spec.images_per_class(shape, classes)
-    checks = spec.validations * spec.val_nets
+    checks = max(1, spec.validations) * spec.val_nets  # the last set is judged in any case
     if not spec.protocol.ordered:
         work += checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
     image = MATRIX if spec.protocol.closed_form else network_size(spec.net, shape, classes)

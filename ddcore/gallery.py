@@ -24,6 +24,7 @@ from ddcore.store import Store, Task
 
 SHAPE = (1, 8, 8)
 KINDS = ("distill", "evaluate", "accuracy", "baseline", Calibration.KIND)
+LARGEST = 4 << 20  # bytes of a set that is shipped
 LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lock")
 
 
@@ -70,10 +71,10 @@ def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> 
 
 
 def of_recipes(store: Store) -> list[Task]:
-    """The finished runs, evaluations and accuracies behind the table of reproduction."""
+    """The finished runs, evaluations and accuracies behind the table of reproduction, but for huge sets."""
     found = {}
     for line in table.lines(store):
-        if line.evaluation:
+        if line.evaluation and line.run.checked("set.safetensors").stat().st_size < LARGEST:
             rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
             found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
     return list(found.values())
@@ -82,7 +83,7 @@ def of_recipes(store: Store) -> list[Task]:
 def ship(task: Task, target: Path) -> None:
     """Copy a finished folder, without what only concerns the machine it was made on.
 
-    Runs on others' pictures that began as such leave out the snapshots, which show them.
+    Runs on larger pictures than digits leave out the snapshots, which are large and may show real ones.
     """
     folder = target / task.kind / task.key
     shutil.rmtree(folder, ignore_errors=True)
@@ -90,8 +91,7 @@ def ship(task: Task, target: Path) -> None:
     status = {k: v for k, v in task.status().items() if k not in ("host", "pid")}
     shipped = Task(folder)
     shipped.write_status(**status)
-    spec = task.document()["spec"]
-    if spec.get("init") == "real" and not get(spec["data"]["name"]).bundled:
+    if task.kind == "distill" and not get(task.document()["spec"]["data"]["name"]).bundled:
         shutil.rmtree(folder / "snapshots", ignore_errors=True)
         shipped.finish()
 

@@ -84,7 +84,10 @@ def speed(
             return GUESS_MACS_PER_S[device], "a first guess: nothing of the kind has run here yet"
         return statistics.median(p.rate for p in nearest), f"from {runs} on {device}"
     theirs = _shipped_curve(store, device) or own
-    shares = [p.rate / at(theirs if p.shipped else own, p.image_macs) for p in nearest]
+    shares = [
+        (p.rate / at(theirs if p.shipped else own, p.image_macs)) ** _kept(p.image_macs, image_macs)
+        for p in nearest
+    ]
     share = min(max(statistics.median(shares), SHARE[0]), SHARE[1]) if shares else 1.0
     basis = (
         f"from {runs} and the measured speed of this machine"
@@ -92,6 +95,18 @@ def speed(
         else "from the measured speed of this machine"
     )
     return share * at(own, image_macs), basis
+
+
+def _kept(past: float, image_macs: float) -> float:
+    """The exponent with which a share is carried to a larger network, where less of it is overhead.
+
+    Ours: overhead of 80 % with the networks of digits becomes 33 % with networks a thousand times as large.
+    Distribution matching at width 128 is then said to take 7.2 s an iteration from runs at width 16 and 32,
+    and took 4.6 s.
+    """
+    if not past or image_macs <= past:
+        return 1.0
+    return 1 / (1 + math.log10(image_macs / past))
 
 
 def at(curve: dict[str, Any], image_macs: float) -> float:
