@@ -297,8 +297,14 @@ def _measure_machine(store: Store, device: str) -> None:
     """Once per machine, after its first result: the speed that estimates need (some seconds)."""
     from ddcore.speed import here
 
-    if os.environ.get("DD_MEASURE", "1") == "1" and not store.task(here()).is_done():
+    if os.environ.get("DD_MEASURE", "1") != "1" or store.task(here()).is_done():
+        return
+    try:
         run_task(store, store.create(here()), here(), device)
+    except Cancelled:
+        raise
+    except Exception:  # the result it follows is there all the same
+        traceback.print_exc()
 
 
 def _prepare_process(spec: TaskSpec, device: str) -> None:

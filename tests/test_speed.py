@@ -88,3 +88,24 @@ def test_the_machine_is_measured(store, compute):
     sizes = [size for size, _ in result["points"]]
     assert sizes == sorted(sizes) and len(sizes) == 3
     assert all(1e7 < rate < 1e15 for _, rate in result["points"]) and result["matrix"] > 1e7
+
+
+def test_a_worker_measures_once_and_a_failure_harms_nothing(store, monkeypatch):
+    from ddcore import calibrate, worker
+
+    def broken(*_):
+        raise RuntimeError("no such device")
+
+    worker._measure_machine(store, "cpu")  # the tests' environment says not to
+    assert not store.task(speed.here()).is_done()
+    monkeypatch.setenv("DD_MEASURE", "1")
+    with monkeypatch.context() as fails:
+        fails.setattr(calibrate, "repeated", broken)
+        worker._measure_machine(store, "cpu")
+    task = store.task(speed.here())
+    assert task.status()["state"] == "failed"
+    worker._measure_machine(store, "cpu")
+    assert task.is_done()
+    before = task.status()
+    worker._measure_machine(store, "cpu")
+    assert task.status() == before
