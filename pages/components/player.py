@@ -28,6 +28,10 @@ def player(movie: Evolution, live: bool) -> int:
         text = f"Iteration {movie.label(movie.steps[0])}. The slider appears with the next one."
         if movie.task.kind == "import":
             text = "Opened from a file, which holds no earlier images."
+        elif movie.task.is_done():
+            text = (
+                f"Iteration {movie.label(movie.steps[0])}. No earlier images of this run are kept."
+            )
         st.caption(text, width="stretch")
         return movie.steps[0]
     if is_playing(movie.task):

@@ -149,7 +149,7 @@ def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
 
 
 def featured(store: Store) -> Card | None:
-    """The run the Start page shows: shipped, digits, smallest, usable from any initialisation."""
+    """The run the Start page shows: shipped, digits, smallest, plain, usable from any initialisation."""
     cards = [c for c in finished(store) if not c.imported]
 
     def rank(c: Card) -> tuple:
@@ -157,6 +157,7 @@ def featured(store: Store) -> Card | None:
             not c.shipped,
             c.dataset != "Digits",
             c.ipc,
+            c.parts != "",  # stored otherwise, networks may see more images than that
             "fixed" in c.variant,
             c.seed,  # never the best of several seeds
             c.method_title,

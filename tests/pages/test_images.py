@@ -101,6 +101,16 @@ def test_running_with_one_snapshot_has_no_slider(visit, store, alive):
     assert "The slider appears with the next one" in text(app)
 
 
+def test_finished_without_snapshots_promises_none(visit, store):
+    """As shipped runs on larger pictures than digits."""
+    task = done(store)
+    for path in (task.folder / "snapshots").glob("*"):
+        path.unlink()
+    task.finish()
+    app = visit(PAGE, run=task.key)
+    assert not app.select_slider and "No earlier images of this run are kept" in text(app)
+
+
 def test_queued_leads_to_its_progress(visit, store):
     done(store, spec(seed=1))
     task = put(store, spec(), "queued")
