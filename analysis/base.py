@@ -26,10 +26,11 @@ from ddcore.distilled import KINDS, DistilledSet
 from ddcore.errors import DDError, SpecError
 from ddcore.estimate import BASE_BYTES, START_S, Estimate
 from ddcore.methods import methods
+from ddcore.methods.base import image_macs
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.specs import TaskSpec, with_setting
-from ddcore.speed import network_size, speed, usual
+from ddcore.speed import speed, usual
 from ddcore.store import KEY_PATTERN, Store, Task
 
 if TYPE_CHECKING:
@@ -464,26 +465,20 @@ def estimate(
     shape, classes = chosen.shape, chosen.classes
     needed = analysis.pools(spec, chosen)
     nets = [pool.net for pool in needed] or [usual(shape)]
-    image = max(network_size(net, shape, classes) for net in nets)
-    rate, basis = _rate(store, spec.KIND, own.macs, image)
+    image = max(image_macs(net, shape, classes) for net in nets)
+    rate, basis = speed(store, spec.KIND, own.macs, image)
     seconds, memory, disk = START_S + own.macs / rate, own.memory, own.disk
     for pool in needed:
         if pool.key in but or store.task(pool).is_done():
             continue
         need = pool.cost(chosen.shape, chosen.classes, number)
-        image = network_size(pool.net, shape, classes)
-        rate, rests = _rate(store, pool.KIND, need.macs, image)
+        image = image_macs(pool.net, shape, classes)
+        rate, rests = speed(store, pool.KIND, need.macs, image)
         if need.macs > own.macs:
             basis = rests
         seconds, disk = seconds + need.macs / rate, disk + need.disk
         memory = max(memory, need.memory)
     return Estimate(seconds, BASE_BYTES + memory, disk, basis)
-
-
-def _rate(store: Store, kind: str, macs: float, image_macs: float) -> tuple[float, str]:
-    """Speed of past tasks of the kind; before there are any, that of evaluations."""
-    known = any(t.is_done() for t in store.tasks(kind))
-    return speed(store, kind if known else "accuracy", macs, image_macs)
 
 
 def picked(

@@ -9,9 +9,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ddcore import rng
+from ddcore.methods.base import image_macs
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
-from ddcore.speed import network_size
 from ddcore.training import limit_threads
 from ddcore.worker import Context
 
@@ -35,7 +35,7 @@ def run(context: Context) -> None:
         network = Network(net, shape, CLASSES)
         threads = torch.get_num_threads()
         limit_threads(network, device)
-        macs = network_size(net, shape, CLASSES)
+        macs = image_macs(net, shape, CLASSES)
         seconds = repeated(training_step(network, batch, device), device)
         torch.set_num_threads(threads)
         points.append([macs, 3 * batch * macs / seconds])

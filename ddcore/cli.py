@@ -256,7 +256,8 @@ def reproduce(options: argparse.Namespace) -> int:
 
     store = Store()
     if options.name == "list":
-        found = [_recipe_facts(r, table.lines(store)) for r in recipes().values()]
+        lines = table.lines(store)
+        found = [_recipe_facts(r, lines) for r in recipes().values()]
         output(options, found, lambda: [print(line(r)) for r in found])
         return 0
     if options.name == "table":

@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ddcore.data.registry import OWN, get
+from ddcore.data.registry import OWN
+from ddcore.data.spec import DataSpec, form
+from ddcore.methods.base import image_macs as macs_of
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.plan import Shape, cost
+from ddcore.nets.plan import Shape
 from ddcore.queue import devices
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
@@ -76,7 +78,10 @@ def speed(
     """
     device = devices()[0].split(":")[0]
     own = _curve(store.task(here()))
-    past = [p for p in _past(store, kind, method, device) if own is None or p.undisturbed]
+    past = list(_past(store, kind, method, device))
+    if not past and not method:  # nothing of the kind yet: plain training
+        past = list(_past(store, "accuracy", "", device))
+    past = [p for p in past if own is None or p.undisturbed]
     nearest = sorted(past, key=lambda p: _distance(p, work, image_macs))[:NEIGHBOURS]
     runs = "1 past run" if len(nearest) == 1 else f"{len(nearest)} past runs"
     if own is None:
@@ -122,11 +127,6 @@ def at(curve: dict[str, Any], image_macs: float) -> float:
     return math.exp((1 - share) * math.log(low[1]) + share * math.log(high[1]))
 
 
-def network_size(net: NetSpec, shape: Shape, classes: int) -> float:
-    """Multiply-adds of one image's forward pass."""
-    return cost(net.plan(shape, classes), shape).macs
-
-
 def seconds_of(result: dict[str, Any]) -> float:
     """What a task took; where a processor was shared with others, what it took of it."""
     wall = result.get("seconds") or 0.0
@@ -166,15 +166,11 @@ def _image_macs(spec: dict[str, Any], result: dict[str, Any]) -> float:
     shape, classes = result.get("shape"), len((result.get("set") or result).get("class_names", ()))
     data = spec.get("data") or result.get("data") or {}
     if shape is None and data.get("name") not in (None, *OWN):
-        source = get(data["name"])
-        side = data.get("resolution")
-        channels, height, width = source.shape
-        shape = (1 if data.get("grey") else channels, side or height, side or width)
-        classes = len(source.classes)
+        shape, classes = form(DataSpec.from_dict(data))
     if shape is None:
         return MATRIX
     net = NetSpec.from_dict(spec["net"]) if isinstance(spec.get("net"), dict) else usual(shape)
-    return network_size(net, tuple(shape), classes or 10)
+    return macs_of(net, tuple(shape), classes or 10)
 
 
 def usual(shape: Shape) -> NetSpec:

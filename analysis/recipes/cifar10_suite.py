@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 
 from analysis import analyses, base
+from ddcore.data.spec import form
 from ddcore.errors import SpecError
 from ddcore.methods.spec import DistillSpec
-from ddcore.recipes.base import Recipe, Step, known_form
+from ddcore.recipes.base import Recipe, Step
 from ddcore.recipes.cifar10 import FAMILIES
 
 
 def follow(runs: list[DistillSpec], rehearsal: bool) -> list[Step]:
     """Every analysis of the four runs; as a rehearsal the smallest of its kind."""
-    shape, _ = known_form(runs[0].data)
+    shape, _ = form(runs[0].data)
     chosen = base.planned(runs, shape)
     steps = []
     for each in analyses().values():

@@ -147,6 +147,14 @@ def canonical(data: DataSpec) -> DataSpec:
     )
 
 
+def form(data: DataSpec) -> tuple[tuple[int, int, int], int]:
+    """Shape of a registered dataset's images as they are used, and its number of classes."""
+    source = get(data.name)
+    channels, height, width = source.shape
+    side = data.resolution
+    return (1 if data.grey else channels, side or height, side or width), len(source.classes)
+
+
 def _validate_files(spec: DataSpec | DatasetTask) -> None:
     known = datasets()
     spec.require("name", spec.name in known or spec.name in OWN, "one of " + ", ".join(known))

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 from ddcore import estimate
 from ddcore.data import resolve
-from ddcore.data.registry import get
-from ddcore.data.spec import DataSpec
+from ddcore.data.spec import form
 from ddcore.estimate import Estimate
 from ddcore.evaluation_spec import EvaluateTask, default_evaluation
 from ddcore.methods import method
@@ -21,6 +20,10 @@ from ddcore.protocols import protocol
 from ddcore.specs import TaskSpec
 from ddcore.store import Store
 
+# What several recipes say.
+SPLIT = "A tenth of the training images is held out to choose the checkpoint"
+NOT_READ = "The paper's figure was not read in a source"
+README = "official README of Zhao et al."
 MACHINES = {"gpu": "a graphics card (days on a processor)", "cpu": "a processor: minutes to hours"}
 
 
@@ -31,6 +34,10 @@ class Published:
     mean: float
     source: str
     std: float | None = None
+
+    def figure(self) -> dict[str, float]:
+        """Mean and spread (0 where none was given) as shares, as our own figures are stored."""
+        return {"mean": self.mean / 100, "std": (self.std or 0.0) / 100}
 
     def text(self) -> str:
         """ "79.5 ± 8.1 %" """
@@ -78,7 +85,7 @@ class Row:
         return make_spec(
             self.method,
             data,
-            known_form(data)[0],
+            form(data)[0],
             ipc=self.ipc,
             seed=self.seed,
             preset=self.preset,
@@ -90,7 +97,7 @@ class Row:
         known, data = method(self.method), resolve("digits")
         kept = {k: v for k, v in self.settings.items() if k in known.variants}
         settings = list((kept | known.smallest).items())
-        spec = make_spec(self.method, data, known_form(data)[0], ipc=self.ipc, settings=settings)
+        spec = make_spec(self.method, data, form(data)[0], ipc=self.ipc, settings=settings)
         params = spec.params.replace(iterations=min(spec.params.iterations, 2))
         return spec.replace(params=params, validations=1, val_nets=1)
 
@@ -139,7 +146,7 @@ class Recipe:
 def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
     """What the run needs beforehand, the run, its evaluations."""
     run = row.run(rehearsal)
-    shape, classes = known_form(run.data)
+    shape, classes = form(run.data)
     for spec in method(run.method).prepares(run):
         yield Step(
             spec, row.name, lambda store, s=spec: estimate.trajectories(s, store, shape, classes)
@@ -155,12 +162,3 @@ def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
             row.name,
             lambda store, t=task: estimate.evaluation(t, run, store, shape, classes),
         )
-
-
-def known_form(data: DataSpec) -> tuple[tuple[int, int, int], int]:
-    """Shape of a registered dataset's images as they are used, and its number of classes."""
-    source = get(data.name)
-    channels, height, width = source.shape
-    side = data.resolution
-    shape = (1 if data.grey else channels, side or height, side or width)
-    return shape, len(source.classes)

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import Judged, Published, Recipe, Row
+from ddcore.recipes.base import README, SPLIT, Judged, Published, Recipe, Row
 
 PICTURE = "Yang et al. 2024, read off a picture in their notebook"
 PAD = "Zhao & Bilen 2021, as quoted by PAD (2024), table 1"
-README = "official README of Zhao et al."
 AUTOPALETTE = "Cazenavette et al. 2022 (with whitening), as quoted by AutoPalette (2024), table 1"
-SPLIT = "A tenth of the training images is held out to choose the checkpoint"
 
-DM = Row(
-    name="cifar10-dm-10",
-    method="dm",
-    dataset="cifar10",
-    ipc=10,
-    judged=(Judged("", Published(48.9, PAD)), Judged("t300", Published(42.7, PICTURE))),
-    differs=f"{SPLIT}.",
+
+def _row(
+    name: str,
+    own: Published | None,
+    t300: Published | None = None,
+    differs: str = f"{SPLIT}.",
+    whiten: bool = False,
+) -> Row:
+    """Ten images per class under the method's own protocol, and under that of Yang et al."""
+    experts = {"experts": "20"} if name == "mtt" else {}
+    return Row(
+        name=f"cifar10-{name}{'-zca' if whiten else ''}-10",
+        method=name,
+        dataset="cifar10",
+        ipc=10,
+        settings=experts,
+        whiten=whiten,
+        judged=(Judged("", own), *((Judged("t300", t300),) if t300 else ())),
+        differs=differs,
+    )
+
+
+FEWER = f"{SPLIT}; 20 experts instead of 100."
+DM = _row("dm", Published(48.9, PAD), Published(42.7, PICTURE))
+DC = _row("dc", Published(44.9, README), Published(46.0, PICTURE))
+MTT = _row(
+    "mtt", None, Published(53.2, PICTURE), f"{FEWER} The paper's own figure is with whitening."
 )
-DC = Row(
-    name="cifar10-dc-10",
-    method="dc",
-    dataset="cifar10",
-    ipc=10,
-    judged=(Judged("", Published(44.9, README)), Judged("t300", Published(46.0, PICTURE))),
-    differs=f"{SPLIT}.",
-)
-MTT = Row(
-    name="cifar10-mtt-10",
-    method="mtt",
-    dataset="cifar10",
-    ipc=10,
-    settings={"experts": "20"},
-    judged=(Judged(), Judged("t300", Published(53.2, PICTURE))),
-    differs=f"{SPLIT}; 20 experts instead of 100. The paper's own figure is with whitening.",
-)
-BPTT = Row(
-    name="cifar10-bptt-10",
-    method="bptt",
-    dataset="cifar10",
-    ipc=10,
-    judged=(Judged(), Judged("t300", Published(58.7, PICTURE))),
-    differs=f"{SPLIT}. The paper's own figure is with whitening and was not read in a source.",
+BPTT = _row(
+    "bptt",
+    None,
+    Published(58.7, PICTURE),
+    f"{SPLIT}. The paper's own figure is with whitening and was not read in a source.",
 )
 FAMILIES = (BPTT, DM, DC, MTT)
 
@@ -55,23 +54,7 @@ RECIPE = Recipe(
     machine="gpu",
     rows=(
         *FAMILIES,
-        Row(
-            name="cifar10-dsa-10",
-            method="dsa",
-            dataset="cifar10",
-            ipc=10,
-            judged=(Judged("", Published(52.1, README)),),
-            differs=f"{SPLIT}.",
-        ),
-        Row(
-            name="cifar10-mtt-zca-10",
-            method="mtt",
-            dataset="cifar10",
-            ipc=10,
-            settings={"experts": "20"},
-            whiten=True,
-            judged=(Judged("", Published(65.3, AUTOPALETTE)),),
-            differs=f"{SPLIT}; 20 experts instead of 100.",
-        ),
+        _row("dsa", Published(52.1, README)),
+        _row("mtt", Published(65.3, AUTOPALETTE), differs=FEWER, whiten=True),
     ),
 )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ddcore import jobs
-from ddcore.errors import DDError
 from ddcore.estimate import Estimate, duration, size
 from ddcore.recipes.base import Step
 from ddcore.store import Store, Task
@@ -93,9 +92,3 @@ def total(planned: Iterable[tuple[Step, Estimate | None]]) -> str:
         f"{len(left)} steps to do: about {duration(seconds)}, up to {size(memory)} of memory, "
         f"{size(disk)} on disk."
     )
-
-
-def require_done(outcome: Outcome) -> None:
-    """`DDError` naming the first failure, if there is one."""
-    for key, message in outcome.failed.items():
-        raise DDError(f"{outcome.sentence()} {key}: {message}")

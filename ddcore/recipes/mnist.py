@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import Judged, Published, Recipe, Row
-
-README = "official README of Zhao et al."
-NOT_READ = "The paper's figure was not read in a source"
-SPLIT = "A tenth of the training images is held out to choose the checkpoint"
+from ddcore.recipes.base import NOT_READ, README, SPLIT, Judged, Published, Recipe, Row
 
 
 def _rows(method: str, published: dict[int, Published], differs: str) -> tuple[Row, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import Judged, Published, Recipe, Row
+from ddcore.recipes.base import NOT_READ, SPLIT, Judged, Published, Recipe, Row
 
 PROJECT = "project page of Wang et al. 2018"
 KNOWN = Published(93.8, PROJECT)
 UNKNOWN = Published(79.5, PROJECT, std=8.1)
-NOT_READ = "The paper's figure was not read in a source"
-SPLIT = "A tenth of the training images is held out to choose the checkpoint"
 
 
 def row(

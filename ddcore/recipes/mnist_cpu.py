@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import Recipe, Row
-from ddcore.recipes.mnist_2018 import KNOWN, NOT_READ, UNKNOWN, row
+from ddcore.recipes.base import NOT_READ, Recipe, Row
+from ddcore.recipes.mnist_2018 import KNOWN, UNKNOWN, row
 
 SHORT = "Shorter than published"
 

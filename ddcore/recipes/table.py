@@ -1,7 +1,7 @@
 """The table of reproduction: published figures beside ours, from what has been computed. No torch.
 
-A run is found by its key, or by its settings where only the files of the dataset differ: results that were
-computed elsewhere are shown on machines without these files.
+A run is found by its settings but for the files of the dataset: results that were computed elsewhere are
+shown on machines without these files.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ddcore.estimate import duration
+from ddcore.data.registry import get
+from ddcore.estimate import duration, figure_text
 from ddcore.evaluation_spec import EvaluateTask
 from ddcore.methods import method
 from ddcore.recipes import recipes
 from ddcore.recipes.base import Judged, Published, Recipe, Row
+from ddcore.specs import canonical_json
 from ddcore.store import Store, Task
 
 FILES = ("source", "fingerprint", "path")  # of a dataset: where its pictures were read from
@@ -55,31 +57,38 @@ class Line:
         return f"{'CPU' if self.device == 'cpu' else self.device}, {duration(self.seconds)}"
 
     @property
-    def images(self) -> str:
-        """What is distilled into how much."""
-        return f"{self.data or self.row.dataset}, {self.row.ipc} per class"
+    def title(self) -> str:
+        """The set in few words."""
+        setting = self.row.settings.get("setting") or self.row.settings.get("map")
+        data = self.data or get(self.row.dataset).title
+        parts = [method(self.row.method).title, setting, data, f"{self.row.ipc} per class"]
+        return ", ".join(part for part in parts if part)
 
 
 def lines(store: Store) -> list[Line]:
     """Every line of every recipe."""
-    runs = list(store.tasks("distill"))
-    judgements = list(store.tasks("evaluate"))
-    return [line for r in recipes().values() for line in _of(r, runs, judgements)]
+    runs, judgements = finished(store, "distill"), finished(store, "evaluate")
+    shown = [r for r in recipes().values() if not r.repeats]
+    return [line for r in shown for line in _of(r, runs, judgements)]
 
 
-def _of(recipe: Recipe, runs: list[Task], judgements: list[Task]) -> Iterator[Line]:
+def finished(store: Store, kind: str) -> dict[str, Task]:
+    """The finished tasks of a kind by their fields, whatever files their dataset was read from."""
+    done = [task for task in store.tasks(kind) if task.is_done()]
+    return {without_files(task.document()["spec"]): task for task in reversed(done)}
+
+
+def _of(recipe: Recipe, runs: dict[str, Task], judgements: dict[str, Task]) -> Iterator[Line]:
     for row in recipe.rows:
-        if recipe.repeats:
-            continue
         wanted = row.run()
-        run = found(runs, wanted.to_dict())
+        run = runs.get(without_files(wanted.to_dict()))
         for judged in row.judged:
             name = judged.protocol or wanted.protocol.name
             line = Line(recipe, row, name, judged.published)
             yield _filled(line, run, judged, judgements) if run else line
 
 
-def _filled(line: Line, run: Task, judged: Judged, judgements: list[Task]) -> Line:
+def _filled(line: Line, run: Task, judged: Judged, judgements: dict[str, Task]) -> Line:
     """The line with the figures of a finished run."""
     result = run.result()
     line = replace(
@@ -90,7 +99,7 @@ def _filled(line: Line, run: Task, judged: Judged, judgements: list[Task]) -> Li
         seconds=result["cpu_seconds"] if result["device"] == "cpu" else result["seconds"],
     )
     wanted: EvaluateTask = line.row.evaluation(run.spec(), run.key, judged)
-    evaluation = found(judgements, wanted.to_dict())
+    evaluation = judgements.get(without_files(wanted.to_dict()))
     if evaluation is None:
         return line
     rows = {r["subject"]: r for r in evaluation.result()["rows"]}
@@ -104,23 +113,16 @@ def _filled(line: Line, run: Task, judged: Judged, judgements: list[Task]) -> Li
     )
 
 
-def found(tasks: Iterable[Task], wanted: dict[str, Any]) -> Task | None:
-    """The finished task with these fields, whatever files its dataset was read from."""
-    wanted = without_files(wanted)
-    for task in tasks:
-        if task.is_done() and without_files(task.document()["spec"]) == wanted:
-            return task
-    return None
+def without_files(fields: dict[str, Any]) -> str:
+    """The fields of a spec as JSON, without what only says where pictures were read from."""
+    return canonical_json(_without_files(fields))
 
 
-def without_files(fields: Any) -> Any:
-    """The fields of a spec without what only says where pictures were read from."""
+def _without_files(fields: Any) -> Any:
     if isinstance(fields, dict):
         files = FILES if "split_seed" in fields else ()
-        return {k: without_files(v) for k, v in fields.items() if k not in files}
-    if isinstance(fields, (list, tuple)):
-        return [without_files(v) for v in fields]
-    return fields
+        return {k: _without_files(v) for k, v in fields.items() if k not in files}
+    return [_without_files(v) for v in fields] if isinstance(fields, list) else fields
 
 
 def _quoted(row: Row, findings: dict[str, Any], attack: dict[str, Any]) -> str:
@@ -134,11 +136,8 @@ def _quoted(row: Row, findings: dict[str, Any], attack: dict[str, Any]) -> str:
 
 
 def percent(figure: dict[str, Any] | None) -> str:
-    """ "84.6 ± 1.8 % (n = 10)", or a dash."""
-    if not figure:
-        return "–"
-    spread = f" ± {100 * figure['std']:.1f}" if figure["n"] > 1 else ""
-    return f"{100 * figure['mean']:.1f}{spread} % (n = {figure['n']})"
+    """A figure as text, or a dash."""
+    return figure_text(figure) if figure else "–"
 
 
 def markdown(found_lines: Iterable[Line]) -> str:
@@ -150,7 +149,7 @@ def markdown(found_lines: Iterable[Line]) -> str:
             waiting.setdefault(line.recipe.name, {})[line.row.name] = None
             continue
         published = f"{line.published.text()}" if line.published else "–"
-        title = f"`{line.row.name}`: {method(line.row.method).title}, {line.images}"
+        title = f"`{line.row.name}`: {line.title}"
         ours = percent(line.ours) + (f"; {line.quoted}" if line.quoted else "")
         others = f"{percent(line.random)} | {percent(line.class_mean)}"
         rows.append(

@@ -10,18 +10,12 @@ from typing import Any
 import streamlit as st
 
 from ddcore.bank_spec import Start
+from ddcore.estimate import figure_text
 from ddcore.store import Task
 from pages.components import charts
 
 Row = dict[str, Any]
 CLOSE = "within the spread"
-
-
-def figure_text(row: Row) -> str:
-    """ "84.6 ± 1.2 % (n = 10)" exactly as stored; without ± where there is one figure only."""
-    mean = f"{100 * row['mean']:.1f}"
-    spread = f" ± {100 * row['std']:.1f}" if row["n"] > 1 else ""
-    return f"{mean}{spread} % (n = {row['n']})"
 
 
 def figure_cell(row: Row) -> str:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ddcore import jobs
-from ddcore.data.registry import get
-from ddcore.methods import method
 from ddcore.recipes import make
 from ddcore.recipes.base import MACHINES, Recipe
 from ddcore.recipes.table import Line, percent
@@ -42,14 +40,6 @@ def _spread(line: Line) -> float:
     return max(100 * line.ours["std"], line.published.std or 0.0)
 
 
-def title(line: Line) -> str:
-    """A line in few words."""
-    name = method(line.row.method).title
-    setting = line.row.settings.get("setting") or line.row.settings.get("map")
-    data = line.data or get(line.row.dataset).title
-    return ", ".join([name, *filter(None, [setting]), data, f"{line.row.ipc} per class"])
-
-
 def figure(lines: list[Line]) -> Figure | None:
     """Published, ours, random real and class means of every line with a figure of ours.
 
@@ -58,15 +48,13 @@ def figure(lines: list[Line]) -> Figure | None:
     shown = [line for line in lines if line.ours and "attack" not in line.ours]
     if not shown:
         return None
-    names = [f"{title(line)}, {line.protocol}" for line in shown]
+    names = [f"{line.title}, {line.protocol}" for line in shown]
     drawn = charts.new_figure()
-    for subject, field in (
-        ("distilled", "ours"),
-        ("random", "random"),
-        ("class_mean", "class_mean"),
-    ):
-        label, colour, symbol = charts.subject(subject)
-        known = [(n, getattr(line, field)) for n, line in zip(names, shown) if getattr(line, field)]
+    fields = {"distilled": "ours", "random": "random", "class_mean": "class_mean"}
+    marks = [(charts.subject(s), [getattr(line, f) for line in shown]) for s, f in fields.items()]
+    published = [line.published and line.published.figure() for line in shown]
+    for (label, colour, symbol), figures in [*marks, (PUBLISHED, published)]:
+        known = [(name, row) for name, row in zip(names, figures) if row]
         drawn.add_scatter(
             name=label,
             x=[row["mean"] for _, row in known],
@@ -75,16 +63,6 @@ def figure(lines: list[Line]) -> Figure | None:
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 10},
         )
-    label, colour, symbol = PUBLISHED
-    known = [(n, line.published) for n, line in zip(names, shown) if line.published]
-    drawn.add_scatter(
-        name=label,
-        x=[p.mean / 100 for _, p in known],
-        y=[name for name, _ in known],
-        error_x={"array": [(p.std or 0.0) / 100 for _, p in known], "thickness": 1},
-        mode="markers",
-        marker={"color": colour, "symbol": symbol, "size": 11},
-    )
     drawn.update_layout(
         height=110 + ROW_PX * len(shown),
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
@@ -112,7 +90,7 @@ def recipe(of: Recipe, lines: list[Line]) -> None:
 def start(of: Recipe, lines: list[Line]) -> None:
     """Choose a row that is not there yet, see what it takes, and queue it."""
     store = shell.store()
-    left = {line.row.name: title(line) for line in lines if not line.ours}
+    left = {line.row.name: line.title for line in lines if not line.ours}
     if not left:
         return
     with st.expander(
@@ -139,7 +117,7 @@ def cells(line: Line) -> dict[str, Any]:
     """A row of the table."""
     published = line.published
     return {
-        "Set": title(line),
+        "Set": line.title,
         "Protocol": line.protocol,
         "Published": published.text() if published else "–",
         "Ours": percent(line.ours) if line.ours else "not measured yet",
