@@ -15,6 +15,7 @@ from typing import Any
 CLASSES, SHAPE = 10, (3, 32, 32)
 STRATEGY = "color_crop_cutout_flip_scale_rotate"
 BATCH = 256  # of the networks' training, in all official scripts
+COUNTING = "second"  # the device on which operations are counted, in place of seconds
 MOVE = 0.01  # standard deviation of a weight's move in an expert's epoch
 
 
@@ -23,7 +24,7 @@ class Setting:
     """One comparison: what is run, at which sizes, how often. `repository` is empty for our side."""
 
     name: str
-    device: str  # cpu or cuda
+    device: str  # cpu, cuda or COUNTING
     width: int
     ipc: int
     real_batch: int
@@ -80,6 +81,7 @@ class Marks:
         self.every, self.parts = every, every if parts is None else parts
         self.calls, self.images = 0, 0
         self.times: list[float] = []
+        self.waits = 0
         self.counts: list[int] = []
         torch.optim.SGD([torch.zeros(1)], 0.1)  # the first optimiser imports 140 MB of torch
         self.before = _resident()
@@ -96,10 +98,22 @@ class Marks:
         """An iteration's step is over."""
         self.calls += 1
         if self.calls % self.every == 0:
-            self.times.append(_clock(self.device))
+            self.times.append(self._clock())
             self.counts.append(self.images)
             if len(self.times) > self.wanted:
                 raise Enough
+
+    def _clock(self) -> float:
+        """Seconds, or operations so far."""
+        if self.device != COUNTING:
+            return _clock(self.device)
+        from benchmarks import second_device
+
+        counted = second_device.counts()
+        if not self.times:
+            return 0.0
+        self.waits += second_device.waits(counted)
+        return self.times[-1] + second_device.operations(counted)
 
     def write(self) -> None:
         """Leave `result.json` in the current folder: seconds, images and bytes of a unit."""
@@ -108,8 +122,11 @@ class Marks:
         if len(self.times) <= self.wanted:
             sys.exit(f"it ended after {len(self.times)} of {self.wanted + 1} iterations")
         units = self.wanted * self.parts
-        on_gpu = self.device == "cuda"
-        peak = torch.cuda.max_memory_allocated() if on_gpu else _resident() - self.before
+        peak = {
+            "cuda": torch.cuda.max_memory_allocated,
+            "cpu": lambda: _resident() - self.before,
+            COUNTING: lambda: self.waits / units,
+        }[self.device]()
         found = {
             "seconds": (self.times[-1] - self.times[0]) / units,
             "images": (self.counts[-1] - self.counts[0]) / units,

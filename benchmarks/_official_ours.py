@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from benchmarks import second_device
 from benchmarks._official_marks import (
     BATCH,
     CLASSES,
+    COUNTING,
     MOVE,
     SHAPE,
     STRATEGY,
@@ -162,6 +164,8 @@ CASES: dict[str, Callable[[Setting], tuple[Marks, Run]]] = {
 
 if __name__ == "__main__":
     given = Setting.read()
+    if given.device == COUNTING:
+        second_device.load()
     if given.name == "matmul":
         matmul(given)
     else:

@@ -22,9 +22,11 @@ import torch
 import torchvision
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from benchmarks import second_device
 from benchmarks._official_marks import (
     BATCH,
     CLASSES,
+    COUNTING,
     MOVE,
     SHAPE,
     STRATEGY,
@@ -65,6 +67,8 @@ def prepare(setting: Setting) -> types.ModuleType:
         sys.modules["scipy.ndimage.interpolation"] = importlib.import_module("scipy.ndimage")
     if setting.device == "cpu":
         torch.Tensor.cuda = lambda self, *unused: self  # pictures for wandb
+    elif setting.device == COUNTING:
+        _count()
     sys.path[:2] = [setting.repository, sys.path[0]]  # no module of this folder is in the way
     utils = importlib.import_module("utils")
     defaults = utils.get_default_convnet_setting()
@@ -72,6 +76,30 @@ def prepare(setting: Setting) -> types.ModuleType:
     if hasattr(utils, "get_loops"):
         utils.get_loops = lambda ipc: (setting.matches, setting.inner_epochs)
     return utils
+
+
+class _Elsewhere(torch.overrides.TorchFunctionMode):
+    """Where a script says cuda, it is the second device."""
+
+    def __torch_function__(
+        self, function: Any, kinds: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        def moved(value: Any) -> Any:
+            known = isinstance(value, str | torch.device) and str(value).startswith("cuda")
+            return second_device.DEVICE if known else value
+
+        kwargs = {k: moved(v) for k, v in (kwargs or {}).items()}
+        return function(*map(moved, args), **kwargs)
+
+
+def _count() -> None:
+    """The script believes in a graphics card, which is the device that counts."""
+    second_device.load()
+    torch.cuda.is_available = lambda: True
+    torch.cuda.device_count = lambda: 1
+    torch.cuda.is_current_stream_capturing = lambda: False
+    torch.Tensor.cuda = lambda self, *unused, **named: self.to(second_device.DEVICE)
+    _Elsewhere().__enter__()
 
 
 def _silence(wandb: types.ModuleType) -> None:
@@ -178,7 +206,7 @@ def evaluation(setting: Setting) -> tuple[Marks, Run]:
     augmented = setting.name == "evaluate-dsa"
     images, labels = torch.randn(setting.images, *SHAPE), torch.arange(setting.images) % CLASSES
     arguments = types.SimpleNamespace(
-        device=setting.device,
+        device="cuda" if setting.device == COUNTING else setting.device,
         lr_net=0.01,
         epoch_eval_train=setting.epochs - 1,  # it trains one epoch more than it is told
         batch_train=BATCH,

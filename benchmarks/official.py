@@ -10,6 +10,10 @@ its networks: the benchmark fails where these differ.
     python benchmarks/official.py --repository /tmp/DatasetCondensation --repository /tmp/mtt-distillation
     python benchmarks/official.py --device cuda:0 --repository ...   (at the published sizes)
     python benchmarks/official.py dm dc --repository /tmp/DatasetCondensation
+    python benchmarks/official.py --device second --repository ...   (no seconds: operations and waits)
+
+The last needs no graphics card: on a second device in ordinary memory it counts the operations that either
+side would start on one, and how often either would wait for it.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks._official_marks import BATCH, CLASSES, SHAPE, STRATEGY, Setting
+from benchmarks._official_marks import BATCH, CLASSES, COUNTING, SHAPE, STRATEGY, Setting
 from ddcore.data.spec import DataSpec
 from ddcore.estimate import protocol_work, size
 from ddcore.methods import method
@@ -81,6 +85,21 @@ SIZES = {
         "epochs": 10,
         "nets": 4,
         "iterations": 5,
+    },
+    # How many operations there are does not depend on their size.
+    COUNTING: {
+        "width": 4,
+        "real_batch": 4,
+        "train": 512,
+        "test": 64,
+        "matches": 3,
+        "inner_epochs": 50,
+        "inner_steps": 5,
+        "expert_epochs": 2,
+        "max_start": 20,
+        "epochs": 3,
+        "nets": 20,
+        "iterations": 1,
     },
 }
 SLOW = {"experts": 5, "dc": 5, "dsa": 5}  # an iteration is an epoch, or a whole network
@@ -205,6 +224,22 @@ def surroundings(device: str, threads: int) -> dict[str, str]:
     )
 
 
+def count(settings: list[Setting], environment: dict[str, str]) -> None:
+    """A line per comparison: operations and waits of an iteration."""
+    columns = ("ours", "official", "ratio", "our waits", "official", "ratio")
+    print(f"{'operations of':14s}" + "".join(f"{c:>11s}" for c in columns), flush=True)
+    for setting in settings:
+        ours = measure("ours", replace(setting, repository=""), environment)
+        theirs = measure("theirs", setting, environment)
+        print(f"{setting.name:14s}", end="")
+        for what in ("seconds", "peak"):
+            mine, other = ours[what], theirs[what]
+            print(f"{mine:11.1f}{other:11.1f}{other / max(mine, 0.1):10.1f}x", end="")
+        print(flush=True)
+    explain(settings)
+    print("\nwaits: calls that return only when a graphics card has done all that was asked of it")
+
+
 def report(settings: list[Setting], environment: dict[str, str]) -> None:
     """The table, a line per comparison; then what was compared."""
     rate = measure("ours", replace(settings[0], name="matmul"), environment)["rate"]
@@ -227,9 +262,7 @@ def report(settings: list[Setting], environment: dict[str, str]) -> None:
             + f"{theirs['images']:11.0f}",
             flush=True,
         )
-    print("\nAn iteration:")
-    for setting in settings:
-        print(f"  {setting.name:14s}{both_do(setting)} (n = {measured(setting)})")
+    explain(settings)
     print(
         f"\nfloor: multiply-adds at the {rate / 1e9:.0f} G/s of a large matrix product here; ratio:"
         " official : ours;\nimages: forward passes of the official side, of which ours takes as many,"
@@ -237,6 +270,13 @@ def report(settings: list[Setting], environment: dict[str, str]) -> None:
         " official code draws one operation per\nbatch, ours one per image. Seconds are CPU time on"
         " a CPU, and peaks there are above what was resident\nonce all libraries were imported."
     )
+
+
+def explain(settings: list[Setting]) -> None:
+    """What an iteration is."""
+    print("\nAn iteration:")
+    for setting in settings:
+        print(f"  {setting.name:14s}{both_do(setting)} (n = {measured(setting)})")
 
 
 def options() -> argparse.Namespace:
@@ -249,7 +289,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--repository", action="append", default=[], help=f"checkout of {CONDENSATION}, of {MTT}"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda:0, ...")
+    parser.add_argument("--device", default="cpu", help=f"cpu, cuda:0, ..., {COUNTING}")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each side")
     parser.add_argument("--ipc", type=int, default=10)
     for name in SIZES["cpu"]:
@@ -271,7 +311,7 @@ def main() -> None:
             sys.exit(f"{name} needs --repository with a checkout of {CASES[name]}.")
     kind = given.device.partition(":")[0]
     if kind not in SIZES:
-        sys.exit(f"--device is cpu or cuda:0, not {given.device}.")
+        sys.exit(f"--device is cpu, cuda:0 or {COUNTING}, not {given.device}.")
     sizes = {k: getattr(given, k) or v for k, v in SIZES[kind].items()}
     settings = [
         Setting(
@@ -292,7 +332,7 @@ def main() -> None:
     )
     print(f"on {given.device}\n", flush=True)
     environment = surroundings(given.device, given.threads)
-    report(settings, environment)
+    (count if kind == COUNTING else report)(settings, environment)
     os.environ.update(environment)  # before torch is imported here
 
     from benchmarks.machine import describe

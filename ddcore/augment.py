@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import chain, islice
 from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ddcore.placing import placed_together
 from ddcore.strategies import OPERATIONS, parse
 
 NONE = -1  # the operation of an entry that stays as it is
@@ -43,10 +45,7 @@ _DC = _Sizes(crop=4 / 28, rotate=45)
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Operation and parameters of n entries; each operation reads only its own parameters.
-
-    `op` always stays on the CPU: `apply` branches on it, which would stall a GPU.
-    """
+    """Operation and parameters of n entries, on the CPU; each operation reads only its own parameters."""
 
     op: Tensor  # (n,) int64: index into the operations, or NONE
     mirror: Tensor  # (n,) bool
@@ -65,13 +64,8 @@ class Draw:
 
         An index on the CPU avoids waiting for a GPU.
         """
-        at = {device: index.to(device) for device in {self.op.device, self.mirror.device}}
-        return self._map(lambda values: values.index_select(0, at[values.device]))
-
-    def to(self, device: str | torch.device) -> Self:
-        """With the parameters on `device`."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "op"}
-        return type(self)(op=self.op, **moved)
+        index = index.to(self.op.device)
+        return self._map(lambda values: values.index_select(0, index))
 
     @classmethod
     def cat(cls, draws: list[Self]) -> Self:
@@ -123,27 +117,39 @@ def apply(images: Tensor, draw: Draw) -> Tensor:
     codes = draw.op.unique().tolist()
     if not codes:
         return images
-    if len(codes) == 1:
-        return _apply_one(codes[0], images, draw)
-    indices = [(draw.op == code).nonzero().flatten() for code in codes]
-    parts = [
-        _apply_one(code, images.index_select(0, i.to(images.device)), draw.take(i))
-        for code, i in zip(codes, indices)
-    ]
-    back = torch.cat(indices).argsort().to(images.device)
-    return torch.cat(parts).index_select(0, back)
+    # All that depends on the draw alone is found on the CPU and put beside the images by one copy.
+    groups = [(draw.op == code).nonzero().flatten() for code in codes]
+    asked = [_asked(code, draw.take(group), images) for code, group in zip(codes, groups)]
+    order = torch.cat(groups).argsort()
+    placed = iter(placed_together([order, *groups, *chain(*asked)], images.device))
+    order, *groups = islice(placed, 1 + len(groups))
+    parts = []
+    for code, group, own in zip(codes, groups, asked):
+        part = images if len(codes) == 1 else images.index_select(0, group)
+        parts.append(_applied(code, part, list(islice(placed, len(own)))))
+    return parts[0] if len(codes) == 1 else torch.cat(parts).index_select(0, order)
 
 
-def _apply_one(code: int, images: Tensor, draw: Draw) -> Tensor:
-    return images if code == NONE else _OPERATIONS[code][1](images, draw.to(images.device))
+def _asked(code: int, draw: Draw, images: Tensor) -> tuple[Tensor, ...]:
+    return () if code == NONE else _OPERATIONS[code][1](draw, images)
 
 
-# --- the operations: images (B, C, H, W) and a draw of B entries on the same device -----------------
+def _applied(code: int, images: Tensor, asked: list[Tensor]) -> Tensor:
+    return images if code == NONE else _OPERATIONS[code][2](images, *asked)
 
 
-def _colour(x: Tensor, draw: Draw) -> Tensor:
+# --- the operations ---------------------------------------------------------------------------------
+# Each is two functions: what it asks of a draw of B entries, as small tensors on the CPU, given images
+# (B, C, H, W) of which only size and kind count; and what it does to the images with these.
+
+
+def _colours(draw: Draw, images: Tensor) -> tuple[Tensor]:
+    return (draw.colour.to(images.dtype),)
+
+
+def _colour(x: Tensor, colour: Tensor) -> Tensor:
     """Brightness, saturation about the channel mean, contrast about the image mean, in this order."""
-    brightness, saturation, contrast = draw.colour.to(x.dtype)[:, :, None, None, None].unbind(1)
+    brightness, saturation, contrast = colour[:, :, None, None, None].unbind(1)
     x = x + brightness
     grey = x.mean(1, keepdim=True)
     x = (x - grey) * saturation + grey
@@ -151,63 +157,78 @@ def _colour(x: Tensor, draw: Draw) -> Tensor:
     return (x - mean) * contrast + mean
 
 
-def _crop(x: Tensor, draw: Draw) -> Tensor:
+def _moves(draw: Draw, images: Tensor) -> tuple[Tensor, ...]:
+    """Source index (B, side) of each row and column, wrapped, and which of them were outside."""
+    rows, row_outside = _moved(draw.shift[:, 0], draw.reach, images.shape[2])
+    columns, column_outside = _moved(draw.shift[:, 1], draw.reach, images.shape[3])
+    return rows * images.shape[3], row_outside, columns, column_outside
+
+
+def _moved(uniform: Tensor, reach: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    most = (reach * side + 0.5).floor()
+    shift = (uniform * (2 * most + 1)).floor() - most
+    source = torch.arange(side) - shift.long()[:, None]
+    return source % side, (source < 0) | (source >= side)
+
+
+def _crop(
+    x: Tensor, rows: Tensor, row_outside: Tensor, columns: Tensor, column_outside: Tensor
+) -> Tensor:
     """Move by whole pixels, both ways up to `reach`; what comes in is zero."""
-    rows, row_outside = _moved(draw.shift[:, 0], draw.reach, x.shape[2])
-    columns, column_outside = _moved(draw.shift[:, 1], draw.reach, x.shape[3])
     # Shifting around the border is a permutation, so the gradient never adds two pixels up.
-    index = rows[:, :, None] * x.shape[3] + columns[:, None, :]
+    index = rows[:, :, None] + columns[:, None, :]
     moved = x.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, x.shape[1], -1))
     outside = row_outside[:, :, None] | column_outside[:, None, :]
     return moved.view_as(x).masked_fill(outside[:, None], 0)
 
 
-def _moved(uniform: Tensor, reach: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Source index (B, side) of each pixel along one axis, wrapped, and whether it was outside."""
-    most = (reach * side + 0.5).floor()
-    shift = (uniform * (2 * most + 1)).floor() - most
-    source = torch.arange(side, device=uniform.device) - shift.long()[:, None]
-    return source % side, (source < 0) | (source >= side)
-
-
-def _cutout(x: Tensor, draw: Draw) -> Tensor:
-    """Clear a square of half the side around a random centre; what sticks out is lost."""
-    rows = _hole(draw.hole[:, 0], x.shape[2])
-    columns = _hole(draw.hole[:, 1], x.shape[3])
-    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+def _holes(draw: Draw, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Which rows (B, H) and which columns (B, W) are in the hole."""
+    return tuple(_hole(draw.hole[:, axis], images.shape[2 + axis]) for axis in (0, 1))
 
 
 def _hole(uniform: Tensor, side: int) -> Tensor:
-    """Which pixels (B, side) along one axis are in the hole."""
     size = int(CUTOUT * side + 0.5)
     centre = (uniform * (side + 1 - size % 2)).long()
-    distance = torch.arange(side, device=uniform.device) - (centre - size // 2)[:, None]
+    distance = torch.arange(side) - (centre - size // 2)[:, None]
     return (distance >= 0) & (distance < size)
 
 
-def _flip(x: Tensor, draw: Draw) -> Tensor:
+def _cutout(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Clear a square of half the side around a random centre; what sticks out is lost."""
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+
+
+def _mirrors(draw: Draw, images: Tensor) -> tuple[Tensor]:
+    return (draw.mirror,)
+
+
+def _flip(x: Tensor, mirror: Tensor) -> Tensor:
     """Mirror left and right, half of the images."""
-    return torch.where(draw.mirror[:, None, None, None], x.flip(3), x)
+    return torch.where(mirror[:, None, None, None], x.flip(3), x)
 
 
-def _scale(x: Tensor, draw: Draw) -> Tensor:
-    """Scale height and width independently about the centre."""
-    return _warp(x, torch.diag_embed(draw.stretch))
+def _scales(draw: Draw, images: Tensor) -> tuple[Tensor, ...]:
+    """Height and width are scaled independently about the centre."""
+    return _warped(torch.diag_embed(draw.stretch), images)
 
 
-def _rotate(x: Tensor, draw: Draw) -> Tensor:
-    """Rotate about the centre."""
+def _rotations(draw: Draw, images: Tensor) -> tuple[Tensor, ...]:
+    """Rotated about the centre."""
     sin, cos = draw.angle.sin(), draw.angle.cos()
     rows = (torch.stack([cos, sin], dim=1), torch.stack([-sin, cos], dim=1))
-    return _warp(x, torch.stack(rows, dim=1))
+    return _warped(torch.stack(rows, dim=1), images)
 
 
-def _warp(x: Tensor, matrices: Tensor) -> Tensor:
-    """Each pixel from the place `matrix @ (y, x)`, both in pixels from the centre; (B, 2, 2)."""
+def _warped(matrices: Tensor, images: Tensor) -> tuple[Tensor, ...]:
+    """Matrices (B, 2, 2), and the places of rows and columns as seen from the centre."""
+    places = (torch.arange(n, dtype=images.dtype) - (n - 1) / 2 for n in images.shape[2:])
+    return matrices.to(images.dtype), *places
+
+
+def _warp(x: Tensor, matrices: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Each pixel from the place `matrix @ (y, z)`, both in pixels from the centre."""
     h, w = x.shape[2:]
-    matrices = matrices.to(x.dtype)
-    y = torch.arange(h, device=x.device, dtype=matrices.dtype) - (h - 1) / 2
-    z = torch.arange(w, device=x.device, dtype=matrices.dtype) - (w - 1) / 2
     m = matrices[:, :, :, None, None]
     source_y = m[:, 0, 0] * y[:, None] + m[:, 0, 1] * z
     source_x = m[:, 1, 0] * y[:, None] + m[:, 1, 1] * z
@@ -244,6 +265,8 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
+        if values.device.type != "cpu":
+            return _spread(values, grid, shape)
         # The kernel asks for the images only to differentiate with respect to the grid.
         unused = values.new_zeros(shape)
         modes = (0, 0, False, (True, False))  # bilinear, zeros, align_corners, which gradients
@@ -259,15 +282,33 @@ class _Spread(torch.autograd.Function):
         return _Sample.apply(gradient, grid), None, None
 
 
-_OPERATIONS: tuple[tuple[str, Callable[[Tensor, Draw], Tensor]], ...] = (
-    ("color", _colour),
-    ("crop", _crop),
-    ("cutout", _cutout),
-    ("flip", _flip),
-    ("scale", _scale),
-    ("rotate", _rotate),
+def _spread(values: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
+    """As the library's kernel, whose sums on a GPU are in any order; those of `index_put_` need not be."""
+    count, channels, h, w = shape
+    x, y = (((grid[..., i] + 1) * side - 1) / 2 for i, side in enumerate((w, h)))
+    left, top = x.floor(), y.floor()
+    first = torch.arange(count, device=grid.device)[:, None, None] * (h * w)
+    places, parts = [], []
+    for column, row in ((left + i, top + j) for i in (0, 1) for j in (0, 1)):
+        inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
+        share = (1 - (x - column).abs()) * (1 - (y - row).abs()) * inside
+        places.append((first + row.clamp(0, h - 1) * w + column.clamp(0, w - 1)).long())
+        parts.append((values * share[:, None]).movedim(1, -1))
+    flat = values.new_zeros(count * h * w, channels)
+    index = torch.stack(places).flatten()
+    flat.index_put_((index,), torch.stack(parts).reshape(-1, channels), accumulate=True)
+    return flat.view(count, h, w, channels).movedim(-1, 1)
+
+
+_OPERATIONS: tuple[tuple[str, Callable[..., tuple[Tensor, ...]], Callable[..., Tensor]], ...] = (
+    ("color", _colours, _colour),
+    ("crop", _moves, _crop),
+    ("cutout", _holes, _cutout),
+    ("flip", _mirrors, _flip),
+    ("scale", _scales, _warp),
+    ("rotate", _rotations, _warp),
 )
-assert tuple(name for name, _ in _OPERATIONS) == OPERATIONS
+assert tuple(name for name, _, _ in _OPERATIONS) == OPERATIONS
 _CODES = {name: code for code, name in enumerate(OPERATIONS)} | {
     "rotate45": OPERATIONS.index("rotate")
 }

@@ -111,7 +111,8 @@ class _Run:
 
     def finite(self) -> bool:
         """Whether the learnable tensors are still finite."""
-        return all(bool(t.isfinite().all()) for t in self.distiller.tensors().values())
+        parts = [t.isfinite().all() for t in self.distiller.tensors().values()]
+        return bool(torch.stack(parts).all())
 
     def recover(self, good: tuple[int, dict[str, np.ndarray]], loss: float) -> None:
         """Back to the last good state with half the step size, twice; then give up."""

@@ -26,7 +26,7 @@ from ddcore.queue import devices
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
 
-GUESS_MACS_PER_S = {"cpu": 5e9, "cuda": 1e12}  # only until something has run
+CPU_GUESS, GPU_GUESS = 5e9, 1e12  # multiply-adds a second, only until something has run
 NEIGHBOURS = 3
 SHARE = (0.2, 2.0)  # of plain training's speed that a kind may reach: beyond it a past run misleads
 MATRIX = 0.0  # in place of a network's size: linear algebra
@@ -86,7 +86,8 @@ def speed(
     runs = "1 past run" if len(nearest) == 1 else f"{len(nearest)} past runs"
     if own is None:
         if not nearest:
-            return GUESS_MACS_PER_S[device], "a first guess: nothing of the kind has run here yet"
+            guess = CPU_GUESS if device == "cpu" else GPU_GUESS
+            return guess, "a first guess: nothing of the kind has run here yet"
         return statistics.median(p.rate for p in nearest), f"from {runs} on {device}"
     theirs = _shipped_curve(store, device) or own
     shares = [

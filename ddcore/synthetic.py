@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ddcore.parametrizations.decoder import Decoder, View
+from ddcore.placing import placed
 
 
 class Synthetic:
@@ -92,7 +93,7 @@ class Synthetic:
         if per_class:
             rows = torch.rand(len(self.by_class), self.by_class.shape[1], generator=generator)
             chosen = rows.argsort(1)[:, :per_class]
-            index = self.by_class.gather(1, chosen).flatten().to(self.device)
+            index = placed(self.by_class.gather(1, chosen).flatten(), self.device)
         return self.decoder.draw(index, generator)
 
     def take(self, leaves: Sequence[Tensor], view: View) -> tuple[Tensor, Tensor]:
@@ -106,6 +107,11 @@ class Synthetic:
         """(B,) int64 classes of a view's images."""
         members = self.decoder.members(view)
         return self.classes if members is None else self.classes[members]
+
+    def rows_of(self, view: View) -> Tensor:
+        """As `classes_of`, on the CPU if a GPU need not be awaited for it."""
+        members = self.decoder.members(view)
+        return self.decoder.labels if members is None else self.classes[members]
 
     @property
     def by_class(self) -> Tensor:

@@ -22,6 +22,7 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params, select, to_module
 from ddcore.nets.plan import cost
 from ddcore.nets.pretrained import alexnet_weights
+from ddcore.placing import placed, placed_together
 from ddcore.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class Batches:
             yield self._mixed(self._augmented(self.images), self.labels)
             return
         order = torch.stack([torch.randperm(self.count, generator=g) for g in self.orders])
-        order = order.to(self.images.device)
+        order = placed(order, self.images.device)
         nets = torch.arange(len(order), device=order.device)[:, None]
         for index in order.split(self.batch, dim=1):
             x = self.images[index] if self.shared else self.images[nets, index]
@@ -289,7 +290,7 @@ class Batches:
         if x.ndim == 4:
             x = x.expand(n, *x.shape)
         draws = [augment.sample(self.protocol.augment, x.shape[1], g) for g in self.augments]
-        draw = augment.Draw.cat(draws).to(x.device)
+        draw = augment.Draw.cat(draws)
         return augment.apply(x.flatten(0, 1), draw).unflatten(0, (n, -1))
 
     def _mixed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -313,7 +314,7 @@ class Batches:
                 left, right = (round(width * (column + s * half)) for s in (-1, 1))
                 mask[..., max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 1
         nets = torch.arange(n, device=x.device)[:, None]
-        shuffled, masks = torch.stack(order).to(x.device), masks.to(x.device)
+        shuffled, masks = placed_together([torch.stack(order), masks], x.device)
         share = masks.mean((2, 3, 4))[..., None]
         x = x * (1 - masks) + x[nets, shuffled] * masks
         return x, y * (1 - share) + y[nets, shuffled] * share

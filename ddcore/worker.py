@@ -316,7 +316,17 @@ def _prepare_process(spec: TaskSpec, device: str) -> None:
     # Threads that spin for long while waiting make small tensors many times slower on a busy machine
     # (measured: 8 ms against 262 ms a step); a short spin costs an idle machine nothing.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if device != "cpu":
+        _same_every_time()
+
+
+def _same_every_time() -> None:
+    """Make a GPU add in the same order whenever it is asked, where the library can; else it warns."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging only
 
 
 def _raise_cancelled(*_: object) -> None:

@@ -48,7 +48,7 @@ def test_between_the_measured_points_and_beyond():
 def test_a_first_guess_then_past_runs_then_the_machine(store):
     size = cost(NARROW.plan((1, 8, 8), 10), (1, 8, 8)).macs
     rate, basis = speed.speed(store, "accuracy", 1e10, size)
-    assert rate == speed.GUESS_MACS_PER_S["cpu"] and "first guess" in basis
+    assert rate == speed.CPU_GUESS and "first guess" in basis
     past(store, 5e8)
     rate, basis = speed.speed(store, "accuracy", 1e10, 1e7)
     assert rate == pytest.approx(5e8) and basis == "from 1 past run on cpu"

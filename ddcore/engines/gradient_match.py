@@ -25,7 +25,7 @@ from ddcore.training import Batches, cross_entropy
 
 # Activations per graph. It bounds the memory; on a CPU small networks gain up to six times from being
 # computed together, but beyond this grouped convolutions are slower than one after the other (measured).
-GRAPH_FLOATS = {"cpu": 2_000_000, "cuda": 1 << 28}
+CPU_FLOATS, GPU_FLOATS = 2_000_000, 1 << 28
 
 Gradients = Sequence[Tensor]  # one per tensor of weights, each (M, ...) for M networks
 EPS = 1e-6  # on the product of two norms, as in DC's code
@@ -181,7 +181,7 @@ class GradientMatching(Distiller):
         self.rule = GradientDescent(inner.recipe.momentum, inner.recipe.weight_decay)
         self.state = tuple(s.clone() for s in self.rule.start(tuple(weights.values())))
         per_image = nets * cost(self.network.plan, self.network.shape).activations
-        self.images_at_once = GRAPH_FLOATS[torch.device(device).type] // per_image
+        self.images_at_once = (CPU_FLOATS if problem.on_cpu else GPU_FLOATS) // per_image
         groups = self.synthetic.groups(outer.lr, problem.spec.label_lr)
         self.optimiser = (
             torch.optim.Adam(groups)
@@ -262,17 +262,16 @@ class GradientMatching(Distiller):
     def _batches(self, iteration: int, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Synthetic (K, B, C, H, W), with a graph to `inputs`, and real images (K, R, C, H, W)."""
         m, problem = self.matching, self.problem
-        real, real_classes = problem.data.sample_per_class(
-            m.real_batch, problem.generator("real", iteration)
-        )
+        real, _ = problem.data.sample_per_class(m.real_batch, problem.generator("real", iteration))
         view = self.synthetic.draw(problem.generator("view", iteration), m.batch)
         images, _ = self.synthetic.take(inputs, view)
         classes = self.synthetic.classes_of(view)
+        shared = torch.arange(problem.classes).repeat_interleave(m.real_batch)
         for i, strategy in enumerate(m.augment):
             generator = problem.generator("augment", iteration, i)
-            draw = augment.sample(strategy, problem.classes, generator).to(problem.device)
-            real = augment.apply(real, draw.take(real_classes))
-            images = augment.apply(images, draw.take(classes))
+            draw = augment.sample(strategy, problem.classes, generator)
+            real = augment.apply(real, draw.take(shared))
+            images = augment.apply(images, draw.take(self.synthetic.rows_of(view)))
         by_class = images[classes.argsort(stable=True)]
         rows = (problem.classes, -1)
         return by_class.unflatten(0, rows), real.unflatten(0, rows)
@@ -313,7 +312,7 @@ class GradientMatching(Distiller):
                 view = self.synthetic.draw(generator)
                 images, labels = self.synthetic.take(self.synthetic.leaves(), view)
         for strategy in self.inner.augment:
-            draw = augment.sample(strategy, len(images), generator).to(self.problem.device)
+            draw = augment.sample(strategy, len(images), generator)
             images = augment.apply(images, draw)
         return images, labels
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ddcore.engines.problem import Current, Distiller, Problem, to_numpy
 from ddcore.kernels import ntk, random_features, ridge
 from ddcore.nets.network import Params, select
+from ddcore.placing import placed
 
 Pair = tuple[Tensor, Tensor]  # K_SS (..., m, m) and K_TS (..., n, m)
 
@@ -194,13 +195,14 @@ class FeaturePool(KernelRegression):
         """Learn from some networks of the pool, then train them a little."""
         generator = self.problem.generator("chosen", iteration)
         self.chosen = torch.randperm(self.params.pool, generator=generator)[: self.params.nets]
+        self.there = placed(self.chosen, self.problem.device)
         metrics = super().step(iteration)
         self._train(iteration)
         return metrics
 
     def kernels(self, iteration: int, images: Tensor, real: Tensor) -> Pair:
         """Inner products of features, for each chosen network."""
-        weights = select(self.weights, self.chosen)
+        weights = select(self.weights, self.there)
         psi = self.some.features(weights, images).double()
         with torch.no_grad():
             psi_real = self.some.features(weights, real).double()
@@ -215,24 +217,25 @@ class FeaturePool(KernelRegression):
 
     def _train(self, iteration: int) -> None:
         """One step of Adam for each chosen network; those that are old start afresh."""
-        p, chosen = self.params, self.chosen
+        p, chosen, there = self.params, self.chosen, self.there
         images, labels = self.synthetic.final()
         wanted = self.regressed(labels).float()
-        weights = {k: w.requires_grad_() for k, w in select(self.weights, chosen).items()}
+        weights = {k: w.requires_grad_() for k, w in select(self.weights, there).items()}
         error = (self.some.logits(weights, images) - wanted).square().mean((1, 2)).sum()
         gradients = torch.autograd.grad(error, list(weights.values()))
         self.steps[chosen] += 1
         self.age[chosen] += 1
+        steps = placed(self.steps[chosen].to(error.dtype), error.device)
         for (name, weight), gradient in zip(weights.items(), gradients):
-            self._adam(name, weight.detach(), gradient)
+            self._adam(name, weight.detach(), gradient, steps)
         for i in (j for j in chosen.tolist() if self.age[j] > p.max_age):
             self._refresh(iteration, i)
 
-    def _adam(self, name: str, weight: Tensor, gradient: Tensor) -> None:
-        chosen, (b1, b2) = self.chosen, self.BETAS
+    def _adam(self, name: str, weight: Tensor, gradient: Tensor, steps: Tensor) -> None:
+        chosen, (b1, b2) = self.there, self.BETAS
         first = b1 * self.first[name][chosen] + (1 - b1) * gradient
         second = b2 * self.second[name][chosen] + (1 - b2) * gradient.square()
-        steps = self.steps[chosen].to(weight).view(-1, *[1] * (weight.ndim - 1))
+        steps = steps.view(-1, *[1] * (weight.ndim - 1))
         size = (second / (1 - b2**steps)).sqrt() + self.EPS
         weight = weight - self.params.net_lr * first / (1 - b1**steps) / size
         for kept, new in ((self.weights, weight), (self.first, first), (self.second, second)):

@@ -40,8 +40,7 @@ class FeatureMatching(Distiller):
         groups = self.synthetic.groups(p.lr, problem.spec.label_lr)
         self.optimiser = torch.optim.SGD(groups, momentum=p.momentum)
         per_image = p.nets * cost(self.network.plan, self.network.shape).activations
-        on_cpu = torch.device(problem.device).type == "cpu"
-        apart = on_cpu and problem.spec.net.norm != "batch"  # which sees the whole batch
+        apart = problem.on_cpu and problem.spec.net.norm != "batch"  # which sees the whole batch
         self.images_at_once = max(1, CPU_FLOATS // per_image) if apart else None
 
     def step(self, iteration: int) -> dict[str, float]:
@@ -57,9 +56,10 @@ class FeatureMatching(Distiller):
         classes = self.synthetic.classes_of(view)
         if p.augment:
             generator = problem.generator("augment", iteration)
-            draw = augment.sample(p.augment, problem.classes, generator).to(problem.device)
-            real = augment.apply(real, draw.take(real_classes))
-            images = augment.apply(images, draw.take(classes))
+            draw = augment.sample(p.augment, problem.classes, generator)
+            shared = torch.arange(problem.classes).repeat_interleave(p.real_batch)
+            real = augment.apply(real, draw.take(shared))
+            images = augment.apply(images, draw.take(self.synthetic.rows_of(view)))
         target = class_means(self._real_features(weights, real), real_classes, problem.classes)
         features = self.network.features(weights, images)
         loss = mean_feature_distance(target, class_means(features, classes, problem.classes))

@@ -23,11 +23,12 @@ from ddcore.engines.unroll import OuterLoss, Weights, meta_gradient, run
 from ddcore.nets.network import Params, select
 from ddcore.nets.plan import cost
 from ddcore.parametrizations.decoder import View
+from ddcore.placing import placed
 from ddcore.training import cross_entropy
 
 # Activations per graph of the real batch: beyond it they leave the CPU's cache, and LeNet on 1024
 # images takes 2 to 4 times as long at once as in parts of 128 (measured). A GPU is bounded by memory.
-OUTER_FLOATS = {"cpu": 2_000_000, "cuda": 1 << 30}
+CPU_FLOATS, GPU_FLOATS = 2_000_000, 1 << 30
 
 Starts = Callable[[int], Params]  # iteration -> stacked initial weights
 
@@ -131,7 +132,7 @@ class MetaLearning(Distiller):
         self.known = starts(0) if known else {}
         self.network = problem.network(nets)
         per_image = nets * cost(self.network.plan, self.network.shape).activations
-        self.part = max(1, OUTER_FLOATS[torch.device(problem.device).type] // per_image)
+        self.part = max(1, (CPU_FLOATS if problem.on_cpu else GPU_FLOATS) // per_image)
         self.rates = self._rates()
         self.norm = torch.zeros((), device=problem.device)  # moving average, for `clip_ema`
         self._epoch: tuple[int, Tensor] | None = None
@@ -202,11 +203,9 @@ class MetaLearning(Distiller):
         norm = self._clip(gradients)
         self.synthetic.pull(leaves, gradients)
         self._pull_rates(hyper, [g * share for g in meta.hyper])
-        return {
-            "loss": meta.loss.item() * share,
-            "gradient": norm,
-            "step_size": hyper[0].mean().item(),
-        }
+        # Read together: a GPU is awaited once.
+        loss, norm, rate = torch.stack([meta.loss, norm, hyper[0].mean()]).tolist()
+        return {"loss": loss * share, "gradient": norm, "step_size": rate}
 
     def _window(self, iteration: int) -> range:
         """The updates that are differentiated; training stops after them."""
@@ -235,10 +234,10 @@ class MetaLearning(Distiller):
             for tensor, gradient in zip(tensors, found):
                 tensor.grad = gradient
 
-    def _clip(self, gradients: list[Tensor]) -> float:
+    def _clip(self, gradients: list[Tensor]) -> Tensor:
         """Scale the images' and labels' gradients down to the bound; returns their norm before."""
         norm = torch.stack([g.norm() for g in gradients]).norm()
-        bound = torch.as_tensor(self.outer.clip, device=norm.device)
+        bound = torch.full_like(norm, self.outer.clip)
         if self.outer.clip_ema:
             ema = self.outer.clip_ema
             self.norm.copy_(torch.where(self.norm > 0, ema * self.norm + (1 - ema) * norm, norm))
@@ -246,7 +245,7 @@ class MetaLearning(Distiller):
         if self.outer.clip:
             for g in gradients:
                 g *= bound / norm.clamp(min=bound)
-        return norm.item()
+        return norm
 
     # --- the two losses -------------------------------------------------------------------------
 
@@ -261,7 +260,7 @@ class MetaLearning(Distiller):
         elif strategy:
             generator = self.problem.generator("augment", iteration)
             counts = [len(self.synthetic.classes_of(v)) for v in views]
-            draws = [augment.sample(strategy, n, generator).to(self.problem.device) for n in counts]
+            draws = [augment.sample(strategy, n, generator) for n in counts]
 
         def loss(t: int, theta: Weights, leaves: tuple[Tensor, ...]) -> Tensor:
             images, targets = self.synthetic.take(leaves, views[t])
@@ -303,7 +302,7 @@ class MetaLearning(Distiller):
             else:
                 generator = self.problem.generator("augment real", iteration)
                 draw = augment.sample(self.outer.augment, len(images), generator)
-            images = augment.apply(images, draw.to(self.problem.device))
+            images = augment.apply(images, draw)
 
         def part_loss(part: slice) -> OuterLoss:
             x, y = images[part], labels[part]
@@ -318,7 +317,7 @@ class MetaLearning(Distiller):
     def _omega(self, iteration: int) -> augment.Draw:
         """The iteration's one draw of an augmentation."""
         generator = self.problem.generator("augment", iteration)
-        return augment.sample(self.outer.augment, 1, generator).to(self.problem.device)
+        return augment.sample(self.outer.augment, 1, generator)
 
     def _real(self, iteration: int) -> tuple[Tensor, Tensor]:
         """A balanced draw, or batch `iteration` of endless shuffled passes over the training data."""
@@ -330,7 +329,7 @@ class MetaLearning(Distiller):
         epoch, index = divmod(iteration, count // size)
         if self._epoch is None or self._epoch[0] != epoch:
             generator = self.problem.generator("epoch", epoch)
-            self._epoch = (epoch, torch.randperm(count, generator=generator).to(data.device))
+            self._epoch = (epoch, placed(torch.randperm(count, generator=generator), data.device))
         chosen = self._epoch[1][index * size : (index + 1) * size]
         return data.batch(chosen), data.train.labels[chosen]
 

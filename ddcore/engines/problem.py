@@ -39,6 +39,11 @@ class Problem:
     need: Callable[[TaskSpec], Task] = field(default=_no_tasks)
 
     @property
+    def on_cpu(self) -> bool:
+        """Whether caches bound what is best computed together, rather than memory."""
+        return torch.device(self.device).type == "cpu"
+
+    @property
     def classes(self) -> int:
         """Number of classes."""
         return self.data.num_classes

@@ -36,13 +36,14 @@ class GradientDescent:
         """State after step t."""
         n, lr = len(gradient), hyper[0][t]
         theta, step = state[:n], gradient
+        # One operation for all weights: starting them one by one takes a GPU longer than they do.
         if self.weight_decay:
-            step = tuple(g + self.weight_decay * w for g, w in zip(step, theta))
+            step = torch._foreach_add(step, torch._foreach_mul(theta, self.weight_decay))
         if not self.momentum:
-            return tuple(w - lr * v for w, v in zip(theta, step))
+            return tuple(torch._foreach_sub(theta, _times(step, lr)))
         momentum = hyper[1] if len(hyper) > 1 else self.momentum
-        step = tuple(momentum * v + g for v, g in zip(state[n:], step))
-        return (*(w - lr * v for w, v in zip(theta, step)), *step)
+        step = torch._foreach_add(_times(state[n:], momentum), step)
+        return (*torch._foreach_sub(theta, _times(step, lr)), *step)
 
 
 class Adam:
@@ -74,6 +75,13 @@ class Adam:
             for w, m, v in zip(theta, first, second)
         )
         return (*theta, *first, *second)
+
+
+def _times(tensors: Sequence[Tensor], factor: float | Tensor) -> Sequence[Tensor]:
+    """Each times a number or a tensor ()."""
+    if torch.is_grad_enabled() and isinstance(factor, Tensor):  # which autograd cannot do at once
+        return [factor * x for x in tensors]
+    return torch._foreach_mul(tensors, factor)
 
 
 Rule = GradientDescent | Adam

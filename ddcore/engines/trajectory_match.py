@@ -19,6 +19,7 @@ from ddcore.engines.problem import Current, Distiller, Problem, to_numpy
 from ddcore.engines.rules import GradientDescent
 from ddcore.engines.unroll import Weights, meta_gradient
 from ddcore.nets.network import Params
+from ddcore.placing import placed_together
 from ddcore.training import cross_entropy
 from ddcore.trajectory import Trajectories
 
@@ -88,8 +89,8 @@ class TrajectoryMatching(Distiller):
         return starts, targets
 
     def _stacked(self, weights: list[Params]) -> Params:
-        device = self.problem.device
-        return {k: torch.stack([w[k] for w in weights]).to(device) for k in weights[0]}
+        stacked = [torch.stack([w[k] for w in weights]) for k in weights[0]]
+        return dict(zip(weights[0], placed_together(stacked, self.problem.device)))
 
     def _inner_loss(self, iteration: int, names: list[str]) -> Callable[..., Tensor]:
         """Cross-entropy on update t's minibatch; everything random is drawn here."""
@@ -100,7 +101,7 @@ class TrajectoryMatching(Distiller):
         if strategy:
             generator = problem.generator("augment", iteration)
             counts = [len(synthetic.classes_of(view)) for view in views]
-            draws = [augment.sample(strategy, n, generator).to(problem.device) for n in counts]
+            draws = [augment.sample(strategy, n, generator) for n in counts]
 
         def loss(t: int, theta: Weights, leaves: tuple[Tensor, ...]) -> Tensor:
             images, targets = synthetic.take(leaves, views[t])
@@ -119,7 +120,7 @@ class TrajectoryMatching(Distiller):
         pieces: list[Tensor] = []
         while len(pieces) < steps:
             pieces += torch.randperm(count, generator=generator).split(size)
-        return [piece.to(self.problem.device) for piece in pieces[:steps]]
+        return placed_together(pieces[:steps], self.problem.device)
 
     def current(self) -> Current:
         """The set with its one learned step size."""

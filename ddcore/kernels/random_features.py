@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ddcore.kernels.ntk import B_VAR, W_VAR
 from ddcore.nets.network import Network, Params
+from ddcore.placing import placed_together
 
 BIAS_STD = math.sqrt(B_VAR)
 
@@ -22,14 +23,14 @@ def draw(network: Network, generator: torch.Generator, device: str | torch.devic
 
     Scales and offsets of norms, where there are any, stay at 1 and 0.
     """
-    weights = network.init(torch.Generator().manual_seed(0), device)
+    weights = network.init(torch.Generator().manual_seed(0))
     for name, value in weights.items():
         if value.ndim > 2:
             drawn = torch.randn(value.shape, generator=generator)
-            weights[name] = (drawn * math.sqrt(W_VAR / math.prod(value.shape[2:]))).to(device)
+            weights[name] = drawn * math.sqrt(W_VAR / math.prod(value.shape[2:]))
         elif name.endswith("bias") and weights[name.replace("bias", "weight")].ndim > 2:
-            weights[name] = (torch.randn(value.shape, generator=generator) * BIAS_STD).to(device)
-    return weights
+            weights[name] = torch.randn(value.shape, generator=generator) * BIAS_STD
+    return dict(zip(weights, placed_together(list(weights.values()), device)))
 
 
 def features(network: Network, weights: Params, images: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from ddcore.nets.plan import (
     Shape,
     output_shape,
 )
+from ddcore.placing import placed, placed_together
 
 Params = dict[str, Tensor]
 EPS = 1e-5
@@ -78,7 +79,8 @@ class Network:
             if isinstance(generators, torch.Generator)
             else _stack([_draw(self.plan, self.shape, self.net.init, (), g) for g in generators])
         )
-        return {name: w.to(device=device, dtype=dtype) for name, w in drawn.items()}
+        weights = placed_together(list(drawn.values()), device)
+        return {name: w.to(dtype) for name, w in zip(drawn, weights)}
 
     def init_stats(self, device: str | torch.device = "cpu") -> Params:
         """Running statistics of the batch norms: zeros and ones, empty if there are none."""
@@ -277,6 +279,8 @@ def _stack(drawn: Sequence[Params]) -> Params:
 def select(params: Params, nets: slice | Tensor | int) -> Params:
     """Weights of some of the networks (the leading axis is kept)."""
     index = slice(nets, nets + 1) if isinstance(nets, int) else nets
+    if isinstance(index, Tensor) and params:
+        index = placed(index, next(iter(params.values())).device)
     return {name: w[index] for name, w in params.items()}
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ddcore.data.tensors import DeviceData
 from ddcore.parametrizations.decoder import Decoder, View, initial_images
+from ddcore.placing import placed
 
 
 class Canvases(Decoder):
@@ -40,7 +41,7 @@ class Canvases(Decoder):
         """Windows that start anywhere, each at a place of its own."""
         count = (len(self.labels) if index is None else len(index)) * self.crops
         corners = [torch.randint(n, (count,), generator=generator) for n in self.canvas.shape[2:]]
-        return View(index, torch.stack(corners, 1).to(self.canvas.device))
+        return View(index, placed(torch.stack(corners, 1), self.canvas.device))
 
     def take(self, decoded: Tensor, view: View) -> Tensor:
         """The windows (B, C, H, W); one that leaves on a side goes on at the opposite one."""

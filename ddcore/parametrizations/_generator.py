@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from ddcore.nets.plan import Shape
 from ddcore.parametrizations.decoder import Decoder
 from ddcore.parametrizations.generator import GeneratorKnobs, seed_side
+from ddcore.placing import placed
 from ddcore.synthetic import one_hot
 
 SLOPE, EPS = 0.1, 1e-5
@@ -62,7 +63,7 @@ class Generator(Decoder):
     def fresh(self, generator: torch.Generator) -> Tensor:
         """The images of noise drawn now."""
         noise = torch.randn(self.named["noise"].shape, generator=generator)
-        return self._render(noise.to(self.condition.device))
+        return self._render(placed(noise, self.condition.device))
 
     def _render(self, noise: Tensor) -> Tensor:
         """Whole steps at a time, since their images share a batch norm."""
@@ -95,7 +96,7 @@ class Generator(Decoder):
             x = x @ weight.T
         else:
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight)
+            x = F.conv2d(_reflected(x), weight)
         if self.knobs.batch_norm:
             x = x.unflatten(0, (steps, -1))
             axes = (1, *range(3, x.ndim))
@@ -103,3 +104,9 @@ class Generator(Decoder):
             x = ((x - mean) * (variance + EPS).rsqrt()).flatten(0, 1)
         lead = (-1, *[1] * (x.ndim - 2))
         return x * self.named[f"{name}.gain"].view(lead) + self.named[f"{name}.bias"].view(lead)
+
+
+def _reflected(x: Tensor) -> Tensor:
+    """Reflection padding by one pixel, whose library kernel has no fixed order of sums on a GPU."""
+    x = torch.cat([x[:, :, 1:2], x, x[:, :, -2:-1]], 2)
+    return torch.cat([x[..., 1:2], x, x[..., -2:-1]], 3)
