@@ -285,19 +285,19 @@ class _Spread(torch.autograd.Function):
 def _spread(values: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
     """As the library's kernel, whose sums on a GPU are in any order; those of `index_put_` need not be."""
     count, channels, h, w = shape
-    x, y = (((grid[..., i] + 1) * side - 1) / 2 for i, side in enumerate((w, h)))
-    left, top = x.floor(), y.floor()
-    first = torch.arange(count, device=grid.device)[:, None, None] * (h * w)
-    places, parts = [], []
-    for column, row in ((left + i, top + j) for i in (0, 1) for j in (0, 1)):
-        inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
-        share = (1 - (x - column).abs()) * (1 - (y - row).abs()) * inside
-        places.append((first + row.clamp(0, h - 1) * w + column.clamp(0, w - 1)).long())
-        parts.append((values * share[:, None]).movedim(1, -1))
-    flat = values.new_zeros(count * h * w, channels)
-    index = torch.stack(places).flatten()
-    flat.index_put_((index,), torch.stack(parts).reshape(-1, channels), accumulate=True)
-    return flat.view(count, h, w, channels).movedim(-1, 1)
+    grid = grid[:, None]  # beside the four corners that share a value
+    x, y = ((grid[..., i] + 1) * (side / 2) - 0.5 for i, side in enumerate((w, h)))
+    corner = torch.arange(4, device=grid.device).view(4, 1, 1)
+    column, row = x.floor() + corner % 2, y.floor() + corner // 2
+    share = (1 - (x - column).abs()) * (1 - (y - row).abs())
+    # What lies outside goes into a border that is cut off.
+    column, row = ((at.clamp(-1, side) + 1).long() for at, side in ((column, w), (row, h)))
+    first = torch.arange(count, device=grid.device).view(-1, 1, 1, 1) * (h + 2)
+    index = ((first + row) * (w + 2) + column).flatten()
+    parts = (values[:, None] * share[:, :, None]).movedim(2, -1).reshape(-1, channels)
+    flat = values.new_zeros(count * (h + 2) * (w + 2), channels)
+    flat.index_put_((index,), parts, accumulate=True)
+    return flat.view(count, h + 2, w + 2, channels)[:, 1:-1, 1:-1].movedim(-1, 1)
 
 
 _OPERATIONS: tuple[tuple[str, Callable[..., tuple[Tensor, ...]], Callable[..., Tensor]], ...] = (

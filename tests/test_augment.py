@@ -308,6 +308,21 @@ def test_gradient_matching_through_augmentation():
     torch.testing.assert_close((found * direction).sum(), change, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 8, 8), (2, 3, 7, 5)])
+def test_sums_in_a_fixed_order_equal_the_kernel(shape):
+    """What a GPU gets in place of the library's kernel; places reach beyond the border."""
+    g = generator(3)
+    values = torch.randn(shape, generator=g, dtype=torch.float64)
+    grid = 2.6 * torch.rand(shape[0], *shape[2:], 2, generator=g, dtype=torch.float64) - 1.3
+    grid[0, 0], grid[0, 1], grid[1, 0], grid[1, 1] = 1.0, -1.0, 40.0, 0.0
+    modes = (0, 0, False, (True, False))
+    kernel = torch.ops.aten.grid_sampler_2d_backward(
+        values, torch.zeros(shape).double(), grid, *modes
+    )
+    found = augment._spread(values, grid, values.shape)
+    torch.testing.assert_close(found, kernel[0], atol=1e-13, rtol=1e-13)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_same_on_a_gpu():
     x = batch(40)

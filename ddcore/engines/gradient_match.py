@@ -8,6 +8,7 @@ weights, and one derivative gives the gradients of all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from ddcore.training import Batches, cross_entropy
 # Activations per graph. It bounds the memory; on a CPU small networks gain up to six times from being
 # computed together, but beyond this grouped convolutions are slower than one after the other (measured).
 CPU_FLOATS, GPU_FLOATS = 2_000_000, 1 << 28
+
+AUGMENTED = 8  # copies of its images that an augmentation holds
 
 Gradients = Sequence[Tensor]  # one per tensor of weights, each (M, ...) for M networks
 EPS = 1e-6  # on the product of two norms, as in DC's code
@@ -285,8 +288,7 @@ class GradientMatching(Distiller):
     def _train(self, iteration: int) -> None:
         """All epochs between two matching steps."""
         recipe, state = self.inner.recipe, self.state
-        for epoch in range(recipe.epochs):
-            images, labels = self._training_images(iteration, epoch)
+        for epoch, (images, labels) in enumerate(self._training_sets(iteration)):
             seeds = [
                 rng.derive(self.problem.spec.seed, "inner", iteration, epoch, net)
                 for net in range(self.fast.num_nets)
@@ -302,8 +304,25 @@ class GradientMatching(Distiller):
             state = run(loss, self.rule, state, (), (lrs,), range(len(parts)))
         self._keep(state)
 
-    def _training_images(self, iteration: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """What one epoch of training sees, augmented."""
+    def _training_sets(self, iteration: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """What each epoch sees. A GPU augments for many epochs at once: small batches leave it waiting."""
+        size = self.inner.real_images or len(self.synthetic)
+        floats = AUGMENTED * size * math.prod(self.network.shape)
+        at_once = 1 if self.problem.on_cpu else max(1, GPU_FLOATS // floats)
+        for start in range(0, self.inner.recipe.epochs, at_once):
+            epochs = range(start, min(start + at_once, self.inner.recipe.epochs))
+            images, labels, draws = zip(*(self._training_set(iteration, e) for e in epochs))
+            if self.inner.augment:
+                whole = torch.cat(images)
+                for own in zip(*draws):
+                    whole = augment.apply(whole, augment.Draw.cat(own))
+                images = whole.split([len(x) for x in images])
+            yield from zip(images, labels)
+
+    def _training_set(
+        self, iteration: int, epoch: int
+    ) -> tuple[Tensor, Tensor, list[augment.Draw]]:
+        """Images and labels of an epoch, and how they are to be augmented."""
         generator = self.problem.generator("training", iteration, epoch)
         if self.inner.real_images:
             images, labels = self.problem.data.minibatch(self.inner.real_images, generator)
@@ -311,10 +330,11 @@ class GradientMatching(Distiller):
             with torch.no_grad():
                 view = self.synthetic.draw(generator)
                 images, labels = self.synthetic.take(self.synthetic.leaves(), view)
-        for strategy in self.inner.augment:
-            draw = augment.sample(strategy, len(images), generator)
-            images = augment.apply(images, draw)
-        return images, labels
+        return (
+            images,
+            labels,
+            [augment.sample(strategy, len(images), generator) for strategy in self.inner.augment],
+        )
 
     def _keep(self, state: Sequence[Tensor]) -> None:
         for kept, new in zip(self.state, state):

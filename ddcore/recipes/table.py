@@ -61,8 +61,14 @@ class Line:
         """The set in few words."""
         setting = self.row.settings.get("setting") or self.row.settings.get("map")
         data = self.data or get(self.row.dataset).title
-        parts = [method(self.row.method).title, setting, data, f"{self.row.ipc} per class"]
+        seed = f"seed {self.row.seed}" if self._has_sisters() else ""
+        parts = [method(self.row.method).title, setting, data, f"{self.row.ipc} per class", seed]
         return ", ".join(part for part in parts if part)
+
+    def _has_sisters(self) -> bool:
+        """Whether the recipe has the same row with other seeds."""
+        same = replace(self.row, name="", seed=0)
+        return sum(replace(row, name="", seed=0) == same for row in self.recipe.rows) > 1
 
 
 def lines(store: Store) -> list[Line]:
