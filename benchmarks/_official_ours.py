@@ -96,7 +96,7 @@ def experts(setting: Setting) -> tuple[Marks, Run]:
     """As many experts at once as the task trains; an iteration is an epoch of all, with their tests."""
     network = Network(net_of(setting), SHAPE, CLASSES)
     limit_threads(network, setting.device)
-    together = nets_at_once(network, BATCH, setting.device)
+    together = min(nets_at_once(network, BATCH, setting.device), setting.nets)
     marks = Marks(setting, setting.iterations, every=setting.batches, parts=together)
     spec = TrajectoryTask(
         data=spec_of(setting, "dm").data,

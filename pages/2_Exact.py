@@ -164,7 +164,7 @@ def beside_kip() -> None:
         label="Run both",
         why="The closed form, then kernel inducing points by gradient descent on the same features, in one "
         "process.",
-        estimate="about 20 s",
+        estimate="some 20 s on two processor cores",
     )
     if task is None:
         return

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 PUBLISHED = ("Published", charts.COLOURS[1], "x")
 ROW_PX = 34
+HELP = {
+    "Ours": "Test accuracy: mean ± standard deviation over n networks (one, where the network is known).",
+    "Also": "What belongs beside the accuracy. Attack: the share of the attacked class that is called the "
+    "other one, and the accuracy on all other classes. Closed form: how far the weights are from those of "
+    "the model of all data, relative to them, and that model's accuracy.",
+    "Random real": "Random real images, as many, under the same protocol.",
+    "Class means": "Class means, as many, under the same protocol.",
+}
 
 
 def answer(lines: list[Line]) -> str:
@@ -77,7 +85,16 @@ def recipe(of: Recipe, lines: list[Line]) -> None:
     st.header(of.title, anchor=False)
     st.markdown(f"{of.about} Meant for {MACHINES[of.machine]}.")
     if lines:
-        st.dataframe([cells(line) for line in lines], hide_index=True, key=f"reproduce.{of.name}")
+        rows = [cells(line) for line in lines]
+        if not any(row["Also"] for row in rows):
+            for row in rows:
+                del row["Also"]
+        st.dataframe(
+            rows,
+            hide_index=True,
+            key=f"reproduce.{of.name}",
+            column_config={k: st.column_config.TextColumn(help=v) for k, v in HELP.items()},
+        )
     runs = {line.run.key: line for line in lines if line.run}
     if runs:
         with st.container(horizontal=True, gap="small"):
