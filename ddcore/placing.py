@@ -15,7 +15,7 @@ ALIGNED = 64  # elements: no tensor of a common copy starts where wide loads can
 
 
 def placed(x: Tensor, device: str | torch.device) -> Tensor:
-    """A tensor of the CPU on `device`. The copy is taken before this returns; the GPU is not awaited."""
+    """A tensor of the CPU on `device`: what it holds now, without a need to await the GPU."""
     return x.to(device, non_blocking=x.device.type == "cpu")
 
 

@@ -6,6 +6,7 @@ compute with tensors that were left on the CPU, and counts what a graphics card 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 
 from analysis import analyses
 from analysis.race import RaceTask
-from benchmarks import second_device
+from benchmarks import official, second_device
+from benchmarks._official_marks import COUNTING
 from benchmarks.second_device import DEVICE
 from ddcore import augment, runner, worker
 from ddcore.changes import ChangesTask
@@ -27,6 +29,7 @@ from ddcore.protocols import PROTOCOLS
 from ddcore.store import Store, Task
 from tests.analysis.conftest import smallest, two_sets
 from tests.test_augment import FULL
+from tests.test_official_benchmark import MAIN, SETTING, repository
 from tests.test_runner import VARIANTS, tiny
 
 pytestmark = [
@@ -204,3 +207,22 @@ def compare(here: object, there: object, path: str = "") -> None:
         assert abs(here - there) <= 2 + 0.02 * abs(here), path
     else:
         assert here == there, path
+
+
+def test_the_official_side_is_counted(tmp_path):
+    folder = repository(tmp_path)
+    found = []
+    for looks in ("", "images.sum().item(); " * 2):
+        script = MAIN.replace("3, width, 3)", '3, width, 3).to("cuda")')
+        script = script.replace("requires_grad=True", 'requires_grad=True, device="cuda"')
+        script = script.replace("for_images.step()", f"{looks}for_images.step()")
+        Path(folder, "main.py").write_text(
+            "import torch\nassert torch.cuda.is_available()\n" + script
+        )
+        setting = replace(SETTING, device=COUNTING, repository=folder)
+        found.append(official.measure("theirs", setting, official.surroundings("second", 1)))
+    few, many = found
+    assert few["seconds"] > 10  # operations of an iteration
+    assert many["seconds"] == few["seconds"] + 2  # the sums
+    assert (few["peak"], many["peak"]) == (0, 2)  # waits
+    assert few["images"] == many["images"] == 20
