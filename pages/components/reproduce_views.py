@@ -92,6 +92,7 @@ def recipe(of: Recipe, lines: list[Line]) -> None:
         st.dataframe(
             rows,
             hide_index=True,
+            height="content",  # the tables are short: nothing is hidden below
             key=f"reproduce.{of.name}",
             column_config={k: st.column_config.TextColumn(help=v) for k, v in HELP.items()},
         )
@@ -138,9 +139,9 @@ def cells(line: Line) -> dict[str, Any]:
         "Protocol": line.protocol,
         "Published": published.text() if published else "–",
         "Ours": percent(line.ours) if line.ours else "not measured yet",
-        "Also": line.quoted,
         "Random real": percent(line.random),
         "Class means": percent(line.class_mean),
+        "Also": line.quoted,
         "Distilling took": line.took,
         "Read in": published.source if published else "",
         "What differs": line.row.differs,
