@@ -195,10 +195,14 @@ class FeaturePool(KernelRegression):
         """Learn from some networks of the pool, then train them a little."""
         generator = self.problem.generator("chosen", iteration)
         self.chosen = torch.randperm(self.params.pool, generator=generator)[: self.params.nets]
-        self.there = placed(self.chosen, self.problem.device)
         metrics = super().step(iteration)
         self._train(iteration)
         return metrics
+
+    @property
+    def there(self) -> Tensor:
+        """Which networks were chosen, where their weights are."""
+        return placed(self.chosen, self.problem.device)
 
     def kernels(self, iteration: int, images: Tensor, real: Tensor) -> Pair:
         """Inner products of features, for each chosen network."""
@@ -227,12 +231,14 @@ class FeaturePool(KernelRegression):
         self.age[chosen] += 1
         steps = placed(self.steps[chosen].to(error.dtype), error.device)
         for (name, weight), gradient in zip(weights.items(), gradients):
-            self._adam(name, weight.detach(), gradient, steps)
+            self._adam(name, weight.detach(), gradient, there, steps)
         for i in (j for j in chosen.tolist() if self.age[j] > p.max_age):
             self._refresh(iteration, i)
 
-    def _adam(self, name: str, weight: Tensor, gradient: Tensor, steps: Tensor) -> None:
-        chosen, (b1, b2) = self.there, self.BETAS
+    def _adam(
+        self, name: str, weight: Tensor, gradient: Tensor, chosen: Tensor, steps: Tensor
+    ) -> None:
+        b1, b2 = self.BETAS
         first = b1 * self.first[name][chosen] + (1 - b1) * gradient
         second = b2 * self.second[name][chosen] + (1 - b2) * gradient.square()
         steps = steps.view(-1, *[1] * (weight.ndim - 1))
