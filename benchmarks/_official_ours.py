@@ -37,6 +37,7 @@ from ddcore.nets.network import Network
 from ddcore.training import limit_threads, nets_at_once, train
 from ddcore.trajectory import file_name, train_experts
 from ddcore.trajectory_spec import TrajectoryTask
+from ddcore.worker import same_every_time
 
 Run = Callable[[], None]
 
@@ -166,6 +167,8 @@ if __name__ == "__main__":
     given = Setting.read()
     if given.device == COUNTING:
         second_device.load()
+    if given.device != "cpu":
+        same_every_time()  # as workers do
     if given.name == "matmul":
         matmul(given)
     else:

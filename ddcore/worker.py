@@ -317,10 +317,10 @@ def _prepare_process(spec: TaskSpec, device: str) -> None:
     # (measured: 8 ms against 262 ms a step); a short spin costs an idle machine nothing.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if device != "cpu":
-        _same_every_time()
+        same_every_time()
 
 
-def _same_every_time() -> None:
+def same_every_time() -> None:
     """Make a GPU add in the same order whenever it is asked, where the library can; else it warns."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch

@@ -24,6 +24,7 @@ from ddcore.data import resolve
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import default_evaluation
 from ddcore.nets.architectures import NetSpec
+from ddcore.parametrizations import parametrizations
 from ddcore.placing import placed, placed_together
 from ddcore.protocols import PROTOCOLS
 from ddcore.store import Store, Task
@@ -46,9 +47,13 @@ STARTED = {"seconds", "cpu_seconds", "versions", "device"}  # not what was compu
 
 @pytest.fixture(autouse=True)
 def device():
-    """The second device, with nothing counted yet."""
+    """The second device with nothing counted yet, asked for what workers ask of a GPU."""
     second_device.load()
     second_device.counts()
+    worker.same_every_time()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def on(folder: Path, device: str, made) -> Task:
@@ -138,6 +143,15 @@ def test_methods(name, settings, tmp_path, monkeypatch):
     assert np.abs(here - there).max() < 0.2
     if name not in CLOSED_FORM:
         assert max(waited[-spec.params.iterations + 1 :]) <= WAITS
+
+
+@pytest.mark.parametrize("shape", sorted({*parametrizations()} - {"generator"}))  # that is gtn's
+def test_parametrizations(shape, tmp_path):
+    spec = tiny("dm", iterations=3, parametrization=shape)
+    here, there = (
+        DistilledSet.from_task(on(tmp_path, d, lambda store: spec)).images for d in ("cpu", DEVICE)
+    )
+    np.testing.assert_allclose(there, here, atol=1e-4)
 
 
 def test_evaluation(tmp_path):
