@@ -21,6 +21,7 @@ from ddcore.engines.rules import GradientDescent
 from ddcore.engines.unroll import Weights, run
 from ddcore.nets.network import Network, Params
 from ddcore.nets.plan import cost
+from ddcore.parametrizations.decoder import step_major_labels
 from ddcore.protocols import Protocol
 from ddcore.training import Batches, cross_entropy
 
@@ -177,8 +178,7 @@ class GradientMatching(Distiller):
         self.matching, self.inner, self.outer = matching, inner, outer
         self.network = problem.network(nets, fused_norm=False)  # differentiated twice
         self.fast = problem.network(nets)  # differentiated once
-        device = problem.device
-        weights = self.network.init(problem.generator("net", 0), device)
+        weights = self.network.init(problem.generator("net", 0), problem.device)
         self.names = list(weights)
         self.compared = [n for n in weights if matching.layers == "all" or weights[n].ndim == 5]
         self.rule = GradientDescent(inner.recipe.momentum, inner.recipe.weight_decay)
@@ -269,7 +269,7 @@ class GradientMatching(Distiller):
         view = self.synthetic.draw(problem.generator("view", iteration), m.batch)
         images, _ = self.synthetic.take(inputs, view)
         classes = self.synthetic.classes_of(view)
-        shared = torch.arange(problem.classes).repeat_interleave(m.real_batch)
+        shared = step_major_labels(problem.classes, m.real_batch)
         for i, strategy in enumerate(m.augment):
             generator = problem.generator("augment", iteration, i)
             draw = augment.sample(strategy, problem.classes, generator)

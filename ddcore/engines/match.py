@@ -12,6 +12,7 @@ from ddcore import augment
 from ddcore.engines.problem import Distiller, Problem
 from ddcore.nets.network import Params
 from ddcore.nets.plan import cost
+from ddcore.parametrizations.decoder import step_major_labels
 from ddcore.synthetic import one_hot
 
 # Activations of real images at a time. More of them leave a CPU's cache, and the C library maps such
@@ -57,7 +58,7 @@ class FeatureMatching(Distiller):
         if p.augment:
             generator = problem.generator("augment", iteration)
             draw = augment.sample(p.augment, problem.classes, generator)
-            shared = torch.arange(problem.classes).repeat_interleave(p.real_batch)
+            shared = step_major_labels(problem.classes, p.real_batch)
             real = augment.apply(real, draw.take(shared))
             images = augment.apply(images, draw.take(self.synthetic.rows_of(view)))
         target = class_means(self._real_features(weights, real), real_classes, problem.classes)
