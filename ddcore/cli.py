@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ddcore import jobs
-from ddcore.errors import DDError, NotReady, SpecError
+from ddcore.errors import Damaged, DDError, NotReady, SpecError
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
 
@@ -218,19 +218,44 @@ def resume(options: argparse.Namespace) -> None:
 
 
 def prune(options: argparse.Namespace) -> None:
-    """`prune`: delete folders that are no results."""
-    removed = jobs.prune(Store(), older_than_days=options.older_than, states=options.state)
+    """`prune [KEY...]`: delete folders that are no results, or those that are named."""
+    removed = jobs.prune(
+        Store(),
+        older_than_days=options.older_than,
+        states=options.state,
+        keys=options.runs,
+        results=options.yes,
+    )
     output(options, removed, lambda: print("\n".join(removed) or "nothing to delete"))
 
 
 def verify(options: argparse.Namespace) -> int:
-    """`verify [RUN...]`: compare finished folders with their checksums and keys."""
+    """`verify [RUN...]`: compare finished folders with their checksums and keys, find damaged ones."""
     store = Store()
-    tasks = [store.find(k) for k in options.runs] or [t for t in store.tasks() if t.is_done()]
-    problems = [p for t in tasks for p in t.verify()]
-    answer = {"checked": len(tasks), "problems": problems}
-    output(options, answer, lambda: print("\n".join([*problems, f"{len(tasks)} folders checked"])))
+    tasks = [store.find(key) for key in options.runs]
+    if not options.runs:
+        tasks = [t for t in store.folders() if t.is_done() or jobs.state(t)["state"] == "damaged"]
+    found = {t: problems for t in tasks if (problems := t.verify())}
+    problems = [p for each in found.values() for p in each]
+    cures = [f"python -m ddcore recompute {t.key}" for t in found]
+    answer = {"checked": len(tasks), "problems": problems, "damaged": [t.key for t in found]}
+    said = [*problems, *cures, f"{len(tasks)} folders checked"]
+    output(options, answer, lambda: print("\n".join(said)))
     return 1 if problems else 0
+
+
+def recompute(options: argparse.Namespace) -> None:
+    """`recompute KEY...`: compute damaged results again."""
+    store = Store()
+    answers = []
+    for task in [store.find(key) for key in options.runs]:
+        if jobs.state(task)["state"] != "damaged" and not (task.is_done() and task.verify()):
+            raise NotReady(
+                f"{task.kind} {task.key} is not damaged: there is nothing to compute again."
+            )
+        again = watch(store, jobs.recompute(store, task))
+        answers.append({"key": again.key, "state": "done"})
+    output(options, answers, lambda: [print(line(a)) for a in answers])
 
 
 def download(options: argparse.Namespace) -> None:
@@ -489,15 +514,19 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
 
     rows = []
     for task in (t for kind in KINDS for t in store.tasks(kind)):
-        spec, status = task.document()["spec"], jobs.state(task)
+        status = jobs.state(task)
+        try:
+            spec = task.document()["spec"]
+        except Damaged:
+            spec = {"data": {}}
         rows.append(
             {
                 "key": task.key,
                 "state": status["state"],
-                "method": spec["method"],
-                "dataset": spec["data"]["name"],
-                "ipc": spec["ipc"],
-                "seed": spec["seed"],
+                "method": spec.get("method"),
+                "dataset": spec["data"].get("name"),
+                "ipc": spec.get("ipc"),
+                "seed": spec.get("seed"),
                 "shipped": task.shipped,
                 "imported": task.kind == "import",
             }
@@ -608,11 +637,17 @@ def _parser() -> argparse.ArgumentParser:
         ("resume", resume, "continue a stopped, failed or lost task"),
     ):
         command(name, function, summary).add_argument("run")
-    sub = command("prune", prune, "delete folders that are no results")
+    sub = command(
+        "prune", prune, "delete folders that are no results, or those named by their keys"
+    )
+    sub.add_argument("runs", nargs="*", metavar="KEY")
     sub.add_argument("--older-than", type=float, default=0.0, metavar="DAYS")
     sub.add_argument("--state", action="append", default=[], help="only these states")
-    sub = command("verify", verify, "compare results with their checksums")
+    sub.add_argument("--yes", action="store_true", help="finished results too, where chosen")
+    sub = command("verify", verify, "compare results with their checksums, find damaged folders")
     sub.add_argument("runs", nargs="*")
+    sub = command("recompute", recompute, "compute damaged results again")
+    sub.add_argument("runs", nargs="+", metavar="KEY")
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")

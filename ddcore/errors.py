@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class DDError(Exception):
     """Base of all expected errors: the message is one sentence for the user."""
@@ -23,7 +25,29 @@ class DataError(DDError):
 
 
 class Damaged(DDError):
-    """A stored file does not hold what its manifest says."""
+    """A stored file does not hold what its manifest says, or is not what it has to be."""
+
+
+class StoreUnusable(DDError, OSError):
+    """A file could not be written: the disk is full, read-only, or the store's path is no folder."""
+
+    def __init__(self, path: object, error: OSError) -> None:
+        self.path, self.error = path, error
+        super().__init__(f"{path} cannot be written ({error.strerror or error}): {_remedy(error)}.")
+        self.errno = error.errno
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.path, self.error))
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on the disk, or let DD_CACHE name a folder on another one"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return (
+            "a file is where a folder should be, or a folder where a file; see what DD_CACHE names"
+        )
+    return "let DD_CACHE name a folder that you may write to"
 
 
 class NotReady(DDError):

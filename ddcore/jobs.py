@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ddcore import locks, paths, queue
-from ddcore.errors import DDError
+from ddcore.errors import DDError, NotReady, SpecError
+from ddcore.records import ACTIVE, STATES
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
 
-ACTIVE = ("queued", "running")
+NO_RESULTS = ("failed", "cancelled", "lost", "missing")
 HEARTBEAT_LIMIT_S = 60.0
 START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
@@ -74,16 +75,21 @@ def is_alive(task: Task) -> bool:
 
 
 def state(task: Task) -> dict[str, Any]:
-    """The task's status with what only an observer can know: lost workers and the queue place."""
+    """The task's status with what only an observer can know: lost workers and the queue place.
+
+    Never raises: what cannot be read makes the task "damaged", with the reason as its message.
+    """
     status = task.status()
     if status["state"] not in ACTIVE:
         return status
     age = time.time() - status.get("heartbeat", 0)
     here = status.get("host") == socket.gethostname()
-    starting = "pid" not in status and age < START_LIMIT_S
+    starting = "pid" not in status and abs(age) < START_LIMIT_S  # clocks are also set back
     # Here, a held lock is proof of life: a task that waits behind another of its worker beats no heart.
     gone = not (starting or is_alive(task)) if here else age > HEARTBEAT_LIMIT_S
-    if gone:
+    if gone and (problem := task.damage()):
+        status |= {"state": "damaged", "message": problem}
+    elif gone:
         cancelled = (task.folder / "cancel").exists()
         status["state"] = "cancelled" if cancelled else "lost"
         status["message"] = (
@@ -150,15 +156,68 @@ def wait(
         time.sleep(poll_s)
 
 
-def prune(store: Store, *, older_than_days: float = 0.0, states: Iterable[str] = ()) -> list[str]:
-    """Delete own folders in one of `states` (default: all that are no results) past an age."""
-    states = tuple(states) or ("failed", "cancelled", "lost", "missing")
-    removed = []
-    for task in list(store.tasks()):
-        if task.shipped or state(task)["state"] not in states:
-            continue
-        age = time.time() - (task.folder / "spec.json").stat().st_mtime
-        if age >= older_than_days * 86400:
-            store.delete(task)
-            removed.append(f"{task.kind}/{task.key}")
-    return removed
+def recompute(store: Store, task: Task) -> Task:
+    """Queue a damaged task again; a shipped one is computed in the own store.
+
+    What is left of a result is not used; a task that was not finished goes on from its checkpoint.
+    """
+    spec = task.spec()
+    if spec.key != task.key:
+        raise NotReady(
+            f"{task.key} was made by another version: its fields have another key today."
+        )
+    own = Store(store.root, gallery=None) if task.shipped else store
+    return submit(own, [spec])[0]
+
+
+def prune(
+    store: Store,
+    *,
+    older_than_days: float = 0.0,
+    states: Iterable[str] = (),
+    keys: Iterable[str] = (),
+    results: bool = False,
+) -> list[str]:
+    """Delete own folders in one of `states`, or those with `keys`, past an age.
+
+    Without either: all that are no results, but for damaged ones, which may be looked at first.
+    Finished results are deleted only if `results` says so too. Nothing is deleted that a process holds
+    or that has just been made.
+    """
+    keys, states = set(keys), tuple(states) or (NO_RESULTS if not keys else STATES)
+    for name in states:
+        if name not in STATES:
+            raise SpecError("state", name, "one of " + ", ".join(STATES))
+    found = [t for t in store.folders() if not t.shipped and (not keys or t.key in keys)]
+    if unknown := keys - {t.key for t in found}:
+        raise NotReady(f"No task {min(unknown)} in {store.root}.")
+    seen = [(t, t.status()) for t in found if _may_go(t, states, older_than_days)]
+    finished = sum(status["state"] == "done" for _, status in seen)
+    if finished and not results:
+        raise NotReady(f"{finished} of these are finished results: say --yes to delete them too.")
+    return [f"{t.kind}/{t.key}" for t, status in seen if _delete(store, t, status)]
+
+
+def _may_go(task: Task, states: tuple[str, ...], older_than_days: float) -> bool:
+    now = state(task)["state"]
+    if now not in states or now in ACTIVE:
+        return False
+    files = (task.folder, *task.folder.glob("*.json"))
+    ages = [time.time() - f.stat().st_mtime for f in files if f.exists()]
+    # One without a status may be on its way into the queue: its spec is written first.
+    beginning = now == "missing" and abs(min(ages)) < START_LIMIT_S
+    return not beginning and max(ages) >= older_than_days * 86400
+
+
+def _delete(store: Store, task: Task, seen: dict[str, Any]) -> bool:
+    """Delete a folder under its locks, unless somebody holds it or it was queued since `seen`."""
+    with contextlib.ExitStack() as held:
+        for name in (".worker.lock", ".lock"):
+            lock = locks.acquire(task.folder / name) if task.folder.is_dir() else None
+            if lock is None:
+                return False
+            held.callback(lock.release)
+        if task.status() != seen:
+            return False
+        store.delete(task)
+        return True

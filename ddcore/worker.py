@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -19,16 +20,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save as safetensors_save
 
 from ddcore import locks, queue
-from ddcore.errors import Cancelled, DDError
+from ddcore.checkpoints import Checkpoints
+from ddcore.errors import Cancelled, DDError, StoreUnusable
 from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task, write_arrays, write_atomic, write_json
+from ddcore.store import (
+    CHECKPOINTS,
+    EVENTS,
+    Fingerprint,
+    Store,
+    Task,
+    file_hash,
+    remove,
+    snapshot_name,
+    write_arrays,
+    write_atomic,
+    write_json,
+)
 
 STATUS_EVERY_S = 0.5
 HEARTBEAT_EVERY_S = 2.0
+SNAPSHOTS = snapshot_name(0).partition("/")[0]
 CHECKPOINT_EVERY_S = float(os.environ.get("DD_CHECKPOINT_S", "5"))
 
 
@@ -52,6 +65,9 @@ class Context:
         self._rate: tuple[int, float] | None = None
         self._started_cpu = time.process_time()
         self._seconds_before = self._cpu_before = 0.0
+        self._checkpoints = Checkpoints(task.folder)
+        self._written: dict[str, Fingerprint] = {}  # result files, as they were when written
+        self._notice = ""  # what people should know while it runs
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -78,7 +94,9 @@ class Context:
             self._rate = (step, now)
         done, spent = step - self._rate[0], now - self._rate[1]
         eta = (total - step) * spent / done if done > 0 else None
-        self._write(state="running", step=step, total=total, eta_s=eta, message=message)
+        self._write(
+            state="running", step=step, total=total, eta_s=eta, message=message or self._notice
+        )
         if self.parent:
             self.parent.forward(f"{self.spec.title()}: {step} of {total}")
 
@@ -94,8 +112,17 @@ class Context:
             self.parent.check_cancel()
 
     def _append_event(self, event: dict[str, Any]) -> None:
-        with open(self.task.folder / "events.jsonl", "ab") as f:
-            f.write(json.dumps(event).encode() + b"\n")
+        path = self.task.folder / EVENTS
+        try:
+            with open(path, "ab") as f:
+                f.write(json.dumps(event).encode() + b"\n")
+        except OSError as error:
+            raise StoreUnusable(path, error) from error
+
+    def note(self, step: int, text: str) -> None:
+        """Something out of the ordinary, kept with the progress events and in the log."""
+        print(f"{self.spec.title()}, step {step}: {text}", file=sys.stderr, flush=True)
+        self._append_event({"step": step, "note": text})
 
     def _write(self, **values: Any) -> None:
         with self._lock:
@@ -147,15 +174,23 @@ class Context:
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write result.json."""
-        write_json(self.task.folder / "result.json", result)
+        self._written["result.json"] = write_json(self.task.folder / "result.json", result)
 
     def save_arrays(self, arrays: dict[str, np.ndarray], name: str = "arrays") -> None:
         """Write `<name>.safetensors`."""
-        write_arrays(self.task.folder / f"{name}.safetensors", arrays)
+        self._save(f"{name}.safetensors", arrays)
 
     def save_snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
         """Keep what the images look like at `step`, for the pages."""
-        write_arrays(self.task.folder / "snapshots" / f"{step:07d}.safetensors", arrays)
+        self._save(snapshot_name(step), arrays)
+
+    def _save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self._written[name] = write_arrays(self.task.folder / name, arrays)
+
+    def finish(self) -> None:
+        """Seal the folder: what was written, as it was written, for the spec that was computed."""
+        self.store.create(self.spec)
+        self.task.finish(self._written)
 
     def checkpoint_due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
@@ -164,34 +199,56 @@ class Context:
     def save_checkpoint(
         self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
     ) -> None:
-        """One atomic file with everything needed to go on from `step`."""
-        meta = meta | {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
-        contiguous = {k: np.asarray(v, order="C") for k, v in arrays.items()}
-        content = safetensors_save(contiguous, metadata={"meta": json.dumps(meta)})
-        write_atomic(self.task.folder / "checkpoint" / "state.safetensors", content)
+        """Keep everything needed to go on from `step`, checked when it is read; the one before stays."""
+        own = {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+        self._checkpoints.save(arrays, meta | own | {"files": self._written})
         self._last_checkpoint = time.time()
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The last checkpoint (arrays, meta), or None. Events and snapshots after it are dropped."""
-        path = self.task.folder / "checkpoint" / "state.safetensors"
-        self._last_checkpoint = time.time()
-        if not path.exists():
-            self._forget_after(-1)
-            return None
-        with safe_open(path, framework="numpy") as f:
-            meta = json.loads(f.metadata()["meta"])
-            arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-        self._seconds_before, self._cpu_before = meta["seconds"], meta["cpu_seconds"]
-        self._forget_after(meta["step"])
-        return arrays, meta
+        """The last sound checkpoint (arrays, meta), or None. Events and snapshots after it are dropped.
 
-    def _forget_after(self, step: int) -> None:
-        kept = [e for e in self.task.events() if e.get("step", 0) <= step]
+        A damaged one is noted and the one before it taken; without any the task begins again.
+        """
+        self._last_checkpoint = time.time()
+        found, problems = self._checkpoints.load(self._missing)
+        step = -1
+        if found:
+            step, files = found[1]["step"], found[1]["files"]
+            self._seconds_before, self._cpu_before = found[1]["seconds"], found[1]["cpu_seconds"]
+            self._written = {n: f for n, f in files.items() if self._as_written(n, f)}
+            problems += [
+                f"{name} was damaged and left out" for name in files.keys() - self._written
+            ]
+        self.forget_after(step)
+        where = f"went on from step {step}" if found else "started from the beginning"
+        for problem in problems:
+            self.note(max(step, 0), f"{problem}: {where}")
+            self._notice = f"{problem[:1].upper()}{problem[1:]}: {where}."
+        return found
+
+    def _missing(self, meta: dict[str, Any]) -> str:
+        """Why a checkpoint is of no use: a file that was written before it, and is still needed."""
+        for name, known in meta["files"].items():
+            if not name.startswith(SNAPSHOTS) and not self._as_written(name, known):
+                return f"{name} was damaged"
+        return ""
+
+    def _as_written(self, name: str, known: Fingerprint) -> bool:
+        path = self.task.folder / name
+        try:
+            return path.stat().st_size == known["size"] and file_hash(path) == known["sha256"]
+        except OSError:
+            return False
+
+    def forget_after(self, step: int) -> None:
+        """Drop events and snapshots after `step`, and snapshots that are not as they were written."""
+        kept = [e for e in self.task.events() if e["step"] <= step]
         lines = b"".join(json.dumps(e).encode() + b"\n" for e in kept)
-        write_atomic(self.task.folder / "events.jsonl", lines)
-        for later in self.task.snapshot_steps():
-            if later > step:
-                (self.task.folder / "snapshots" / f"{later:07d}.safetensors").unlink()
+        write_atomic(self.task.folder / EVENTS, lines)
+        for at in self.task.snapshot_steps():
+            if at > step or snapshot_name(at) not in self._written:
+                self._written.pop(snapshot_name(at), None)
+                remove(self.task.folder / snapshot_name(at))
 
 
 def run_task(
@@ -208,6 +265,8 @@ def run_task(
             return
         if parent:
             (task.folder / "cancel").unlink(missing_ok=True)
+        if task.was_sealed():
+            task.forget()
         _compute(context)
     finally:
         lock.release()
@@ -219,15 +278,12 @@ def _compute(context: Context) -> None:
         context._write(state="running", step=0, total=0, started=time.time(), message="")
         with context.heartbeat():
             spec.run(context)
-        task.finish()
+        context.finish()
         context._write(state="done", message="", eta_s=None)
-        checkpoint = task.folder / "checkpoint"
-        if checkpoint.exists():
-            for f in checkpoint.iterdir():
-                f.unlink()
-            checkpoint.rmdir()
+        remove(task.folder / CHECKPOINTS)
     except Cancelled as stop:
-        context._write(state="cancelled", message=str(stop), eta_s=None)
+        with contextlib.suppress(StoreUnusable):
+            context._write(state="cancelled", message=str(stop), eta_s=None)
         raise
     except BaseException as error:
         expected = isinstance(error, (DDError, OSError, MemoryError))
@@ -253,8 +309,9 @@ def work(folders: list[Path]) -> int:
             except Cancelled:
                 code = 130
                 break
-            except Exception:
+            except Exception as error:
                 traceback.print_exc()
+                _blame(task, error)
                 code = 1
                 break
             finally:
@@ -263,8 +320,18 @@ def work(folders: list[Path]) -> int:
         for task, lock in held:
             lock.release()
             if code and task.status()["state"] == "queued":
-                task.write_status(state="cancelled", message="A task before it did not finish.")
+                with contextlib.suppress(StoreUnusable):
+                    task.write_status(state="cancelled", message="A task before it did not finish.")
     return code
+
+
+def _blame(task: Task, error: Exception) -> None:
+    """Say what kept a task from even starting, such as a damaged spec.json."""
+    if task.status()["state"] == "queued":
+        with contextlib.suppress(StoreUnusable):
+            task.write_status(
+                state="failed", message=str(error), expected=isinstance(error, DDError)
+            )
 
 
 def _work_one(task: Task) -> None:

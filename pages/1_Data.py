@@ -9,7 +9,7 @@ from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
 from ddcore.errors import DDError
-from pages.components import data_views, links, shell, task_panel
+from pages.components import data_views, links, runs, shell, task_panel
 
 OWN = "own"
 
@@ -69,9 +69,10 @@ def registered(name: str) -> DataSpec | None:
 
 def download(name: str) -> None:
     """A button that downloads, and the state of the last request."""
-    last = [t for t in shell.store().tasks("download") if t.document()["spec"]["name"] == name]
+    asked = [(t, runs.spec_of(t)) for t in shell.store().tasks("download")]
+    last = [(spec["requested"], t) for t, spec in asked if spec and spec["name"] == name]
     if last:
-        newest = max(last, key=lambda t: t.document()["spec"]["requested"])
+        newest = max(last, key=lambda rt: rt[0])[1]
         status = task_panel.show(newest, key="data.download")
         if status["state"] != "done":
             return

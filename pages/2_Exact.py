@@ -94,8 +94,8 @@ def example() -> None:
 
 
 def _is_example(task: Task) -> bool:
-    spec = task.document()["spec"]
-    return task.is_done() and spec["method"] == "krr-exact" and spec["ipc"] == 1
+    spec = runs.spec_of(task)
+    return task.opens() and spec["method"] == "krr-exact" and spec["ipc"] == 1
 
 
 def experiment() -> None:

@@ -32,6 +32,7 @@ def main() -> None:
     found = [(t, jobs.state(t)) for t in store.tasks() if not t.shipped]
     active = [t for t, s in found if s["state"] in jobs.ACTIVE]
     stopped = [(t, s) for t, s in found if s["state"] in STOPPED]
+    damaged = [(t, s) for t, s in found if s["state"] == "damaged"]
     done = [(t, s) for t, s in found if s["state"] == "done" and t.kind not in PARTS]
     machine(store, len(stopped))
     st.header("Now", anchor=False)
@@ -41,6 +42,11 @@ def main() -> None:
     for task in sorted(active, key=lambda t: t.status().get("queued", 0)):
         task_panel.show(task, key=f"jobs.{task.key}")
         jobs.escalate(task)
+    if damaged:
+        st.header("Damaged", anchor=False)
+        st.caption("Files of these are not as they were written. Nothing is taken from them.")
+        for task, status in newest(damaged):
+            row(store, task, status)
     if stopped:
         st.header("Stopped", anchor=False)
         for task, status in newest(stopped):
@@ -103,7 +109,7 @@ def disk(root: str) -> tuple[int, int]:
 
 def row(store: Store, task: Task, status: dict) -> None:
     """One stopped or finished task with its actions."""
-    stopped = status["state"] in STOPPED
+    stopped = status["state"] in (*STOPPED, "damaged")
     left, right = st.columns([7, 2], vertical_alignment="center")
     with left.container(gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -113,9 +119,11 @@ def row(store: Store, task: Task, status: dict) -> None:
         facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), message]
         st.caption(" · ".join(filter(None, facts)))
     with right.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        if stopped:
+        if status["state"] == "damaged":
+            recompute(store, task)
+        elif stopped:
             resume(store, task)
-        delete(store, task)
+        delete(store, task, again=task_panel.readable(task))
 
 
 def name(task: Task) -> None:
@@ -136,12 +144,23 @@ def resume(store: Store, task: Task) -> None:
         st.rerun()
 
 
-def delete(store: Store, task: Task) -> None:
-    """Delete a folder, after asking."""
+def recompute(store: Store, task: Task) -> None:
+    """Queue a damaged task again, where it is still known what it was."""
+    if not task_panel.readable(task):
+        return
+    key = f"jobs.recompute.{task.key}"
+    if st.button("Compute again", key=key, type="tertiary", icon=":material/restart_alt:"):
+        jobs.recompute(store, task)
+        st.rerun()
+
+
+def delete(store: Store, task: Task, again: bool) -> None:
+    """Delete a folder, after asking; `again` says whether it could be computed again."""
     ask = f"jobs.ask.{task.key}"
     with st.popover("Delete", type="tertiary", icon=":material/delete:", key=ask):
-        again = "Its files go with it." if task.kind == "import" else "It can be computed again."
-        st.markdown(f"Delete this folder for good? {again}")
+        note = "It can be computed again." if again else ""
+        note = "Its files go with it." if task.kind == "import" else note
+        st.markdown(f"Delete this folder for good? {note}")
         if st.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
             store.delete(task)
             disk.clear()

@@ -113,7 +113,8 @@ class Distiller:
     """A method at work: subclasses set `optimiser` and define `step`.
 
     All randomness of iteration t comes from streams that name t. What an iteration leaves behind for the
-    next one, other than learnable tensors, is in `buffers`.
+    next one, other than learnable tensors, is in `buffers`. What it found out for `findings` and no tensor
+    tells, as plain values for JSON, is in `notes`; both are kept in checkpoints.
     """
 
     optimiser: torch.optim.Optimizer
@@ -122,6 +123,7 @@ class Distiller:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.params = problem, problem.spec.params
         self.synthetic = problem.synthetic(free=self.free_labels)
+        self.notes: dict[str, Any] = {}
 
     def tensors(self) -> dict[str, Tensor]:
         """Learnable tensors by name."""

@@ -80,7 +80,7 @@ def lines(store: Store) -> list[Line]:
 
 def finished(store: Store, kind: str) -> dict[str, Task]:
     """The finished tasks of a kind by their fields, whatever files their dataset was read from."""
-    done = [task for task in store.tasks(kind) if task.is_done()]
+    done = [task for task in store.tasks(kind) if task.opens()]
     return {without_files(task.document()["spec"]): task for task in reversed(done)}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import typing
 from dataclasses import fields
 
 import streamlit as st
 
 from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, make_spec
 from ddcore.errors import SpecError
+from ddcore.specs import field_types
 from pages.components import choices, links, settings_form
 from pages.components.settings_form import Field, Settings
 
@@ -47,7 +47,7 @@ def command_line(analysis: Analysis, chosen: Chosen, preset: str, settings: Sett
 
 
 def _fields(spec: AnalysisTask) -> list[Field]:
-    hints = typing.get_type_hints(type(spec))
+    hints = field_types(type(spec))
     names = [f.name for f in fields(spec) if f.name != "run_keys"]
     names.sort(key="seed".__eq__)  # a stable sort: the seed comes last
     return [Field(n, getattr(spec, n), hints[n], type(spec)) for n in names]

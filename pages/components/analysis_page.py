@@ -101,7 +101,7 @@ def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Sto
 
 def newest(store: Store, analysis: Analysis) -> Task | None:
     """The finished task of an analysis that was computed last, shipped ones included."""
-    done = [t for t in store.tasks(analysis.spec.KIND) if t.is_done()]
+    done = [t for t in store.tasks(analysis.spec.KIND) if t.opens()]
     own = [t for t in done if not t.shipped] or done
     return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
 

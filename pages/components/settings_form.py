@@ -23,7 +23,7 @@ from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec, with_text_settings
 from ddcore.parametrizations import parametrization
 from ddcore.protocols import PURPOSE
-from ddcore.specs import Spec, parse_text
+from ddcore.specs import Spec, field_types, parse_text
 from pages.components import choices
 
 PARAMETER = "set"
@@ -198,7 +198,7 @@ def find(spec: DistillSpec, path: str) -> Field:
     value = getattr(owner, name)
     if isinstance(value, Spec):  # chosen by its name
         return Field(path, value.name, str, type(owner))
-    return Field(path, value, typing.get_type_hints(type(owner))[name], type(owner))
+    return Field(path, value, field_types(type(owner))[name], type(owner))
 
 
 def from_link() -> Settings:

@@ -34,6 +34,7 @@ ICONS = {
     "failed": ":material/error:",
     "cancelled": ":material/stop_circle:",
     "lost": ":material/link_off:",
+    "damaged": ":material/broken_image:",
 }
 COLOURS = {
     "missing": "gray",
@@ -43,6 +44,7 @@ COLOURS = {
     "failed": "red",
     "cancelled": "gray",
     "lost": "orange",
+    "damaged": "red",
 }
 
 
@@ -198,19 +200,38 @@ def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task])
             "It has not been queued." if state == "missing" else "It stopped without a message."
         )
         message = status.get("message") or silent
-        if state == "failed":
-            st.error(message, icon=ICONS["failed"])
+        if state in ("failed", "damaged"):
+            st.error(message, icon=ICONS[state])
         else:
             st.markdown(message)
-        resumable = (task.folder / "checkpoint" / "state.safetensors").exists()
-        step = status.get("step") or 0
-        label = "Start again"
-        if resumable:
-            label = f"Resume from about step {step:,}" if step else "Resume"
-        if st.button(label, key=f"{key}.resume", type="primary", icon=":material/restart_alt:"):
+        if not readable(task):
+            st.caption("What it was to compute cannot be read any more: it can only be deleted.")
+            if st.button("Delete it", key=f"{key}.delete", icon=":material/delete:"):
+                shell.store().delete(task)
+                st.rerun()
+        elif st.button(
+            _again(task, status), key=f"{key}.resume", type="primary", icon=":material/restart_alt:"
+        ):
             jobs.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
             st.rerun()
         log(task, key)
+
+
+def readable(task: Task) -> bool:
+    """Whether it is known what a folder was to compute, so that it can be computed again."""
+    try:
+        return task.spec().key == task.key
+    except DDError:
+        return False
+
+
+def _again(task: Task, status: dict[str, Any]) -> str:
+    if status["state"] == "damaged" and task.was_sealed():
+        return "Compute it again"
+    step = status.get("step") or 0
+    if not task.has_checkpoint():
+        return "Start again"
+    return f"Resume from about step {step:,}" if step else "Resume"
 
 
 def _head(task: Task, status: dict[str, Any]) -> None:
