@@ -237,7 +237,7 @@ def verify(options: argparse.Namespace) -> int:
         tasks = [t for t in store.folders() if t.is_done() or jobs.state(t)["state"] == "damaged"]
     found = {t: problems for t in tasks if (problems := t.verify())}
     problems = [p for each in found.values() for p in each]
-    cures = [f"python -m ddcore recompute {t.key}" for t in found]
+    cures = [f"python -m ddcore recompute {t.key}, or prune {t.key} to delete it" for t in found]
     answer = {"checked": len(tasks), "problems": problems, "damaged": [t.key for t in found]}
     said = [*problems, *cures, f"{len(tasks)} folders checked"]
     output(options, answer, lambda: print("\n".join(said)))

@@ -10,6 +10,7 @@ import pytest
 from ddcore.cli import main
 from ddcore.exports import load
 from ddcore.methods import methods
+from ddcore.testing import SleepyTask
 
 SMALL = [
     "--set",
@@ -118,3 +119,47 @@ print("ok")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "ok", done.stderr
+
+
+def damaged(store, compute):
+    """A sound result, one with a flipped bit, one cut short, one without its spec."""
+    tasks = [compute(SleepyTask(steps=2, seed=seed)) for seed in range(4)]
+    paths = [t.folder / "arrays.safetensors" for t in tasks]
+    content = bytearray(paths[1].read_bytes())
+    content[-1] ^= 1
+    paths[1].write_bytes(content)
+    paths[2].write_bytes(paths[2].read_bytes()[:-1])
+    (tasks[3].folder / "spec.json").write_bytes(b"[]")
+    return tasks
+
+
+def test_verify_names_what_is_damaged_and_recompute_mends_it(store, compute, capsys):
+    tasks = damaged(store, compute)
+    assert main(["verify", "--json"]) == 1
+    answer = last_json(capsys)
+    assert answer["checked"] > 4  # those of the gallery too
+    assert answer["damaged"] == sorted(t.key for t in tasks[1:])
+    assert all(any(str(t.folder) in p for p in answer["problems"]) for t in tasks[1:])
+    assert main(["verify", tasks[2].key]) == 1
+    assert f"python -m ddcore recompute {tasks[2].key}" in capsys.readouterr().out
+    for command in (["jobs"], ["jobs", "--all"], ["list", "runs"]):
+        assert main([*command, "--json"]) == 0
+    assert main(["recompute", tasks[1].key, tasks[2].key, "--json"]) == 0
+    assert [a["state"] for a in last_json(capsys)] == ["done", "done"]
+    assert all(t.verify() == [] for t in tasks[:3])
+    for key, words in ((tasks[0].key, "is not damaged"), (tasks[3].key, "spec.json")):
+        assert main(["recompute", key]) == 2
+        err = capsys.readouterr().err
+        assert words in err and len(err.strip().splitlines()) == 1
+    assert main(["prune", "--json"]) == 0 and last_json(capsys) == []
+    assert main(["prune", tasks[3].key, "--json"]) == 0
+    assert last_json(capsys) == [f"sleepy/{tasks[3].key}"]
+    assert main(["verify"]) == 0
+
+
+def test_prune_asks_before_it_deletes_results(store, compute, capsys):
+    task = compute(SleepyTask(steps=1))
+    for arguments in (["--state", "done"], [task.key]):
+        assert main(["prune", *arguments]) == 2
+        assert "--yes" in capsys.readouterr().err and task.is_done()
+    assert main(["prune", "--state", "done", "--yes"]) == 0 and not task.folder.exists()

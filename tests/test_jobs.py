@@ -1,13 +1,15 @@
 """Jobs in real worker processes: queue, dedup, cancel, crash, resume, two dashboards."""
 
+import contextlib
 import os
 import signal
+import socket
 import time
 
 import pytest
 
 from ddcore import jobs, queue
-from ddcore.errors import DDError
+from ddcore.errors import DDError, NotReady, SpecError, StoreUnusable
 from ddcore.store import write_json
 from ddcore.testing import SleepyTask
 
@@ -137,22 +139,101 @@ def test_second_of_two_specs_is_cancelled_if_the_first_fails(store):
     assert finish(second)["state"] == "cancelled"
 
 
+def old(task, seconds=3600):
+    """Make a folder look as if nothing had happened in it for so long."""
+    then = time.time() - seconds
+    for path in (*task.folder.iterdir(), task.folder):
+        os.utime(path, (then, then))
+    return task
+
+
 def test_prune_deletes_what_is_no_result(store, compute):
     done = compute(SleepyTask(steps=1))
     with pytest.raises(DDError):
         compute(SleepyTask(steps=1, fail_at=0))
     abandoned = store.create(SleepyTask(steps=7))
     write_json(abandoned.folder / "status.json", {"state": "running", "heartbeat": 0})
+    never = old(store.create(SleepyTask(steps=8)))
     removed = jobs.prune(store)
-    assert len(removed) == 2 and done.is_done()
+    assert len(removed) == 3 and done.is_done() and not never.folder.exists()
     assert [t.key for t in store.tasks()] == [done.key]
+
+
+def test_prune_leaves_a_folder_that_is_just_being_made(store):
+    """`submit` writes spec.json first; the status and the worker's locks follow."""
+    begun = store.create(SleepyTask())
+    assert jobs.state(begun)["state"] == "missing"
+    assert jobs.prune(store) == [] == jobs.prune(store, states=["missing"])
+    assert begun.exists()
+    begun.write_status(state="queued", queued=time.time(), heartbeat=time.time())
+    assert jobs.prune(store) == [] and begun.exists()
+
+
+def test_prune_leaves_what_was_queued_again_or_is_held(store, monkeypatch):
+    failed = store.create(SleepyTask())
+    failed.write_status(state="failed", message="It broke.")
+    real = jobs.locks.acquire
+
+    def resumed_meanwhile(path, timeout=0):
+        failed.write_status(state="queued", heartbeat=time.time())
+        return real(path, timeout)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs.locks, "acquire", resumed_meanwhile)
+        assert jobs.prune(store, states=["failed"]) == []
+    failed.write_status(state="failed", message="It broke.")
+    lock = real(failed.folder / ".worker.lock")
+    assert jobs.prune(store) == [] and failed.exists()
+    lock.release()
+    assert jobs.prune(store) == [f"sleepy/{failed.key}"]
+
+
+def test_prune_deletes_results_and_damaged_folders_only_if_told_to(store, compute):
+    done, damaged = compute(SleepyTask(steps=1)), compute(SleepyTask(steps=2))
+    (damaged.folder / "result.json").unlink()
+    assert jobs.prune(store) == []
+    with pytest.raises(NotReady, match="1 of these are finished results: say --yes"):
+        jobs.prune(store, states=["done"])
+    with pytest.raises(NotReady, match="finished results"):
+        jobs.prune(store, keys=[done.key, damaged.key])
+    with pytest.raises(SpecError, match="state = 'finished'"):
+        jobs.prune(store, states=["finished"])
+    with pytest.raises(NotReady, match="No task 0123456789abcdef"):
+        jobs.prune(store, keys=["0123456789abcdef"])
+    assert done.is_done() and damaged.exists()
+    assert jobs.prune(store, states=["damaged"]) == [f"sleepy/{damaged.key}"]
+    assert jobs.prune(store, keys=[done.key], results=True) == [f"sleepy/{done.key}"]
+
+
+def test_a_damaged_result_is_computed_again_by_a_worker(store, compute):
+    task = compute(SleepyTask(steps=3))
+    path = task.folder / "arrays.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert jobs.state(task)["state"] == "damaged"
+    assert finish(jobs.recompute(store, task))["state"] == "done"
+    assert task.verify() == [] and task.result()["total"] == 3
+
+
+def test_a_worker_says_that_a_spec_is_damaged(store):
+    task = store.create(SleepyTask())
+    (task.folder / "spec.json").write_bytes(b"{")
+    task.write_status(state="queued", heartbeat=time.time())
+    assert jobs.launch([task]).wait(LIMIT_S) == 1
+    assert jobs.state(task)["state"] == "damaged" and "spec.json" in jobs.state(task)["message"]
+
+
+def test_a_clock_that_was_set_back_leaves_nothing_queued_for_ever(store):
+    task = store.create(SleepyTask())
+    task.write_status(state="queued", heartbeat=time.time() + 7200, host=socket.gethostname())
+    assert jobs.state(task)["state"] == "lost"
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
 
 
 def test_disk_full_fails_the_task_and_a_retry_works(store, compute, monkeypatch):
     import ddcore.worker as worker
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
 
     spec = SleepyTask(steps=3)
     with monkeypatch.context() as patched:
@@ -162,3 +243,44 @@ def test_disk_full_fails_the_task_and_a_retry_works(store, compute, monkeypatch)
     task = store.task(spec)
     assert task.status()["state"] == "failed" and "No space left" in task.status()["message"]
     assert compute(spec).is_done()
+
+
+@pytest.mark.parametrize("after", range(14))
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_disk_that_is_full_at_any_write_leaves_a_folder_that_can_be_resumed(
+    store, compute, monkeypatch, after, lasting
+):
+    spec = SleepyTask(steps=3)
+    store.create(spec)
+    real, writes = os.fsync, [0]
+
+    def fsync(number):
+        writes[0] += 1
+        if writes[0] == after + 1 or (lasting and writes[0] > after):
+            full()
+        real(number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        with contextlib.suppress(StoreUnusable):
+            compute(spec)
+    task = store.task(spec)
+    state = jobs.state(task)
+    assert state["state"] in ("failed", "lost", "missing") or task.verify() == []
+    if state["state"] == "failed":
+        assert "No space left on device" in state["message"]
+    assert not list(task.folder.rglob("*.tmp"))
+    compute(spec)
+    assert task.verify() == [] and task.result()["total"] == 3
+    assert [e["step"] for e in task.events()] == [1, 2, 3]
+
+
+def test_events_on_a_full_disk_fail_the_task_in_one_sentence(store, compute, monkeypatch):
+    import ddcore.worker as worker
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "open", full, raising=False)
+        with pytest.raises(StoreUnusable, match=r"events\.jsonl cannot be written"):
+            compute(SleepyTask())
+    assert "No space" in store.task(SleepyTask()).status()["message"]
+    assert compute(SleepyTask()).is_done()

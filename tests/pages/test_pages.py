@@ -124,7 +124,7 @@ def test_run_lost_offers_to_resume_from_the_checkpoint(visit, store):
     task = put(store, spec(), "running", step=20, total=40)
     status = task.status() | {"heartbeat": 0}
     task.write_status(**status)
-    write = task.folder / "checkpoint" / "state.safetensors"
+    write = task.folder / "checkpoint" / "1.checkpoint"
     write.parent.mkdir()
     write.write_bytes(b"x")
     shown = text(visit("3_Run.py", run=task.key))
@@ -218,6 +218,36 @@ def test_a_damaged_folder_does_not_take_the_lists_away(visit, store):
         visit(page)
     assert "Run" in text(visit("3_Run.py"))
     assert f"run.open.{good.key}" in {b.key for b in visit("3_Run.py").button}
+
+
+def test_jobs_name_damaged_folders_and_offer_what_helps(visit, store):
+    lacking, unknown = done(store), done(store, spec(seed=1))
+    (lacking.folder / "result.json").unlink()
+    (unknown.folder / "spec.json").write_text("[1]")
+    app = visit("9_Jobs.py")
+    assert "Damaged" in [h.value for h in app.header]
+    keys = {b.key for b in app.button}
+    assert f"jobs.recompute.{lacking.key}" in keys
+    assert f"jobs.recompute.{unknown.key}" not in keys
+    app.button(key=f"jobs.delete.{unknown.key}").click().run()
+    assert not unknown.folder.exists()
+    app.button(key=f"jobs.recompute.{lacking.key}").click().run()
+    assert not app.exception and lacking.status()["state"] == "queued"
+
+
+def test_the_panel_of_a_damaged_task_offers_what_helps(visit, store):
+    run = done(store)
+    (run.folder / "set.safetensors").write_bytes(b"")
+    app = visit("3_Run.py", run=run.key)
+    assert "set.safetensors" in text(app)
+    again = app.button(key="run.resume")
+    assert again.label == "Compute it again"
+    again.click().run()
+    assert not app.exception and run.status()["state"] == "queued"
+    lost = put(store, spec(seed=1), "failed", message="It broke.")
+    (lost.folder / "status.json").write_text("[]")
+    app = visit("9_Jobs.py")
+    assert f"jobs.recompute.{lost.key}" in {b.key for b in app.button}
 
 
 def test_data_opens_a_set_read_before_by_its_key(visit, store, tmp_path):
