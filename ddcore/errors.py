@@ -42,12 +42,12 @@ class StoreUnusable(DDError, OSError):
 
 def _remedy(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "make room on the disk, or let DD_CACHE name a folder on another one"
+        return "make room on the disk, or choose a place on another one (DD_CACHE moves the store)"
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
         return (
             "a file is where a folder should be, or a folder where a file; see what DD_CACHE names"
         )
-    return "let DD_CACHE name a folder that you may write to"
+    return "choose a place that you may write to (DD_CACHE moves the store)"
 
 
 class NotReady(DDError):

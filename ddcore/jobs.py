@@ -205,8 +205,8 @@ def _may_go(task: Task, states: tuple[str, ...], older_than_days: float) -> bool
     files = (task.folder, *task.folder.glob("*.json"))
     ages = [time.time() - f.stat().st_mtime for f in files if f.exists()]
     # One without a status may be on its way into the queue: its spec is written first.
-    beginning = now == "missing" and abs(min(ages)) < START_LIMIT_S
-    return not beginning and max(ages) >= older_than_days * 86400
+    beginning = now == "missing" and min(map(abs, ages), default=0.0) < START_LIMIT_S
+    return not beginning and max(ages, default=0.0) >= older_than_days * 86400
 
 
 def _delete(store: Store, task: Task, seen: dict[str, Any]) -> bool:

@@ -264,7 +264,7 @@ def run_task(
         if task.is_done():
             return
         if parent:
-            (task.folder / "cancel").unlink(missing_ok=True)
+            remove(task.folder / "cancel")
         if task.was_sealed():
             task.forget()
         _compute(context)
