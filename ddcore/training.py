@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore import augment, rng
+from ddcore import augment, rng, strategies
 from ddcore.data.tensors import Part
 from ddcore.errors import DataError
 from ddcore.nets.architectures import NetSpec
@@ -269,6 +269,7 @@ class Batches:
         self.per_epoch = -(-self.count // self.batch)
         self.orders = [rng.generator(s, "order") for s in seeds]
         self.augments = [rng.generator(s, "augment") for s in seeds]
+        self.together, self.stages = strategies.stages(protocol.augment)
         self.mixes = [rng.generator(s, "cutmix") for s in seeds]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -284,14 +285,18 @@ class Batches:
             yield self._mixed(self._augmented(x), self.labels[index])
 
     def _augmented(self, x: Tensor) -> Tensor:
-        if not self.protocol.augment:
+        if not self.stages:
             return x
         n = len(self.augments)
         if x.ndim == 4:
             x = x.expand(n, *x.shape)
-        draws = [augment.sample(self.protocol.augment, x.shape[1], g) for g in self.augments]
-        draw = augment.Draw.cat(draws)
-        return augment.apply(x.flatten(0, 1), draw).unflatten(0, (n, -1))
+        flat = x.flatten(0, 1)
+        for stage in self.stages:
+            draws = [
+                augment.sample(stage, x.shape[1], g, together=self.together) for g in self.augments
+            ]
+            flat = augment.apply(flat, augment.Draw.cat(draws))
+        return flat.unflatten(0, (n, -1))
 
     def _mixed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """CutMix: with probability `cutmix` per network, paste one box of a shuffled batch."""
