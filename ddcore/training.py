@@ -172,10 +172,10 @@ def train(
     """Train one network per seed on preprocessed images, at the protocol's own step size.
 
     images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
-    device to train on. labels: (M,) integers or (M, K) soft. `chunk` overrides how many networks are
-    trained together. `on_epoch` sees each such group after every epoch (0: untrained); its weights are
-    the ones in training, so what is kept must be copied. Raises nothing on divergence: the accuracy
-    says it.
+    device to train on. labels: (M,) integers, (M, K) soft, or (N, M, K) soft for each network. `chunk`
+    overrides how many networks are trained together. `on_epoch` sees each such group after every epoch
+    (0: untrained); its weights are the ones in training, so what is kept must be copied. Raises nothing on
+    divergence: the accuracy says it.
     """
     shared = images.ndim == 4
     network = network or Network(net, tuple(images.shape[-3:]), classes)
@@ -185,13 +185,14 @@ def train(
     for start in range(0, len(seeds), chunk):
         part = seeds[start : start + chunk]
         own = images if shared else images[start : start + chunk]
+        wanted = labels if labels.ndim < 3 else labels[start : start + chunk]
 
         def report(step: int, total: int, done: int = start, count: int = len(part)) -> None:
             on_step(done * total + count * step, len(seeds) * total)
 
         trained.append(
             _train_chunk(
-                network.with_nets(len(part)), own, labels, protocol, part, report, on_epoch
+                network.with_nets(len(part)), own, wanted, protocol, part, report, on_epoch
             )
         )
     return TrainedNets(
@@ -282,7 +283,8 @@ class Batches:
         nets = torch.arange(len(order), device=order.device)[:, None]
         for index in order.split(self.batch, dim=1):
             x = self.images[index] if self.shared else self.images[nets, index]
-            yield self._mixed(self._augmented(x), self.labels[index])
+            y = self.labels[index] if self.labels.ndim < 3 else self.labels[nets, index]
+            yield self._mixed(self._augmented(x), y)
 
     def _augmented(self, x: Tensor) -> Tensor:
         if not self.stages:
@@ -337,7 +339,8 @@ def train_ordered(
 ) -> Params:
     """Gradient descent through a set's own steps in order (protocol `native-2018`).
 
-    images (M, C, H, W) or (N, M, ...), step-major with M / steps each; lrs (steps * passes,).
+    images (M, C, H, W) or (N, M, ...), step-major with M / steps each; labels as for `train`; lrs
+    (steps * passes,).
     """
     per_step = images.shape[-4] // steps
     params, velocity = dict(params), dict.fromkeys(params, 0.0)
@@ -345,7 +348,8 @@ def train_ordered(
         s = slice((k % steps) * per_step, (k % steps + 1) * per_step)
         x = images[s] if images.ndim == 4 else images[:, s]
         weights = {name: w.detach().requires_grad_() for name, w in params.items()}
-        loss = cross_entropy(network.logits(weights, x), labels[s])
+        y = labels[s] if labels.ndim < 3 else labels[:, s]
+        loss = cross_entropy(network.logits(weights, x), y)
         gradients = torch.autograd.grad(loss, list(weights.values()))
         velocity = {n: momentum * velocity[n] + g for n, g in zip(weights, gradients)}
         params = {n: (w - lr * velocity[n]).detach() for n, w in weights.items()}
