@@ -443,6 +443,10 @@ def _figure(row: dict[str, Any]) -> dict[str, Any]:
 
 def _print_run(answer: dict[str, Any]) -> None:
     print(f"run {answer['key']}: {answer['method']} on {answer['dataset']}, {answer['seconds']} s")
+    if "weight_error" in answer:
+        from ddcore.methods.krr_exact import verdict
+
+        print(verdict(answer))
     if "test_accuracy" not in answer:
         return
     print(f"test accuracy, protocol {answer['protocol']}, {answer['arch']}:")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import baselines, rng
+from ddcore import bank, baselines, rng
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.engines.match import class_means, mean_feature_distance
@@ -20,7 +20,7 @@ from ddcore.methods import methods
 from ddcore.methods.spec import make_spec
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
-from ddcore.protocols import PROTOCOLS
+from ddcore.protocols import PROTOCOLS, whole_protocol
 from ddcore.training import train, train_ordered
 
 DATA = resolve("digits")
@@ -90,13 +90,20 @@ def test_herding_and_kcenter_against_brute_force(monkeypatch):
 SOFT = {"labels": "soft", "init": "real", "net.width": "4", "val_nets": "1", "validations": "1"}
 
 
+@pytest.fixture
+def quick_teacher(monkeypatch):
+    """One network instead of five, trained for three epochs."""
+    monkeypatch.setattr(bank, "TEACHERS", 1)
+    monkeypatch.setattr(bank, "whole_protocol", lambda n: whole_protocol(n).replace(epochs=3))
+
+
 def soft_run(method="bptt", **settings):
     """A tiny run with a teacher's labels."""
     small = {**methods()[method].smallest, "iterations": "1", **SOFT, **settings}
     return make_spec(method, DATA, (1, 8, 8), ipc=2, settings=list(small.items()))
 
 
-def test_random_images_get_the_labels_of_the_same_teacher(compute, store):
+def test_random_images_get_the_labels_of_the_same_teacher(compute, store, quick_teacher):
     """Those that the set's own code gives them; the images are the ones with class labels."""
     run = soft_run()
     compute(run)
@@ -108,11 +115,13 @@ def test_random_images_get_the_labels_of_the_same_teacher(compute, store):
     problem = Problem(run, DeviceData(dataset), "cpu", store.task)
     for images, labels in zip(*taught):
         torch.testing.assert_close(labels, problem._teacher_labels(images))
-    assert (taught[1].argmax(2) == plain[1]).float().mean() > 0.9
+    assert (taught[1].argmax(2) == plain[1]).float().mean() > 0.7  # and far from chance
 
 
 @pytest.mark.parametrize("protocol", ["quick", "idc-digits", "native-2018", "kernel"])
-def test_a_set_with_soft_labels_is_judged_beside_random_images_with_them(compute, protocol):
+def test_a_set_with_soft_labels_is_judged_beside_random_images_with_them(
+    compute, protocol, quick_teacher
+):
     run = soft_run("dd2018", setting="unknown") if protocol == "native-2018" else soft_run()
     compute(run)
     recipe = PROTOCOLS[protocol]

@@ -16,8 +16,8 @@ from pages.components import runs, shell
 TITLE = "Is it the images, or their treatment?"
 SOURCE = (
     "After DD-Ranking (Li et al. 2025). ± takes the networks of both figures as independent. All "
-    "training images are used with a minibatch training of their own, as the protocols are made for "
-    "small sets."
+    "training images (but those held out for validation) are used with a minibatch training of their own, "
+    "as the protocols are made for small sets."
 )
 Row = dict[str, Any]
 
