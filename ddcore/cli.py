@@ -242,9 +242,13 @@ def download(options: argparse.Namespace) -> None:
 
 
 def gallery(options: argparse.Namespace) -> None:
-    """`gallery`: compute the shipped runs and put them where they are shipped from."""
-    from ddcore.gallery import build
+    """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
+    from ddcore.gallery import build, markdown
 
+    if options.table:
+        text = markdown(Store())
+        output(options, {"table": text}, lambda: print(text))
+        return
     keys = build(lambda store, task: watch(store, task))
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
@@ -638,6 +642,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
+    sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
     sub = command(
         "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
     )
