@@ -89,7 +89,7 @@ def distill(options: argparse.Namespace) -> int:
     run = watch(store, tasks[0])
     answer = _run_facts(run)
     if not options.no_evaluate:
-        answer |= _evaluation_facts(watch(store, tasks[1]))
+        answer |= _evaluation_facts(watch(store, tasks[1]), run)
     output(options, answer, lambda: _print_run(answer))
     return 0
 
@@ -115,7 +115,7 @@ def evaluate(options: argparse.Namespace) -> None:
         chosen = dict.fromkeys(["random", "class_mean", *options.baseline])
         changes["baselines"] = tuple(chosen)
     task = compute(store, default_evaluation(run.key, run.spec(), **changes))
-    answer = _run_facts(run) | _evaluation_facts(task)
+    answer = _run_facts(run) | _evaluation_facts(task, run)
     output(options, answer, lambda: _print_run(answer))
 
 
@@ -267,9 +267,13 @@ def download(options: argparse.Namespace) -> None:
 
 
 def gallery(options: argparse.Namespace) -> None:
-    """`gallery`: compute the shipped runs and put them where they are shipped from."""
-    from ddcore.gallery import build
+    """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
+    from ddcore.gallery import build, markdown
 
+    if options.table:
+        text = markdown(Store())
+        output(options, {"table": text}, lambda: print(text))
+        return
     keys = build(lambda store, task: watch(store, task))
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
@@ -420,7 +424,7 @@ def _run_facts(task: Task) -> dict[str, Any]:
     }
 
 
-def _evaluation_facts(task: Task) -> dict[str, Any]:
+def _evaluation_facts(task: Task, run: Task) -> dict[str, Any]:
     result = task.result()
     first = result["rows"][0]["arch"]
     by_subject = {r["subject"]: _figure(r) for r in result["rows"] if r["arch"] == first}
@@ -437,8 +441,10 @@ def _evaluation_facts(task: Task) -> dict[str, Any]:
     attacks = {
         r["subject"]: r["attack"] for r in result["rows"] if r["arch"] == first and "attack" in r
     }
-    if attacks:
+    if attacks:  # by the true labels an attack is no gain
         answer["attack"] = attacks
+    else:
+        answer["improvement_over_random"] = _improvement_facts(task, run, first)
     others = [r for r in result["rows"] if r["arch"] != first]
     if others:
         answer["architectures"] = {
@@ -448,12 +454,28 @@ def _evaluation_facts(task: Task) -> dict[str, Any]:
     return answer
 
 
+def _improvement_facts(task: Task, run: Task, arch: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from ddcore import ranking
+    from ddcore.distilled import DistilledSet
+
+    own = ranking.with_own_labels(DistilledSet.from_task(run), task.spec().protocol)
+    rows = {r["subject"]: r for r in task.result()["rows"] if r["arch"] == arch}
+    found = ranking.improvement_over_random(rows, own)
+    return {**asdict(found), "text": found.over_random.points()}
+
+
 def _figure(row: dict[str, Any]) -> dict[str, Any]:
     return {k: row[k] for k in ("mean", "std", "n")}
 
 
 def _print_run(answer: dict[str, Any]) -> None:
     print(f"run {answer['key']}: {answer['method']} on {answer['dataset']}, {answer['seconds']} s")
+    if "weight_error" in answer:
+        from ddcore.methods.krr_exact import verdict
+
+        print(verdict(answer))
     if "test_accuracy" not in answer:
         return
     print(f"test accuracy, protocol {answer['protocol']}, {answer['arch']}:")
@@ -464,6 +486,10 @@ def _print_run(answer: dict[str, Any]) -> None:
         rows["distilled, other initialisations"] = answer["other_inits"]
     for name, row in rows.items():
         print(f"  {name:34s} {_percent(row)}")
+    if better := answer.get("improvement_over_random"):
+        print(f"improvement over random: {better['text']}")
+        if better["note"]:
+            print(f"  {better['note']}")
     for name, figures in answer.get("attack", {}).items():
         flipped = f"class {figures['attacked']} called {figures['target']}"
         print(f"attack, {name}: {flipped} {_percent(figures['flipped'])}")
@@ -651,6 +677,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
+    sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
     sub = command(
         "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
     )

@@ -12,6 +12,10 @@ from ddcore.errors import DDError
 from pages.components import data_views, links, runs, shell, task_panel
 
 OWN = "own"
+MIRROR = (
+    "Mirror images of your pictures are taken to show the same class. If they do not (letters, signs), "
+    "choose an augmentation without flip, and a protocol that ends in -digits."
+)
 
 
 def main() -> None:
@@ -98,6 +102,7 @@ def own_folder() -> DataSpec | None:
     if not path:
         st.info("Type the path of a folder on this machine.", icon=":material/folder_open:")
         return None
+    st.caption(MIRROR)
     try:
         return resolve(path, **form_fields(True, None))
     except DDError as error:

@@ -122,7 +122,8 @@ def more(run: Task, task: Task | None) -> None:
         if task.result()["protocol"] != made.protocol.to_dict():
             changed = {}  # figures of another protocol
         with measures:
-            ranking_views.show(run, made, runs.accuracies(task, arch), changed, arch)
+            rows = runs.accuracies(task, arch)
+            ranking_views.show(run, made, rows, changed, arch, task.spec().protocol)
 
 
 def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:

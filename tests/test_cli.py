@@ -7,9 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+from ddcore import ranking
 from ddcore.cli import main
 from ddcore.exports import load
 from ddcore.methods import methods
+from ddcore.store import Store
 from ddcore.testing import SleepyTask
 
 SMALL = [
@@ -82,6 +84,32 @@ def test_mistakes_are_one_sentence(store, capsys, arguments, words):
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert words in err and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [("linear", "exact: the weights"), ("affine", "not exact: the weights")],
+)
+def test_a_closed_form_is_called_exact_by_its_error_only(store, capsys, mapping, words):
+    """Affine features need more than one image per class."""
+    arguments = ["distill", "krr-exact", "--set", f"map={mapping}"]
+    assert main([*arguments, "--no-evaluate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    run = Store().find(lines[0].split()[1].rstrip(":"))  # shipped, or computed now
+    error = run.result()["findings"]["weight_error"]
+    assert lines[1].startswith(words) and f"{error:.1e}" in lines[1]
+    assert (error < 1e-8) == (mapping == "linear")
+
+
+def test_improvement_over_random_says_when_labels_differ(store, capsys):
+    """Solved labels are no gain of the images; class labels need no sentence."""
+    small = ["--set", "real_batch=50", "--set", "val_nets=1"]
+    assert main(["distill", "label-solve", *small]) == 0
+    shown = capsys.readouterr().out
+    assert "improvement over random: " in shown and ranking.LABELS_DIFFER in shown
+    assert main(["distill", "dm", *SMALL]) == 0
+    shown = capsys.readouterr().out
+    assert "improvement over random: " in shown and "labels" not in shown
 
 
 @pytest.mark.parametrize("what", ["methods", "datasets", "protocols", "nets", "runs"])

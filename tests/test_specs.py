@@ -1,5 +1,6 @@
 """Specs: keys, validation messages, round trips."""
 
+import dataclasses
 import importlib
 import json
 import pkgutil
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import analysis
 import ddcore
-from ddcore.data import DataSpec
+from ddcore.data import DataSpec, registry
 from ddcore.errors import SpecError
 from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec, make_spec, with_text_setting
@@ -38,6 +39,29 @@ def test_every_preset_is_valid_and_fits_the_images(name, preset, dataset, ipc):
     spec = make_spec(name, data(dataset), SHAPES[dataset], ipc=ipc, preset=preset)
     assert spec.net.plan(SHAPES[dataset], 10)
     assert methods()[name].cost(spec, SHAPES[dataset], 10).macs > 0
+
+
+NOT_MIRRORED = [name for name, source in registry.datasets().items() if not source.flips]
+
+
+@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("dataset", [*NOT_MIRRORED, "rings"])
+def test_what_a_source_does_not_let_be_mirrored_is_not(name, dataset, monkeypatch):
+    """Neither while distilling nor while judging, also of a dataset that no method has heard of."""
+    known = registry.datasets()
+    rings = dataclasses.replace(known["cifar10"], name="rings", flips=False)
+    monkeypatch.setattr(registry, "_found", lambda: {**known, "rings": rings})
+    source = registry.get(dataset)
+    spec_of = DataSpec(name=dataset, source=source.kinds[0])
+    for preset in ("quick", "teaching", "paper"):
+        spec = make_spec(name, spec_of, source.shape, preset=preset)
+        assert "flip" not in getattr(spec.params, "augment", "")
+        assert "flip" not in spec.protocol.augment
+
+
+def test_what_a_source_lets_be_mirrored_is():
+    assert registry.mirrored("cifar10") and registry.mirrored("folder")
+    assert "flip" in make_spec("dsa", data("cifar10"), (3, 32, 32)).params.augment
 
 
 def test_document_round_trip_keeps_the_key():

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ddcore import rng
-from ddcore.bank_spec import BankTask
 from ddcore.data.tensors import DeviceData
 from ddcore.kernels.spec import KernelSpec
 from ddcore.methods.spec import DistillSpec
@@ -21,8 +20,6 @@ from ddcore.parametrizations.decoder import step_major_labels
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
 from ddcore.synthetic import Synthetic, one_hot
-
-TEACHERS = 5  # networks whose mean prediction makes soft labels
 
 
 def _no_tasks(spec: TaskSpec) -> Task:
@@ -83,10 +80,9 @@ class Problem:
 
     def _teacher_labels(self, images: Tensor) -> Tensor:
         """What networks trained on the real data say about the first images."""
-        from ddcore import bank
+        from ddcore.bank import teacher_labels
 
-        task = self.need(BankTask(data=self.spec.data, net=self.spec.net, nets=TEACHERS))
-        return bank.soft_labels(bank.load(task, self.device), images)
+        return teacher_labels(self.spec.data, self.spec.net, images, self.need, self.device)
 
 
 @dataclass(frozen=True)

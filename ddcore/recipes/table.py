@@ -22,7 +22,7 @@ from ddcore.store import Store, Task
 FILES = ("source", "fingerprint", "path")  # of a dataset: where its pictures were read from
 WORDS = {  # of quoted findings
     "weight_error": "weights differ by {:.0e}",
-    "whole_accuracy": "all data {:.1%}",
+    "whole_accuracy": "the model copied {:.1%}",
 }
 
 

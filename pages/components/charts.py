@@ -47,6 +47,7 @@ SUBJECTS = {
     "before": ("Before: not trained on any set", COLOURS[6], "circle-open"),
     "other_inits": ("Distilled, other initialisations", COLOURS[8], "circle-open"),
     "random": ("Random real images", GREY, "square"),
+    "random_labelled": ("Random real images, same teacher", GREY, "square-open"),
     "class_mean": ("Class means", COLOURS[5], "diamond"),
     "optimised_random": ("Best of many random draws", COLOURS[7], "square-open"),
     "kmeans": ("k-means centroids", COLOURS[4], "diamond-open"),

@@ -21,7 +21,8 @@ HELP = {
     "Ours": "Test accuracy: mean ± standard deviation over n networks (one, where the network is known).",
     "Also": "What belongs beside the accuracy. Attack: the share of the attacked class that is called the "
     "other one, and the accuracy on all other classes. Closed form: how far the weights are from those of "
-    "the model of all data, relative to them, and that model's accuracy.",
+    "the model copied (ridge regression on the training images but those held out to choose λ), relative to "
+    "them, and that model's accuracy.",
     "Random real": "Random real images, as many, under the same protocol.",
     "Class means": "Class means, as many, under the same protocol.",
 }
