@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ddcore import spread
+
 DEFINITIONS = {
     "improvement over random": "IOR = accuracy of the set − accuracy of as many random real images, both "
     "used in the same way. Larger is better; 0 means that distilling was for nothing.",
@@ -22,15 +24,19 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two mean accuracies, as a share. `std` takes the networks as independent."""
+    """A difference of two mean accuracies, as a share. `std` takes the networks as independent.
+
+    None where one of the two is a single figure.
+    """
 
     mean: float
-    std: float
+    std: float | None
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> Difference:
     """The first figure minus the second; figures have `mean` and `std` over networks."""
-    return Difference(one["mean"] - other["mean"], math.hypot(one["std"], other["std"]))
+    stds = spread.of(one), spread.of(other)
+    return Difference(one["mean"] - other["mean"], None if None in stds else math.hypot(*stds))
 
 
 def improvement_over_random(rows: Mapping[str, Mapping[str, Any]]) -> Difference | None:

@@ -9,6 +9,7 @@ import streamlit as st
 from ddcore import changes, ranking
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import WHOLE
+from ddcore.spread import plus_minus
 from ddcore.store import Task
 from pages.components import runs, shell
 
@@ -58,8 +59,9 @@ def _measure(name: str, found: ranking.Difference | None) -> None:
 
 
 def points(found: ranking.Difference) -> str:
-    """ "+17.8 ± 2.8 points"."""
-    return f"{100 * found.mean:+.1f} ± {100 * found.std:.1f} points"
+    """ "+17.8 ± 2.8 points"; "+17.8 points" where one of the figures has no spread."""
+    std = None if found.std is None else 100 * found.std
+    return f"{plus_minus(f'{100 * found.mean:+.1f}', std)} points"
 
 
 def whole(run: Task, arch: str) -> Row | None:
