@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddcore.data.registry import datasets
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import runs, shell
 
@@ -74,9 +75,7 @@ def accuracy(card: runs.Card) -> None:
     rows = runs.accuracies(done)
     for column, name in zip(st.columns(3), [n for n in SHOWN if n in rows]):
         row = rows[name]
-        column.metric(
-            charts.subject(name)[0], f"{100 * row['mean']:.1f} ± {100 * row['std']:.1f} %"
-        )
+        column.metric(charts.subject(name)[0], figure_text(row).partition(" (")[0])
     n, arch = rows["distilled"]["n"], rows["distilled"]["arch"]
     name = done.result()["protocol"]["name"]
     st.caption(

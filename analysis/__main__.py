@@ -81,7 +81,7 @@ def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped analyses and put them where they are shipped from."""
     from analysis.gallery import build
 
-    keys = build(cli.watch)
+    keys = build(cli.watch, only=options.only)
     cli.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("out", metavar="OUT.html")
     sub.set_defaults(command=report)
     sub = commands.add_parser("gallery", help="make the shipped analyses", parents=[common])
+    sub.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="repeat for several"
+    )
     sub.set_defaults(command=gallery)
     return parser
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ddcore import jobs
+from ddcore import jobs, spread
 from ddcore.errors import Damaged, DDError, NotReady, SpecError
 from ddcore.specs import TaskSpec
+from ddcore.spread import figure_text
 from ddcore.store import Store, Task
 
 if TYPE_CHECKING:
@@ -467,7 +468,7 @@ def _improvement_facts(task: Task, run: Task, arch: str) -> dict[str, Any]:
 
 
 def _figure(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: row[k] for k in ("mean", "std", "n")}
+    return {"mean": row["mean"], "std": spread.of(row), "n": row["n"]}
 
 
 def _print_run(answer: dict[str, Any]) -> None:
@@ -485,20 +486,16 @@ def _print_run(answer: dict[str, Any]) -> None:
     if "other_inits" in answer:
         rows["distilled, other initialisations"] = answer["other_inits"]
     for name, row in rows.items():
-        print(f"  {name:34s} {_percent(row)}")
+        print(f"  {name:34s} {figure_text(row)}")
     if better := answer.get("improvement_over_random"):
         print(f"improvement over random: {better['text']}")
         if better["note"]:
             print(f"  {better['note']}")
     for name, figures in answer.get("attack", {}).items():
         flipped = f"class {figures['attacked']} called {figures['target']}"
-        print(f"attack, {name}: {flipped} {_percent(figures['flipped'])}")
-        print(f"  {'accuracy on the other classes':34s} {_percent(figures['others'])}")
-        print(f"  {'accuracy by the changed labels':34s} {_percent(figures['modified'])}")
-
-
-def _percent(figure: dict[str, Any]) -> str:
-    return f"{100 * figure['mean']:5.1f} ± {100 * figure['std']:.1f} %  (n = {figure['n']})"
+        print(f"attack, {name}: {flipped} {figure_text(figures['flipped'])}")
+        print(f"  {'accuracy on the other classes':34s} {figure_text(figures['others'])}")
+        print(f"  {'accuracy by the changed labels':34s} {figure_text(figures['modified'])}")
 
 
 def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, Any]:

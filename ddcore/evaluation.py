@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore import baselines, rng
+from ddcore import baselines, rng, spread
 from ddcore.bank_spec import Start
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
@@ -43,9 +43,9 @@ RANDOM_DRAWS = 10
 WHOLE_NETS = 3
 
 
-def summary(accuracies: list[float]) -> dict[str, float]:
-    """Mean, standard deviation over networks (0 for a single one) and n; as shares, not per cent."""
-    std = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+def summary(accuracies: list[float]) -> dict[str, Any]:
+    """Mean, standard deviation over networks (None for a single one) and n; as shares, not per cent."""
+    std = spread.deviation(accuracies)
     return {"mean": statistics.fmean(accuracies), "std": std, "n": len(accuracies)}
 
 

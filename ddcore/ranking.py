@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ddcore import spread
 from ddcore.evaluation_spec import LABELLED
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ LABELS_DIFFER = (
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two mean accuracies, as a share.
+    """A difference of two mean accuracies, as a share. `std` takes the networks as independent.
 
-    `std` takes the networks as independent; None if one of the figures is of a single network.
+    None where one of the two is a single figure.
     """
 
     mean: float
@@ -44,8 +45,8 @@ class Difference:
 
     def points(self) -> str:
         """ "+17.8 ± 2.8 points"."""
-        spread = "" if self.std is None else f" ± {100 * self.std:.1f}"
-        return f"{100 * self.mean:+.1f}{spread} points"
+        std = None if self.std is None else 100 * self.std
+        return f"{spread.plus_minus(f'{100 * self.mean:+.1f}', std)} points"
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,9 @@ class Improvement:
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> Difference:
-    """The first figure minus the second; figures have `mean` and `std` over `n` networks."""
-    known = all(f["n"] > 1 and f["std"] is not None for f in (one, other))
-    std = math.hypot(one["std"], other["std"]) if known else None
-    return Difference(one["mean"] - other["mean"], std)
+    """The first figure minus the second; figures have `mean` and `std` over networks."""
+    stds = spread.of(one), spread.of(other)
+    return Difference(one["mean"] - other["mean"], None if None in stds else math.hypot(*stds))
 
 
 def with_own_labels(made: DistilledSet, protocol: Protocol) -> bool:

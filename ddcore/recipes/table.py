@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ddcore.data.registry import get
-from ddcore.estimate import duration, figure_text
+from ddcore.estimate import duration
 from ddcore.evaluation_spec import EvaluateTask
 from ddcore.methods import method
 from ddcore.recipes import recipes
 from ddcore.recipes.base import Judged, Published, Recipe, Row
 from ddcore.specs import canonical_json
+from ddcore.spread import figure_text
 from ddcore.store import Store, Task
 
 FILES = ("source", "fingerprint", "path")  # of a dataset: where its pictures were read from

@@ -9,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
+from ddcore import spread
 from ddcore.bank_spec import Start
-from ddcore.estimate import figure_text
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import charts
 
@@ -29,8 +30,9 @@ def gain(row: Row, other: Row) -> float:
 
 
 def within_spread(row: Row, other: Row) -> bool:
-    """Whether the difference is smaller than the larger of the two spreads over networks."""
-    return abs(row["mean"] - other["mean"]) < max(row["std"], other["std"])
+    """Whether the difference is smaller than the larger of the spreads over networks that there are."""
+    known = [std for std in (spread.of(row), spread.of(other)) if std is not None]
+    return abs(row["mean"] - other["mean"]) < max(known, default=0.0)
 
 
 def answer(rows: dict[str, Row]) -> str:

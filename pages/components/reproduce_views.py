@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ddcore import jobs
+from ddcore import jobs, spread
 from ddcore.recipes import make
 from ddcore.recipes.base import MACHINES, Recipe
 from ddcore.recipes.table import Line, percent
@@ -45,8 +45,10 @@ def answer(lines: list[Line]) -> str:
 
 
 def _spread(line: Line) -> float:
-    """In points: of our networks and of the published figure, whichever is larger."""
-    return max(100 * line.ours["std"], line.published.std or 0.0)
+    """In points: of our networks and of the published figure, whichever is larger; 0 if neither has one."""
+    own, theirs = spread.of(line.ours), line.published.std
+    known = [100 * own] if own is not None else []
+    return max(known + ([theirs] if theirs is not None else []), default=0.0)
 
 
 def figure(lines: list[Line]) -> Figure | None:
@@ -68,7 +70,7 @@ def figure(lines: list[Line]) -> Figure | None:
             name=label,
             x=[row["mean"] for _, row in known],
             y=[name for name, _ in known],
-            error_x={"array": [row["std"] for _, row in known], "thickness": 1},
+            error_x={"array": [spread.of(row) for _, row in known], "thickness": 1},
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 10},
         )

@@ -12,6 +12,7 @@ from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
 from ddcore.evaluation_spec import default_evaluation
 from ddcore.methods import methods
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
@@ -133,7 +134,7 @@ def evaluation(task: Task) -> None:
     subjects = ("distilled", "before", "other_inits", "random", "class_mean")
     shown = [n for n in subjects if n in rows]
     for column, name in zip(st.columns(max(4, len(shown))), shown):
-        value = estimate.mean_std(rows[name]["accuracies"])
+        value = figure_text(rows[name])
         column.metric(charts.subject(name)[0], value.partition(" (")[0], help=value)
     n = rows["distilled"]["n"]
     what = "kernel machine" if spec.protocol.closed_form else "network"
