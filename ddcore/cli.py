@@ -138,15 +138,13 @@ def import_set(options: argparse.Namespace) -> None:
     from ddcore import imported
     from ddcore.data import dataset_task, resolve
     from ddcore.imported_spec import propose, require_fit
-    from ddcore.importers import examine, open_file
-    from ddcore.importers.files import check_size
+    from ddcore.importers.reading import read
     from ddcore.nets.architectures import NetSpec
     from ddcore.protocols import protocol
 
-    names = [Path(f).name for f in options.files]
-    contents = [_content(Path(f), check_size) for f in options.files]
-    files = [open_file(c, n) for c, n in zip(contents, names)]
-    report = examine(files, options.format or "", options.experiment)
+    paths = [Path(f) for f in options.files]
+    names = [path.name for path in paths]
+    report = read(list(zip(names, paths)), options.format or "", options.experiment)
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
     facts = compute(store, dataset_task(data)).result()
@@ -159,7 +157,7 @@ def import_set(options: argparse.Namespace) -> None:
         arch = options.arch or "convnet"
         choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
     spec = propose(report, data, **choices)
-    task = imported.bring(store, spec, contents, names)
+    task = imported.bring(store, spec, [_content(path) for path in paths], names)
     answer = {
         "key": task.key,
         "state": "done",
@@ -176,9 +174,8 @@ def import_set(options: argparse.Namespace) -> None:
     output(options, answer, lambda: _print_import(report.importer.title, answer))
 
 
-def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
+def _content(path: Path) -> bytes:
     try:
-        check_size(path.stat().st_size, path.name)
         return path.read_bytes()
     except OSError as error:
         raise DDError(f"{path} cannot be read ({error.strerror or error}).") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from ddcore.data.preprocess import Preprocess
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError
 from ddcore.imported_spec import ImportTask, constants, require_fit
-from ddcore.importers import Found, Report, examine, open_file
+from ddcore.importers import Found, Report
 from ddcore.importers.facts import class_order
 from ddcore.importers.files import base_name
+from ddcore.importers.reading import read
 from ddcore.importers.scales import to_pixels, to_preprocessed
 from ddcore.store import Store, Task, read_json, write_atomic, write_json
 
@@ -28,7 +29,10 @@ NAMES = "names.json"
 
 
 def bring(store: Store, spec: ImportTask, contents: Sequence[bytes], names: Sequence[str]) -> Task:
-    """Put the files where the task will find them; returns its folder, which is still to be queued."""
+    """Put the files where the task will find them; returns its folder, which is still to be queued.
+
+    `contents` are bytes, or what has them at hand (a memoryview).
+    """
     task = store.task(spec)
     if task.is_done():
         return task
@@ -52,7 +56,10 @@ def run(context: Context) -> None:
     spec: ImportTask = context.spec
     context.progress(0, 3, message="reading the files")
     names = names_of(context.task)
-    report = examine(_files(context.task, spec, names), spec.format, spec.experiment)
+    report = read(_files(context.task, spec, names), spec.format, spec.experiment)
+    for (name, digest), expected in zip(report.files, spec.files):
+        if digest != expected:
+            raise DataError(f"{name} has changed since it was opened: open it again.")
     context.progress(1, 3, message="reading the dataset")
     dataset = ensure(context, spec.data)
     require_fit(report, dataset.shape, dataset.num_classes, dataset.label)
@@ -78,16 +85,13 @@ def run(context: Context) -> None:
     context.progress(3, 3)
 
 
-def _files(task: Task, spec: ImportTask, names: Sequence[str]) -> list[Any]:
+def _files(task: Task, spec: ImportTask, names: Sequence[str]) -> list[tuple[str, Path]]:
     files = []
-    for i, digest in enumerate(spec.files):
+    for i in range(len(spec.files)):
         path = task.folder / FOLDER / str(i)
         if not path.is_file() or len(names) <= i:
             raise DataError("The files of this set are not here any more: open them again.")
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise DataError(f"{names[i]} has changed since it was opened: open it again.")
-        files.append(open_file(content, names[i]))
+        files.append((names[i], path))
     return files
 
 

@@ -14,7 +14,7 @@ from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
 from ddcore.imported_spec import ImportTask, misfit, propose, size_text
-from ddcore.importers import Report, examine, importers, open_file
+from ddcore.importers import Report, importers, reading
 from ddcore.importers.facts import LABELS
 from ddcore.importers.files import check_size
 from ddcore.importers.scales import SCALES, SLACK, phrase
@@ -45,7 +45,7 @@ def read(uploads: Sequence[UploadedFile], experiment: int) -> Report:
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the files ...")
 def _read(ids: tuple[str, ...], experiment: int, _uploads: tuple[Any, ...]) -> Report:
-    return examine([open_file(f.getvalue(), f.name) for f in _uploads], experiment=experiment)
+    return reading.read([(f.name, f.getbuffer()) for f in _uploads], experiment=experiment)
 
 
 def layouts() -> str:
