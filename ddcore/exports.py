@@ -351,7 +351,7 @@ def _parsed(given: bytes | Path, name: str) -> DistilledSet:
 def understood(tree: Any, name: str) -> DistilledSet:
     """The set in a file's plain contents; `DataError` if they are none of ours or do not add up."""
     arrays = dict(tree) if isinstance(tree, dict) else {}
-    if not arrays or not all(_plain(a) for a in arrays.values()):
+    if not arrays or not all(isinstance(a, np.ndarray) for a in arrays.values()):
         raise DataError(f"{name} is not a distilled set written by this program.")
     text = arrays.pop("meta", None)
     if text is None:
@@ -376,12 +376,6 @@ def understood(tree: Any, name: str) -> DistilledSet:
     except Exception as error:  # facts that anybody may have written
         raise DataError(f"{name} is damaged or of another kind ({_short(error)}).") from error
     return made
-
-
-def _plain(value: Any) -> bool:
-    """Whether it is an array of a type that we write."""
-    types = ("float16", "float32", "float64", "int32", "int64", "uint8")
-    return isinstance(value, np.ndarray) and value.dtype.name in types
 
 
 def check(made: DistilledSet) -> None:

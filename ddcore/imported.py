@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -204,7 +205,8 @@ def split(images: np.ndarray, factor: int, preprocess: Preprocess) -> np.ndarray
 def alike(made: DistilledSet, dataset: Dataset) -> dict[str, int]:
     """Evidence on the order of the labels: for how many classes the mean image looks most like that class.
 
-    Means of both are compared by their correlation, so brightness and contrast do not matter.
+    Means of both are compared by their correlation, so brightness and contrast do not matter. `other` is
+    the same count for the order that fits half of each class's images best, counted on the other half.
     """
     groups = range(made.num_classes)
     labels = made.hard_labels
@@ -212,10 +214,29 @@ def alike(made: DistilledSet, dataset: Dataset) -> dict[str, int]:
     if any(len(part) == 0 for part in own):
         return {"same": 0, "classes": 0}
     real = [dataset.train_images[dataset.train_labels == c].mean(0) / 255 for c in groups]
-    ours = _standard([part.mean(0) for part in own])
     theirs = _standard(list(dataset.preprocess(np.stack(real).astype(np.float32))))
-    nearest = (ours @ theirs.T).argmax(1)
-    return {"same": int((nearest == np.arange(len(nearest))).sum()), "classes": len(nearest)}
+    likeness = _standard([part.mean(0) for part in own]) @ theirs.T
+    found = {"same": _matches(likeness, np.arange(len(own))), "classes": len(own)}
+    if min(map(len, own)) > 1:
+        from scipy.optimize import linear_sum_assignment
+
+        halves = [_standard([part[i::2].mean(0) for part in own]) @ theirs.T for i in (0, 1)]
+        found["other"] = _matches(halves[1], linear_sum_assignment(-halves[0])[1])
+    return found
+
+
+def _matches(likeness: np.ndarray, order: np.ndarray) -> int:
+    """For how many classes c, real class order[c] is the one most like it, by (K, K) likeness."""
+    return int((likeness.argmax(1) == order).sum())
+
+
+def chance(same: int, classes: int) -> float:
+    """How often a random order of the classes has at least `same` of them in their place (exact)."""
+    total = 0.0
+    for k in range(same, classes + 1):
+        rest = sum((-1) ** j / math.factorial(j) for j in range(min(classes - k, 20) + 1))
+        total += rest / math.factorial(k) if k < 150 else 0.0
+    return min(1.0, total)
 
 
 def _standard(images: list[np.ndarray]) -> np.ndarray:

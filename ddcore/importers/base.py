@@ -79,5 +79,6 @@ class Importer:
     constants: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(
         default_factory=dict
     )
+    labels: str = ""  # a key of `facts.LABELS` for how soft ones are meant, "" if the values tell
     tiled: bool = False  # whether a stored image may hold several, side by side
     rank: int = 0
