@@ -20,7 +20,7 @@ import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -520,9 +520,14 @@ INJURIES = (_flip, _flip, _bytes, _extreme, _cut, _without, _repeated, _moved)
 # --- own data: pictures and parquet files ---------------------------------------------------------
 
 
-def folders(root: Path) -> Iterator[tuple[str, Path]]:
-    """Folders of own data under `root`, made one by one: (name, folder). Each is a bomb or nonsense."""
+def folders(root: Path, only: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
+    """Folders of own data under `root`, made one by one: (name, folder). Each is a bomb or nonsense.
+
+    `only`: those of these names.
+    """
     for name, content in _pictures().items():
+        if only and name not in only:
+            continue
         folder = root / name.replace(" ", "-")
         for label in ("cat", "dog"):
             (folder / label).mkdir(parents=True)
@@ -531,6 +536,8 @@ def folders(root: Path) -> Iterator[tuple[str, Path]]:
         (folder / "dog" / "9.png").write_bytes(content)
         yield name, folder
     for name, content in _tables().items():
+        if only and name not in only:
+            continue
         folder = root / name.replace(" ", "-")
         folder.mkdir(parents=True)
         (folder / "train-0.parquet").write_bytes(content)

@@ -137,7 +137,7 @@ def import_set(options: argparse.Namespace) -> None:
     """`import FILE... --dataset D`: open a set that was made elsewhere."""
     from ddcore import imported
     from ddcore.data import dataset_task, resolve
-    from ddcore.imported_spec import propose, require_fit
+    from ddcore.imported_spec import PIXELS, propose, require_fit
     from ddcore.importers.reading import read
     from ddcore.nets.architectures import NetSpec
     from ddcore.protocols import protocol
@@ -156,7 +156,7 @@ def import_set(options: argparse.Namespace) -> None:
     if options.arch or options.width or options.depth:
         arch = options.arch or "convnet"
         choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
-    spec = propose(report, data, **choices)
+    spec = propose(report, data, whiten=options.whiten or None, std=facts["std"], **choices)
     task = imported.bring(store, spec, [_content(path) for path in paths], names)
     answer = {
         "key": task.key,
@@ -167,6 +167,7 @@ def import_set(options: argparse.Namespace) -> None:
         "scale": spec.scale,
         "why": report.guess.why,
         "values": report.facts.values.sentence(),
+        "warnings": report.facts.values.warnings() if report.guess.scale in PIXELS else [],
         "protocol": spec.protocol.name,
         "network": spec.net.label(),
         "alike": watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
@@ -184,6 +185,8 @@ def _content(path: Path) -> bytes:
 def _print_import(title: str, answer: dict[str, Any]) -> None:
     print(f"set {answer['key']}: {title}, {answer['ipc']} per class of {answer['dataset']}")
     print(f"{answer['values']} {answer['why']} Taken as: {answer['scale']}.")
+    for warning in answer["warnings"]:
+        print(f"warning: {warning}")
     print(f"evaluate it: python -m ddcore evaluate {answer['key']} (protocol {answer['protocol']})")
 
 
@@ -589,7 +592,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grey", action="store_true", help="convert the dataset to grey")
     sub.add_argument("--format", help="layout of the files; found out without it")
     sub.add_argument("--experiment", type=int, default=0, help="which of several sets in a file")
-    sub.add_argument("--scale", help="normalised, unit, byte, signed or zca; judged without it")
+    sub.add_argument(
+        "--scale", help="normalised, unit, byte, signed, zca or zca-regularised; judged without it"
+    )
+    sub.add_argument(
+        "--whiten", action="store_true", help="pixels of a whitened run: judge them so"
+    )
     sub.add_argument("--labels", help="of soft labels: keep, softmax or argmax")
     sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
     sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")

@@ -30,6 +30,7 @@ import numpy as np
 from safetensors.numpy import save as safetensors_save
 
 from ddcore import exports_text, foreign, isolated, render
+from ddcore.data.names import distinct_names
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
 from ddcore.specs import canonical_json
@@ -365,6 +366,8 @@ def understood(tree: Any, name: str) -> DistilledSet:
             arrays = {n: a for n, a in arrays.items() if n not in ("data", "label")}
         if isinstance(meta, dict) and meta.pop("sha256", None) != _digest(arrays, meta):
             raise DataError(f"{name} does not match its checksum: export or download it again.")
+        if isinstance(meta, dict) and "class_names" in meta:
+            distinct_names(meta["class_names"], name)
         made = DistilledSet.from_arrays(arrays, meta)
         check(made)
     except DataError as error:

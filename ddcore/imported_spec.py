@@ -23,6 +23,8 @@ from ddcore.specs import Spec, TaskSpec
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_TILES = 3
+# Where the constants that everybody normalises with are not the deviation of all pixels.
+DEVIATIONS = {"cifar10": (0.2470, 0.2435, 0.2616)}
 PIXELS = ("unit", "byte", "signed")
 
 
@@ -209,7 +211,9 @@ def _data(
     """The dataset with the whitening, and of our own files the split, that the set was made with."""
     made = report.found.made
     if made is None and scale == "zca-regularised":
-        return data.replace(preprocess="zca", zca_eps=regularised_eps(std))
+        return data.replace(
+            preprocess="zca", zca_eps=regularised_eps(DEVIATIONS.get(data.name, std))
+        )
     if made is None:
         return data.replace(preprocess="zca" if scale == "zca" or whiten else "normalise")
     names = ("val_fraction", "split_seed", "preprocess", "zca_eps")

@@ -103,7 +103,9 @@ def call(
 
 def _environment() -> dict[str, str]:
     # One thread for linear algebra and few memory pools: each reserves much address space.
+    # Pools of their own do, too.
     own = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    own["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     path = [str(paths.PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, **own, "PYTHONPATH": os.pathsep.join(path)}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import os
 import time
 from collections import OrderedDict
@@ -13,6 +14,7 @@ import torch
 from benchmarks.hostile_files import (
     bombs,
     damaged,
+    folders,
     good,
     images,
     npz,
@@ -23,6 +25,7 @@ from benchmarks.hostile_files import (
     wrong,
 )
 from ddcore import exports, foreign, isolated
+from ddcore.data import dataset_task, resolve
 from ddcore.errors import DataError, SpecError
 from ddcore.importers import examine, open_file
 from ddcore.importers.reading import read
@@ -317,3 +320,44 @@ def test_hostile_exports_are_refused(tmp_path):
             path.write_bytes(case.files[0][1])
             answer, cost = watched(lambda path=path: exports.load(path))
             assert sentence(answer) and cost.megabytes < 20, case.name
+
+
+QUICK = (
+    "png of 9,000 a side",
+    "parquet with a picture of 128 MB",
+    "parquet that says 2 ** 40 rows",
+)
+
+
+def decode(compute, folder):
+    """The error or the facts of decoding own data at 8 x 8 pixels."""
+    return compute(dataset_task(resolve(str(folder), resolution=8))).result()["counts"]
+
+
+def test_own_data_costs_the_worker_nothing(tmp_path, compute):
+    for name, folder in folders(tmp_path, only=QUICK):
+        answer, cost = watched(lambda folder=folder: decode(compute, folder))
+        assert sentence(answer) and cost.megabytes < 20 and cost.cpu_seconds < 3, (name, answer)
+
+
+@pytest.mark.slow
+def test_hostile_own_data(tmp_path, compute):
+    for name, folder in folders(tmp_path):
+        answer, cost = watched(lambda folder=folder: decode(compute, folder))
+        assert not isinstance(answer, Exception) or sentence(answer), (name, answer)
+        assert cost.megabytes < 50 and cost.cpu_seconds < 3, name
+
+
+def test_names_of_classes_in_exports_are_texts(tmp_path):
+    for names in (
+        list(range(10)),
+        ["a"] * 10,
+        {str(i): "ab"[i % 2] for i in range(10)},
+        [None] * 10,
+    ):
+        arrays, meta = exports.load_bytes(good()["own npz"][0][1]).to_arrays()
+        meta["class_names"] = names
+        meta["sha256"] = exports._digest(arrays, meta)  # as a hostile writer would
+        text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        with pytest.raises(DataError, match="names"):
+            exports.load_bytes(npz(**arrays, meta=text))
