@@ -138,16 +138,14 @@ def import_set(options: argparse.Namespace) -> None:
     """`import FILE... --dataset D`: open a set that was made elsewhere."""
     from ddcore import imported
     from ddcore.data import dataset_task, resolve
-    from ddcore.imported_spec import propose, require_fit
-    from ddcore.importers import examine, open_file
-    from ddcore.importers.files import check_size
+    from ddcore.imported_spec import PIXELS, propose, require_fit
+    from ddcore.importers.reading import read
     from ddcore.nets.architectures import NetSpec
     from ddcore.protocols import protocol
 
-    names = [Path(f).name for f in options.files]
-    contents = [_content(Path(f), check_size) for f in options.files]
-    files = [open_file(c, n) for c, n in zip(contents, names)]
-    report = examine(files, options.format or "", options.experiment)
+    paths = [Path(f) for f in options.files]
+    names = [path.name for path in paths]
+    report = read(list(zip(names, paths)), options.format or "", options.experiment)
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
     facts = compute(store, dataset_task(data)).result()
@@ -159,8 +157,8 @@ def import_set(options: argparse.Namespace) -> None:
     if options.arch or options.width or options.depth:
         arch = options.arch or "convnet"
         choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
-    spec = propose(report, data, **choices)
-    task = imported.bring(store, spec, contents, names)
+    spec = propose(report, data, whiten=options.whiten or None, std=facts["std"], **choices)
+    task = imported.bring(store, spec, [_content(path) for path in paths], names)
     answer = {
         "key": task.key,
         "state": "done",
@@ -170,6 +168,7 @@ def import_set(options: argparse.Namespace) -> None:
         "scale": spec.scale,
         "why": report.guess.why,
         "values": report.facts.values.sentence(),
+        "warnings": report.facts.values.warnings() if report.guess.scale in PIXELS else [],
         "protocol": spec.protocol.name,
         "network": spec.net.label(),
         "alike": watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
@@ -177,9 +176,8 @@ def import_set(options: argparse.Namespace) -> None:
     output(options, answer, lambda: _print_import(report.importer.title, answer))
 
 
-def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
+def _content(path: Path) -> bytes:
     try:
-        check_size(path.stat().st_size, path.name)
         return path.read_bytes()
     except OSError as error:
         raise DDError(f"{path} cannot be read ({error.strerror or error}).") from error
@@ -188,6 +186,8 @@ def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
 def _print_import(title: str, answer: dict[str, Any]) -> None:
     print(f"set {answer['key']}: {title}, {answer['ipc']} per class of {answer['dataset']}")
     print(f"{answer['values']} {answer['why']} Taken as: {answer['scale']}.")
+    for warning in answer["warnings"]:
+        print(f"warning: {warning}")
     print(f"evaluate it: python -m ddcore evaluate {answer['key']} (protocol {answer['protocol']})")
 
 
@@ -644,7 +644,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grey", action="store_true", help="convert the dataset to grey")
     sub.add_argument("--format", help="layout of the files; found out without it")
     sub.add_argument("--experiment", type=int, default=0, help="which of several sets in a file")
-    sub.add_argument("--scale", help="normalised, unit, byte, signed or zca; judged without it")
+    sub.add_argument(
+        "--scale", help="normalised, unit, byte, signed, zca or zca-regularised; judged without it"
+    )
+    sub.add_argument(
+        "--whiten", action="store_true", help="pixels of a whitened run: judge them so"
+    )
     sub.add_argument("--labels", help="of soft labels: keep, softmax or argmax")
     sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
     sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ddcore import exports, render
+from ddcore import exports, foreign, render
 from ddcore.errors import DataError, SpecError
 from tests.test_distilled import VARIANTS, assert_same, make
 
@@ -241,15 +241,17 @@ def test_pickles_are_never_run(tmp_path):
     np.savez(npz, images=np.array([Evil()], dtype=object))
     torch.save({"images": Evil()}, pt)
     torch.save({"images": torch.zeros(1)}, old, _use_new_zipfile_serialization=False)
-    for content in (plain, npz.getvalue(), pt.getvalue(), old.getvalue()):
+    for content in (plain, npz.getvalue(), pt.getvalue()):
         with pytest.raises(DataError, match="pickle"):
             exports.load_bytes(content)
+    with pytest.raises(DataError, match="not a distilled set"):
+        exports.load_bytes(old.getvalue())
 
 
 def test_tensors_larger_than_their_storage_are_refused():
     out = io.BytesIO()
     torch.save({"images": torch.zeros(1).expand(1 << 31, 4), "labels": torch.zeros(1)}, out)
-    with pytest.raises(DataError, match="2 GiB"):
+    with pytest.raises(DataError, match="unpacks to 8,589,934,592 numbers"):
         exports.load_bytes(out.getvalue())
     out = io.BytesIO()
     torch.save({"images": torch.zeros(3, device="meta")}, out)
@@ -265,12 +267,22 @@ def test_npz_that_promises_more_than_it_holds():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("images.npy", header.getvalue() + bytes(16))
+    with pytest.raises(DataError, match="unpacks to 1,099,511,627,776 numbers"):
+        exports.load_bytes(out.getvalue())
+    header.truncate(0)
+    header.seek(0)
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 20,)}
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(16))
     with pytest.raises(DataError, match="cut off"):
         exports.load_bytes(out.getvalue())
 
 
 def test_zip_bombs_are_refused(monkeypatch):
-    monkeypatch.setattr(exports, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(foreign, "MAX_UNPACKED", 1 << 20)
     out = io.BytesIO()
     np.savez_compressed(out, images=np.zeros((2 << 20,), np.uint8))
     assert len(out.getvalue()) < 1 << 16
@@ -285,14 +297,14 @@ def test_zip_bombs_are_refused(monkeypatch):
         ("MAX_BYTES", 400, "at most|2 GiB"),
         ("MAX_CHANNELS", 2, "3 channels"),
         ("MAX_SIDE", 5, "4 x 6 pixels"),
-        ("MAX_META_BYTES", 100, "16 MiB"),
+        ("MAX_META_BYTES", 100, "1 MiB"),
     ],
 )
-def test_oversize(limit, value, message, monkeypatch, tmp_path):
-    out = exports.export(make(shape=(3, 4, 6)), "safetensors", tmp_path / "set")
+def test_oversize(limit, value, message, monkeypatch):
+    content, *_ = exports.export_bytes(make(shape=(3, 4, 6)), "safetensors")
     monkeypatch.setattr(exports, limit, value)
     with pytest.raises(DataError, match=message):
-        exports.load(out)
+        exports.load_bytes(content)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ddcore.texts import percent
 from pages.components import sheet
 from pages.components.evolution import Evolution, film, image_id, outside, parse_image_id
 from pages.components.images_views import WIDTH, outside_text
@@ -133,7 +134,7 @@ def facts(
         "Image": f"`{name}`",
         "Class": f"{movie.names[image[0]]} (image {image[1] + 1} of {ipc})",
         "Values": f"{pixels.min():.3f} to {pixels.max():.3f}, mean {pixels.mean():.3f}",
-        "Outside 0..1": f"{100 * outside(pixels):.2g} % of them",
+        "Outside 0..1": f"{percent(outside(pixels))} of them",
     }
     made = movie.made
     if made is not None and made.steps > 1:
