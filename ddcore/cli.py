@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ddcore import jobs
-from ddcore.errors import DDError, NotReady, SpecError
+from ddcore import environment, jobs
+from ddcore.errors import DDError, NotReady, SpecError, refused_by_system
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
 
@@ -35,14 +35,21 @@ def execute(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int
     """Call the chosen command; expected errors are one line on stderr and exit code 2."""
     options = parser.parse_args(arguments)
     try:
+        environment.check()
         return options.command(options) or 0
     except DDError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if getattr(options, "json", False):
-            print(json.dumps({"state": "failed", "error": str(error)}))
-        return 2
+        return _refuse(options, str(error))
     except BrokenPipeError:
         return 0
+    except OSError as error:  # a full disk, a store that is read-only
+        return _refuse(options, refused_by_system(error))
+
+
+def _refuse(options: argparse.Namespace, sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    if getattr(options, "json", False):
+        print(json.dumps({"state": "failed", "error": sentence}))
+    return 2
 
 
 # --- commands -----------------------------------------------------------------------------------

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 class DDError(Exception):
     """Base of all expected errors: the message is one sentence for the user."""
@@ -46,3 +51,16 @@ class Diverged(DDError):
 
     def __reduce__(self) -> tuple:
         return (type(self), (self.step, self.loss))
+
+
+def refused_by_system(error: OSError) -> str:
+    """One sentence for what the operating system refused: a full disk, a store that is read-only."""
+    place = str(error.filename) if error.filename else ""
+    reason = error.strerror or str(error)
+    if error.errno in NO_SPACE:
+        what = f"{place} cannot be written" if place else "nothing can be written"
+        return f"The disk is full, {what}: free some space, or set DD_CACHE to another place."
+    if error.errno in NOT_ALLOWED:
+        what = place or "A file"
+        return f"{what} cannot be used ({reason}): change its permissions, or set DD_CACHE to another place."
+    return f"{place} cannot be used ({reason})." if place else f"The system refused: {reason}."
