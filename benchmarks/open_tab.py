@@ -61,7 +61,8 @@ def _print(what, browser, server, page, options) -> None:
     time.sleep(options.seconds)
     spent, passed = server.cpu_seconds() - before, time.monotonic() - start
     share = 100 * spent / passed
-    print(f"{what:28s} {spent:6.2f} CPU s in {passed:.0f} s: {share:5.1f} % of a core", flush=True)
+    text = f"{spent:6.2f} CPU s in {passed:.0f} s: {share:5.1f} % of a core"
+    print(f"{what:28s} {text}, {server.megabytes():.0f} MB", flush=True)
     assert tab.locator("[data-testid=stException]").count() == 0, tab.inner_text("body")
     tab.close()
 
