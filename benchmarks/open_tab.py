@@ -23,7 +23,7 @@ sys.path.insert(0, str(PROJECT))
 from benchmarks import _dashboard  # noqa: E402
 from ddcore.store import Store  # noqa: E402
 
-SETTLE_S = 6.0  # first drawing, imports
+SETTLE_S, QUIET = 3.0, 0.5  # the first drawing imports much: wait until the server is quiet
 
 
 def main() -> None:
@@ -42,6 +42,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         with _dashboard.serve(store, folder) as server:
             with _dashboard.running(store) as task:
+                _warm(browser, server, f"Run?run={task.key}")
                 for page in (f"Run?run={task.key}", "Jobs", "Run", "Data"):
                     _print(
                         f"{page.partition('?')[0]}, a run goes on", browser, server, page, options
@@ -52,11 +53,22 @@ def main() -> None:
         browser.close()
 
 
+def _warm(browser, server, page) -> None:
+    tab = browser.new_page()
+    tab.goto(server.url + page)
+    tab.wait_for_selector(".js-plotly-plot", timeout=120_000)
+    tab.close()
+
+
 def _print(what, browser, server, page, options) -> None:
     tab = browser.new_page()
     tab.goto(server.url + page)
     tab.wait_for_selector("h1", timeout=60_000)
-    time.sleep(SETTLE_S)
+    busy = 1.0
+    while busy > QUIET:
+        before = server.cpu_seconds()
+        time.sleep(SETTLE_S)
+        busy = (server.cpu_seconds() - before) / SETTLE_S
     before, start = server.cpu_seconds(), time.monotonic()
     time.sleep(options.seconds)
     spent, passed = server.cpu_seconds() - before, time.monotonic() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+MAX_SHOWN = 300  # letters of a value in a message
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -17,7 +18,7 @@ class SpecError(DDError, ValueError):
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(f"{field} = {value!r} is not allowed: expected {allowed}.")
+        super().__init__(f"{field} = {short(repr(value))} is not allowed: expected {allowed}.")
 
     def __reduce__(self) -> tuple:
         return (type(self), (self.field, self.value, self.allowed))
@@ -53,9 +54,16 @@ class Diverged(DDError):
         return (type(self), (self.step, self.loss))
 
 
+def short(text: str) -> str:
+    """A text for a sentence: what came from a link or a file may be of any length."""
+    return (
+        text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]} ... ({len(text):,} letters)"
+    )
+
+
 def refused_by_system(error: OSError) -> str:
     """One sentence for what the operating system refused: a full disk, a store that is read-only."""
-    place = str(error.filename) if error.filename else ""
+    place = short(str(error.filename)) if error.filename else ""
     reason = error.strerror or str(error)
     if error.errno in NO_SPACE:
         what = f"{place} cannot be written" if place else "nothing can be written"

@@ -24,15 +24,20 @@ def data_root() -> Path:
     return _folder("DD_DATA", None) or store_root() / "data"
 
 
+def typed(text: str, field: str = "path") -> Path:
+    """The path that a person typed; `~` and `~name` are home folders."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SpecError(field, text, "a path; there is no such home folder") from None
+
+
 def _folder(variable: str, default: Path | None) -> Path | None:
     """The folder a variable names, absolute at once: workers run in another working folder."""
     value = os.environ.get(variable)
     if not value:
         return default
-    try:
-        path = Path(os.path.abspath(Path(value).expanduser()))
-    except RuntimeError:  # ~nobody
-        raise SpecError(variable, value, "a folder; there is no such home folder") from None
+    path = Path(os.path.abspath(typed(value, variable)))
     try:
         there = next(p for p in (path, *path.parents) if p.exists())
     except OSError as error:

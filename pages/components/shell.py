@@ -73,13 +73,22 @@ def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> I
     with st.sidebar:
         _links()
         here = st.container()
-        with boundary():
-            _machine()
+    _require_settings()
+    with st.sidebar, boundary():
+        _machine()
     with boundary():
-        environment.check()
         yield
     with here, boundary():
         _current_run()
+
+
+def _require_settings() -> None:
+    """Stop here, with a sentence, where the machine's settings are not usable: no page could work."""
+    try:
+        environment.check()
+    except DDError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
 
 
 @contextlib.contextmanager
