@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ddcore import environment, jobs
+from ddcore import environment, jobs, paths
 from ddcore.errors import DDError, NotReady, SpecError, refused_by_system
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
@@ -132,12 +132,9 @@ def export(options: argparse.Namespace) -> None:
     from ddcore.distilled import DistilledSet
 
     run = _run(Store(), options.run)
-    out = exports.export(DistilledSet.from_task(run), options.format, Path(options.out))
-    output(
-        options,
-        {"key": run.key, "path": str(out or options.out)},
-        lambda: print(out or options.out),
-    )
+    made = DistilledSet.from_task(run)
+    out = exports.export(made, options.format, Path(options.out), force=options.force)
+    output(options, {"key": run.key, "path": str(out)}, lambda: print(out))
 
 
 def import_set(options: argparse.Namespace) -> None:
@@ -151,7 +148,7 @@ def import_set(options: argparse.Namespace) -> None:
     from ddcore.protocols import protocol
 
     names = [Path(f).name for f in options.files]
-    contents = [_content(Path(f), check_size) for f in options.files]
+    contents = [_content(paths.typed(f), check_size) for f in options.files]
     files = [open_file(c, n) for c, n in zip(contents, names)]
     report = examine(files, options.format or "", options.experiment)
     store = Store()
@@ -184,6 +181,8 @@ def import_set(options: argparse.Namespace) -> None:
 
 
 def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
+    if path.exists() and not path.is_file():  # a device would never end
+        raise DDError(f"{path} is not a file.")
     try:
         check_size(path.stat().st_size, path.name)
         return path.read_bytes()
@@ -590,6 +589,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", export, "write a distilled set for use elsewhere")
     sub.add_argument("run")
     sub.add_argument("--format", required=True, choices=["npz", "pt", "safetensors", "png", "hf"])
+    sub.add_argument("--force", action="store_true", help="replace what is there by that name")
     sub.add_argument("out")
 
     sub = command("import", import_set, "open a set that was made elsewhere")
