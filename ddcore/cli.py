@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ddcore import jobs, spread
-from ddcore.errors import Damaged, DDError, NotReady, SpecError
+from ddcore import environment, jobs, paths, spread
+from ddcore.errors import Damaged, DDError, NotReady, SpecError, refused_by_system
 from ddcore.specs import TaskSpec
 from ddcore.spread import figure_text
 from ddcore.store import Store, Task
@@ -36,14 +36,21 @@ def execute(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int
     """Call the chosen command; expected errors are one line on stderr and exit code 2."""
     options = parser.parse_args(arguments)
     try:
+        environment.check()
         return options.command(options) or 0
     except DDError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if getattr(options, "json", False):
-            print(json.dumps({"state": "failed", "error": str(error)}))
-        return 2
+        return _refuse(options, str(error))
     except BrokenPipeError:
         return 0
+    except OSError as error:  # a full disk, a store that is read-only
+        return _refuse(options, refused_by_system(error))
+
+
+def _refuse(options: argparse.Namespace, sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    if getattr(options, "json", False):
+        print(json.dumps({"state": "failed", "error": sentence}))
+    return 2
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -126,12 +133,9 @@ def export(options: argparse.Namespace) -> None:
     from ddcore.distilled import DistilledSet
 
     run = _run(Store(), options.run)
-    out = exports.export(DistilledSet.from_task(run), options.format, Path(options.out))
-    output(
-        options,
-        {"key": run.key, "path": str(out or options.out)},
-        lambda: print(out or options.out),
-    )
+    made = DistilledSet.from_task(run)
+    out = exports.export(made, options.format, Path(options.out), force=options.force)
+    output(options, {"key": run.key, "path": str(out)}, lambda: print(out))
 
 
 def import_set(options: argparse.Namespace) -> None:
@@ -143,9 +147,9 @@ def import_set(options: argparse.Namespace) -> None:
     from ddcore.nets.architectures import NetSpec
     from ddcore.protocols import protocol
 
-    paths = [Path(f) for f in options.files]
-    names = [path.name for path in paths]
-    report = read(list(zip(names, paths)), options.format or "", options.experiment)
+    files = [paths.typed(f) for f in options.files]
+    names = [path.name for path in files]
+    report = read(list(zip(names, files)), options.format or "", options.experiment)
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
     facts = compute(store, dataset_task(data)).result()
@@ -158,7 +162,7 @@ def import_set(options: argparse.Namespace) -> None:
         arch = options.arch or "convnet"
         choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
     spec = propose(report, data, whiten=options.whiten or None, std=facts["std"], **choices)
-    task = imported.bring(store, spec, [_content(path) for path in paths], names)
+    task = imported.bring(store, spec, [_content(path) for path in files], names)
     answer = {
         "key": task.key,
         "state": "done",
@@ -177,6 +181,8 @@ def import_set(options: argparse.Namespace) -> None:
 
 
 def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a device would never end
+        raise DDError(f"{path} is not a file.")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -635,6 +641,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", export, "write a distilled set for use elsewhere")
     sub.add_argument("run")
     sub.add_argument("--format", required=True, choices=["npz", "pt", "safetensors", "png", "hf"])
+    sub.add_argument("--force", action="store_true", help="replace what is there by that name")
     sub.add_argument("out")
 
     sub = command("import", import_set, "open a set that was made elsewhere")

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import exports_text, foreign, isolated, render
+from ddcore import exports_text, foreign, isolated, outputs, render
 from ddcore.data.names import distinct_names
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
@@ -60,21 +60,20 @@ _MIME = {"npz": "application/zip", "zip": "application/zip"}
 # --- writing ----------------------------------------------------------------------------------------
 
 
-def export(made: DistilledSet, format: str, out: Path) -> Path:
+def export(made: DistilledSet, format: str, out: Path, *, force: bool = False) -> Path:
     """Write `made` to `out`: a file, or a folder for "hf" and "png". Returns the absolute path.
 
-    Nothing is there until it is complete. An existing file is replaced; an existing folder only if
-    it is empty or holds nothing but an earlier export, else `DataError`.
+    Nothing is there until it is complete. What exists is replaced only with `force`, and a folder only
+    if it holds nothing but an earlier export, else `DataError`; an empty folder is filled.
     """
-    out = Path(out).resolve()
     if format not in FOLDERS:
         content = _file(made, format)
-        if out.is_dir():
-            raise DataError(f"{out} is a folder: expected the name of a file for {format}.")
+        out = outputs.file(out, force=force)
         write_atomic(out, content)
         return out
     files = _folder(made, format)
-    _check_replaceable(out)
+    out = outputs.absolute(out)
+    _check_replaceable(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     unique = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     temporary = out.with_name(f".{out.name}.{unique}.tmp")
@@ -121,7 +120,7 @@ def file_stem(made: DistilledSet) -> str:
     return "-".join(filter(None, map(exports_text.slug, parts))) or "distilled"
 
 
-def _check_replaceable(out: Path) -> None:
+def _check_replaceable(out: Path, force: bool) -> None:
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file: expected the name of a folder.")
     if not out.exists() or not any(out.iterdir()):
@@ -137,6 +136,10 @@ def _check_replaceable(out: Path) -> None:
         raise DataError(
             f"{out} also holds {sorted(foreign)[0]}, which is not part of an export: "
             "choose another folder."
+        )
+    if not force:
+        raise DataError(
+            f"{out} is there already: choose another name, or add --force to replace it."
         )
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import platform
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ddcore import environment
 from ddcore.data.registry import OWN
 from ddcore.data.spec import DataSpec, form
 from ddcore.methods.base import image_macs as macs_of
@@ -63,7 +63,7 @@ class Past:
 
 def here() -> Calibration:
     """The measurement of this machine and its first device."""
-    cores = os.environ.get("DD_THREADS", str(os.cpu_count()))
+    cores = environment.threads()
     text = f"{platform.node()}\n{platform.machine()}\n{cores}"
     place = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Calibration(place=place, device=devices()[0].split(":")[0])

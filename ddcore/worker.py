@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ddcore import locks, queue
+from ddcore import environment, locks, queue
 from ddcore.checkpoints import Checkpoints
 from ddcore.errors import Cancelled, DDError, StoreUnusable
 from ddcore.specs import TaskSpec
@@ -42,7 +43,7 @@ from ddcore.store import (
 STATUS_EVERY_S = 0.5
 HEARTBEAT_EVERY_S = 2.0
 SNAPSHOTS = snapshot_name(0).partition("/")[0]
-CHECKPOINT_EVERY_S = float(os.environ.get("DD_CHECKPOINT_S", "5"))
+CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
 
 
 class Context:
@@ -59,9 +60,10 @@ class Context:
             parent,
         )
         self._lock = threading.Lock()
-        self._started = time.time()
+        self._began = time.time()
+        self._started = time.monotonic()
         self._status: dict[str, Any] = {}
-        self._last_status = self._last_checkpoint = 0.0
+        self._last_status = self._last_checkpoint = -math.inf
         self._rate: tuple[int, float] | None = None
         self._started_cpu = time.process_time()
         self._seconds_before = self._cpu_before = 0.0
@@ -74,7 +76,7 @@ class Context:
     @property
     def seconds(self) -> float:
         """Seconds computed so far, those before a resume included."""
-        return self._seconds_before + time.time() - self._started
+        return self._seconds_before + time.monotonic() - self._started
 
     @property
     def cpu_seconds(self) -> float:
@@ -83,7 +85,7 @@ class Context:
 
     def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
         """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
-        now = time.time()
+        now = time.monotonic()
         if metrics:
             event = {"step": step, "total": total, "seconds": round(self.seconds, 3), **metrics}
             self._append_event(event)
@@ -134,7 +136,7 @@ class Context:
                 "device": self.device,
                 "seconds": round(self.seconds, 3),
             }
-            self._last_status = time.time()
+            self._last_status = time.monotonic()
             self.task.write_status(**self._status)
 
     @contextlib.contextmanager
@@ -194,7 +196,7 @@ class Context:
 
     def checkpoint_due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
-        return time.time() - self._last_checkpoint >= CHECKPOINT_EVERY_S
+        return time.monotonic() - self._last_checkpoint >= CHECKPOINT_EVERY_S
 
     def save_checkpoint(
         self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
@@ -202,14 +204,14 @@ class Context:
         """Keep everything needed to go on from `step`, checked when it is read; the one before stays."""
         own = {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
         self._checkpoints.save(arrays, meta | own | {"files": self._written})
-        self._last_checkpoint = time.time()
+        self._last_checkpoint = time.monotonic()
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """The last sound checkpoint (arrays, meta), or None. Events and snapshots after it are dropped.
 
         A damaged one is noted and the one before it taken; without any the task begins again.
         """
-        self._last_checkpoint = time.time()
+        self._last_checkpoint = time.monotonic()
         found, problems = self._checkpoints.load(self._missing)
         step = -1
         if found:
@@ -318,10 +320,11 @@ def work(folders: list[Path]) -> int:
                 lock.release()
     finally:
         for task, lock in held:
-            lock.release()
-            if code and task.status()["state"] == "queued":
+            # Those this worker gave back may have been queued again since, for another one.
+            if code and lock.held and task.status()["state"] == "queued":
                 with contextlib.suppress(StoreUnusable):
                     task.write_status(state="cancelled", message="A task before it did not finish.")
+            lock.release()
     return code
 
 
@@ -344,8 +347,8 @@ def _work_one(task: Task) -> None:
         if (task.folder / "cancel").exists():
             context._write(state="cancelled", message="Stopped while waiting.")
             raise Cancelled("Stopped while waiting.")
-        if time.time() - context._last_status > HEARTBEAT_EVERY_S:
-            context._write(state="queued", position=position, queued=context._started)
+        if time.monotonic() - context._last_status > HEARTBEAT_EVERY_S:
+            context._write(state="queued", position=position, queued=context._began)
 
     try:
         slot = ticket.wait(on_wait)
@@ -364,7 +367,7 @@ def _measure_machine(store: Store, device: str) -> None:
     """Once per machine, after its first result: the speed that estimates need (some seconds)."""
     from ddcore.speed import here
 
-    if os.environ.get("DD_MEASURE", "1") != "1" or store.task(here()).is_done():
+    if not environment.measures() or store.task(here()).is_done():
         return
     try:
         run_task(store, store.create(here()), here(), device)
@@ -376,10 +379,8 @@ def _measure_machine(store: Store, device: str) -> None:
 
 def _prepare_process(spec: TaskSpec, device: str) -> None:
     """Fix the thread count before torch is imported; it is not part of the spec."""
-    threads = (
-        "1" if spec.SLOT == "light" else os.environ.get("DD_THREADS", str(os.cpu_count() or 1))
-    )
-    os.environ.setdefault("OMP_NUM_THREADS", threads)
+    threads = 1 if spec.SLOT == "light" else environment.threads()
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # Threads that spin for long while waiting make small tensors many times slower on a busy machine
     # (measured: 8 ms against 262 ms a step); a short spin costs an idle machine nothing.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

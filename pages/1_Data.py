@@ -113,13 +113,12 @@ def own_folder() -> DataSpec | None:
 def form_fields(colour: bool, side: int | None) -> dict:
     """Resolution and colour as chosen by the user."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        resolution = st.number_input(
+        resolution = links.number(
             "Resize to (pixels)",
-            min_value=4,
-            max_value=512,
+            "px",
+            low=4,
+            high=512,
             value=None,
-            key="px",
-            bind="query-params",
             placeholder=f"{side} (as it is)" if side else "as it is",
             help="Side of the square that every picture is resized to.",
             width=200,

@@ -114,18 +114,7 @@ def size() -> tuple[int, int]:
 
 def number(label: str, key: str, value: int, low: int, high: int, note: str | None) -> int:
     """A whole number that is part of the link."""
-    return int(
-        st.number_input(
-            label,
-            min_value=low,
-            max_value=high,
-            value=value,
-            key=key,
-            bind="query-params",
-            width=124,
-            help=note,
-        )
-    )
+    return links.number(label, key, low=low, high=high, value=value, width=124, help=note)
 
 
 def method_chooser(data: data_views.Choice, ipc: int, preset: str) -> str:

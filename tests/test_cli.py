@@ -1,6 +1,8 @@
 """The command line as a user meets it, in a process of its own."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -62,6 +64,12 @@ def test_distill_evaluate_export(store, tmp_path, capsys):
 
     assert main(["verify", "--json"]) == 0
     assert last_json(capsys)["problems"] == []
+
+    out.write_bytes(b"mine")
+    assert main(["export", key, "--format", "npz", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err and out.read_bytes() == b"mine"
+    assert main(["export", key, "--format", "npz", str(out), "--force"]) == 0
+    assert np.array_equal(load(out).images, stored["images"])
 
 
 @pytest.mark.parametrize(
@@ -191,3 +199,41 @@ def test_prune_asks_before_it_deletes_results(store, compute, capsys):
         assert main(["prune", *arguments]) == 2
         assert "--yes" in capsys.readouterr().err and task.is_done()
     assert main(["prune", "--state", "done", "--yes"]) == 0 and not task.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "No space left on device"),
+        (errno.EROFS, "(Read-only file system)"),
+        (errno.EACCES, "(Permission denied)"),
+    ],
+)
+def test_a_store_that_cannot_be_written_is_one_sentence(store, capsys, monkeypatch, number, words):
+    def refused(path, content):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("ddcore.store.write_atomic", refused)
+    assert main(["distill", "dm", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and len(printed.err.strip().splitlines()) == 1
+    assert json.loads(printed.out)["state"] == "failed"
+
+
+@pytest.mark.parametrize("name", ["there.html", ".", "pipe", "there.html/x.html"])
+def test_a_report_takes_the_place_of_nothing_and_says_so_before_it_computes(
+    store, tmp_path, capsys, name
+):
+    from analysis.__main__ import main as analysis_main
+
+    (tmp_path / "there.html").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    assert analysis_main(["report", "--run", "0" * 16, str(tmp_path / name)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {tmp_path}") and len(err.strip().splitlines()) == 1
+    assert (tmp_path / "there.html").read_text() == "mine"
+
+
+def test_devices_are_not_read_to_their_end(store, capsys):
+    assert main(["import", "/dev/zero", "--dataset", "digits"]) == 2
+    assert "/dev/zero is not a file" in capsys.readouterr().err

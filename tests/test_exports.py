@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import pickle
+import stat
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -166,7 +169,7 @@ def test_files_are_replaced_and_folders_only_if_ours(tmp_path):
     for format in EXACT:
         out = tmp_path / f"set-{format}"
         exports.export(first, format, out)
-        assert_same(second, exports.load(exports.export(second, format, out)))
+        assert_same(second, exports.load(exports.export(second, format, out, force=True)))
     assert len(list(tmp_path.iterdir())) == len(EXACT)
     (tmp_path / "set-hf" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"notes\.txt"):
@@ -187,6 +190,30 @@ def test_folders_of_others_are_refused(tmp_path):
     assert_same(make(), exports.load(exports.export(make(), "hf", tmp_path / "empty")))
 
 
+@pytest.mark.parametrize("format", EXACT)
+def test_what_is_there_is_replaced_only_when_told_to(tmp_path, format):
+    out = exports.export(make(), format, tmp_path / "set")
+    with pytest.raises(DataError, match="is there already: choose another name, or add --force"):
+        exports.export(make(soft=True), format, out)
+    assert_same(make(), exports.load(out))
+
+
+@pytest.mark.parametrize("format", exports.FORMATS)
+def test_devices_pipes_and_what_lies_below_a_file_are_refused_also_when_told_to(tmp_path, format):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("mine")
+    for name, words in (
+        ("pipe", "is a device or a pipe|is a file"),
+        ("file/set", "is not a folder"),
+        ("/dev/null", "is a device or a pipe|is a file"),
+    ):
+        with pytest.raises(DataError, match=words):
+            exports.export(make(), format, tmp_path / name, force=True)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_failed_write_leaves_the_old_folder(tmp_path, monkeypatch):
     out = exports.export(make(), "hf", tmp_path / "set")
     real = exports.os.replace
@@ -198,7 +225,7 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(exports.os, "replace", failing)
     with pytest.raises(OSError, match="disk full"):
-        exports.export(make(soft=True), "hf", out)
+        exports.export(make(soft=True), "hf", out, force=True)
     assert_same(make(), exports.load(out))
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
 

@@ -5,7 +5,8 @@
         figure(done.arrays())
 
 Everything is read from the task's folder; buttons submit, flag or resume and then rerun. While a task is
-queued or running, only the panel itself reruns, once per second; when that ends the page does, once.
+queued or running, only the panel itself reruns, once per second, and what is drawn below it less often;
+when that ends the page does, once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ddcore.store import Task
 from pages.components import runs, shell
 
 EVERY_S = 1.0
+EXTRA_EVERY_S = 4.0  # two figures cost twenty times as much as the panel
 ABOUT = ("run_key", "subject")  # fields of a spec that may name a run
 ICONS = {
     "missing": ":material/pending:",
@@ -86,7 +88,9 @@ def show(
     """
     status = jobs.state(task)
     if status["state"] in jobs.ACTIVE:
-        st.fragment(_live, run_every=EVERY_S)(task, key, extra)
+        st.fragment(_live, run_every=EVERY_S)(task, key)
+        if extra:
+            st.fragment(_extra, run_every=EXTRA_EVERY_S)(task, extra)
     elif status["state"] != "done":
         _stopped(task, status, key, then)
     return status
@@ -152,7 +156,17 @@ def _missing(
             st.rerun()
 
 
-def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
+def _extra(task: Task, extra: Callable[[Task], None]) -> None:
+    with shell.boundary():
+        extra(task)
+
+
+def _stop(task: Task) -> None:
+    with shell.boundary():
+        jobs.cancel(task)
+
+
+def _live(task: Task, key: str) -> None:
     """One tick of the live panel; asks for one rerun of the page when the task has stopped."""
     with shell.boundary():
         status = jobs.state(task)
@@ -175,12 +189,10 @@ def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
                 key=f"{key}.stop",
                 icon=":material/stop:",
                 disabled=stopping,
-                on_click=jobs.cancel,
+                on_click=_stop,
                 args=[task],
                 help="It writes a checkpoint first, so that it can be resumed.",
             )
-        if extra:
-            extra(task)
 
 
 def _queue_text(task: Task) -> str:
