@@ -82,19 +82,21 @@ async def alone(server: _dashboard.Dashboard, run: str) -> list[str]:
     return errors
 
 
-async def together(server: _dashboard.Dashboard, runs: list[str], visitors: int) -> list[str]:
-    """All visitors at once, each through all pages with a run of its own."""
+async def together(
+    server: _dashboard.Dashboard, runs: list[str], visitors: int, pages: int
+) -> list[str]:
+    """All visitors at once, each through `pages` pages with a run of its own."""
 
     async def one(number: int) -> list[str]:
         errors, run = [], runs[number % len(runs)]
-        for i in range(len(PAGES)):
+        for i in range(pages):
             page = PAGES[(number + i) % len(PAGES)]
             errors += await visit(server, page, {"run": run} if page in OF_A_RUN else {})
         return errors
 
     before = server.cpu_seconds()
     found = await asyncio.gather(*(one(i) for i in range(visitors)))
-    spent, views = server.cpu_seconds() - before, visitors * len(PAGES)
+    spent, views = server.cpu_seconds() - before, visitors * pages
     print(f"{visitors} visitors at once: {views} pages, {spent / views:.2f} CPU s per page")
     return [e for errors in found for e in errors]
 
@@ -104,13 +106,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folders", type=int, default=500)
     parser.add_argument("--visitors", type=int, default=30)
+    parser.add_argument("--pages", type=int, default=len(PAGES), help="each visitor reads so many")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         store = Store(Path(name) / "cache")
         runs = [task.key for task in _dashboard.fill(store, options.folders)]
         with _dashboard.serve(store, Path(name)) as server:
             errors = asyncio.run(alone(server, runs[0]))
-            errors += asyncio.run(together(server, runs, options.visitors))
+            errors += asyncio.run(together(server, runs, options.visitors, options.pages))
             print(f"errors: {len(errors)}; memory of the server {server.megabytes():.0f} MB")
             log = server.log.read_text(errors="replace")
     for error in sorted(set(errors)):
