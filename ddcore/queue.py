@@ -18,8 +18,8 @@ from pathlib import Path
 
 from ddcore import environment, locks
 
-POLL_S = 0.25
-COUNT_S = 5.0  # how long the place in the queue may be out of date for those who are not next
+POLL_S, PATIENT_S = 0.25, 1.0  # between looks: of the first in the queue, of all others
+COUNT_S = 10.0  # how long the place in the queue may be out of date for those who are not next
 TICKET_GRACE_S = 5.0  # a ticket this young may not have its lock yet
 CLOCK_S = 1.0  # times of files are a little coarser than the clock
 LIGHT_SLOTS = 2
@@ -94,7 +94,7 @@ class Ticket:
                     lock = locks.acquire(self.root / "slots" / f"{name}.lock")
                     if lock:
                         return Slot(name, lock)
-            time.sleep(POLL_S)
+            time.sleep(PATIENT_S if position else POLL_S)
 
 
 def waiting(root: Path, slot: str) -> list[Path]:

@@ -41,7 +41,7 @@ from ddcore.store import (
 )
 
 STATUS_EVERY_S = 0.5
-HEARTBEAT_EVERY_S = 2.0
+HEARTBEAT_EVERY_S, QUEUED_EVERY_S = 2.0, 10.0
 SNAPSHOTS = snapshot_name(0).partition("/")[0]
 CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
 
@@ -347,7 +347,8 @@ def _work_one(task: Task) -> None:
         if (task.folder / "cancel").exists():
             context._write(state="cancelled", message="Stopped while waiting.")
             raise Cancelled("Stopped while waiting.")
-        if time.monotonic() - context._last_status > HEARTBEAT_EVERY_S:
+        moved = position != context._status.get("position")
+        if moved or time.monotonic() - context._last_status > QUEUED_EVERY_S:
             context._write(state="queued", position=position, queued=context._began)
 
     try:

@@ -91,6 +91,7 @@ def test_waiting_looks_at_one_ticket_however_long_the_queue(tmp_path, monkeypatc
     monkeypatch.setattr(locks, "is_held", lambda path: asked.append(path) or real(path))
     monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)
     monkeypatch.setattr(queue, "COUNT_S", 1000.0)
+    monkeypatch.setattr(queue, "PATIENT_S", queue.POLL_S)
     rounds, stop = [0] * 32, threading.Event()
 
     class Enough(Exception):
