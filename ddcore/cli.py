@@ -161,7 +161,7 @@ def import_set(options: argparse.Namespace) -> None:
     if options.arch or options.width or options.depth:
         arch = options.arch or "convnet"
         choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
-    spec = propose(report, data, whiten=options.whiten or None, std=facts["std"], **choices)
+    spec = propose(report, data, whiten=options.whiten or None, spread=facts["std"], **choices)
     task = imported.bring(store, spec, [_content(path) for path in files], names)
     answer = {
         "key": task.key,

@@ -152,25 +152,24 @@ def propose(
     report: Report,
     data: DataSpec,
     whiten: bool | None = None,
-    std: Sequence[float] = (),
+    spread: Sequence[float] = (),
     **choices: Any,
 ) -> ImportTask:
     """The task for a set, with what its layout and numbers suggest; `choices` override single fields.
 
     Fields that follow from others (whitening, the budget, constants) are filled in. `whiten`: whether
-    pixels are judged under whitening (None: if their names say so); `std` is the dataset's, per channel,
-    which the regularised whitening depends on.
+    pixels are judged under whitening (None: if their names say so); `spread` is the dataset's
+    standard deviation per channel, which the regularised whitening depends on.
     """
     source, found, facts = report.importer, report.found, report.facts
+    whiten = likely_whitening(report) if whiten is None else whiten
     made = found.made
     scale = choices.get("scale", report.guess.scale)
     tiles = choices.get("tiles", facts.tiles)
     values: dict[str, Any] = {
         "format": source.name,
         "files": tuple(sha for _, sha in report.files),
-        "data": _data(
-            report, data, scale, likely_whitening(report) if whiten is None else whiten, std
-        ),
+        "data": _data(report, data, scale, whiten, spread),
         "ipc": _budget(report),
         "method": made.method if made else source.method(report.names),
         "net": made.net if made else source.net(facts.shape),
@@ -206,13 +205,13 @@ def likely_whitening(report: Report) -> bool:
 
 
 def _data(
-    report: Report, data: DataSpec, scale: str, whiten: bool, std: Sequence[float]
+    report: Report, data: DataSpec, scale: str, whiten: bool, spread: Sequence[float]
 ) -> DataSpec:
     """The dataset with the whitening, and of our own files the split, that the set was made with."""
     made = report.found.made
     if made is None and scale == "zca-regularised":
         return data.replace(
-            preprocess="zca", zca_eps=regularised_eps(DEVIATIONS.get(data.name, std))
+            preprocess="zca", zca_eps=regularised_eps(DEVIATIONS.get(data.name, spread))
         )
     if made is None:
         return data.replace(preprocess="zca" if scale == "zca" or whiten else "normalise")
@@ -238,15 +237,15 @@ def _params(report: Report, net: NetSpec | None) -> SetParams:
     )
 
 
-def regularised_eps(std: Sequence[float]) -> float:
+def regularised_eps(spread: Sequence[float]) -> float:
     """What the regularised whitening adds to variances of pixels on the 0..1 scale.
 
     It divides channels by their standard deviation, then adds a tenth of the mean variance, which is 1. Where
     channels have nearly the same deviation that is whitening with a tenth of its square.
     """
-    if not len(std):
+    if not len(spread):
         raise SpecError("scale", "zca-regularised", "another scale until the dataset has been read")
-    return float(f"{REGULARISED * float(np.mean(np.square(std))):.4g}")
+    return float(f"{REGULARISED * float(np.mean(np.square(spread))):.4g}")
 
 
 def constants(spec: ImportTask) -> tuple[np.ndarray, np.ndarray] | None:

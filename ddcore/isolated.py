@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 MAX_ANSWER = 8 << 20  # bytes of one line: names and figures, never arrays
 # A crowded machine gives a process a tenth of a core; beyond that it hangs, as on a dead network drive.
-WALL_PER_CPU = 20
+WALL_PER_CPU, WALL_TO_START = 20, 60
 LOOK_EVERY = 0.5  # seconds between looks at the clock
 _SIGNALLED_TIME = (-24, -9)  # SIGXCPU, and SIGKILL once the hard limit is reached
 
@@ -87,7 +87,7 @@ def call(
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(ask | {"limits": asdict(limits)}).encode())
             process.stdin.close()
-        for line in _lines(process, limits.cpu_seconds * WALL_PER_CPU, what):
+        for line in _lines(process, WALL_TO_START + limits.cpu_seconds * WALL_PER_CPU, what):
             if "progress" in line and progress:
                 progress(*line["progress"])
             elif "error" in line:

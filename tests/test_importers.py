@@ -388,7 +388,9 @@ def test_rfad_is_known_by_its_file_and_judged_in_its_whitening():
     assert spec.data.preprocess == "zca" and spec.data.zca_eps == pytest.approx(0.00628, rel=0.01)
     assert spec.labels == "keep" and spec.method == "rfad"  # their softmax would be nearly flat
     own = DataSpec(name="folder", source="folder", path="/x", fingerprint="0" * 64)
-    assert propose(report, own, std=(0.2, 0.2, 0.2), scale="zca-regularised").data.zca_eps == 0.004
+    assert (
+        propose(report, own, spread=(0.2, 0.2, 0.2), scale="zca-regularised").data.zca_eps == 0.004
+    )
     with pytest.raises(SpecError, match="until the dataset has been read"):
         propose(report, own, scale="zca-regularised")
 

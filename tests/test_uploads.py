@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import json
-import os
 import time
 from collections import OrderedDict
 
@@ -137,41 +136,6 @@ def test_files_are_read_where_they_are(tmp_path):
         read([("none.npz", tmp_path / "none.npz")])
 
 
-def fill(request, folder, progress):
-    """Take memory until there is none."""
-    return len([bytearray(10 << 20) for _ in range(100)])
-
-
-def spin(request, folder, progress):
-    """Never end."""
-    while True:
-        pass
-
-
-def crash(request, folder, progress):
-    """End as a broken library does."""
-    os.abort()
-
-
-def write(request, folder, progress):
-    """Fill the disk."""
-    with open(folder / "x", "wb") as file:
-        for _ in range(100):
-            file.write(bytes(1 << 20))
-
-
-def refuse(request, folder, progress):
-    """An error that has fields."""
-    progress(1, 2)
-    raise SpecError("scale", request["value"], "another")
-
-
-def chatter(request, folder, progress):
-    """Print as libraries do, and tell a great deal."""
-    print("not an answer")
-    return "x" * request["length"]
-
-
 LIMITS = isolated.Limits(memory=200 << 20, cpu_seconds=1, written=10 << 20)
 
 
@@ -185,7 +149,7 @@ LIMITS = isolated.Limits(memory=200 << 20, cpu_seconds=1, written=10 << 20)
     ],
 )
 def test_a_reader_that_takes_too_much_is_ended(tmp_path, function, words):
-    name = f"tests.test_uploads:{function}"
+    name = f"tests.greedy:{function}"
     with pytest.raises(DataError, match=words) as raised:
         isolated.call(name, {}, tmp_path, LIMITS, what="a.pt")
     assert sentence(raised.value)
@@ -194,12 +158,12 @@ def test_a_reader_that_takes_too_much_is_ended(tmp_path, function, words):
 def test_answers_errors_and_progress_come_through(tmp_path):
     steps = []
     with pytest.raises(SpecError) as raised:
-        name = "tests.test_uploads:refuse"
+        name = "tests.greedy:refuse"
         isolated.call(
             name, {"value": 3}, tmp_path, LIMITS, "a.pt", lambda *step: steps.append(step)
         )
     assert (raised.value.field, raised.value.value, steps) == ("scale", 3, [(1, 2)])
-    name = "tests.test_uploads:chatter"
+    name = "tests.greedy:chatter"
     assert isolated.call(name, {"length": 3}, tmp_path, LIMITS, "a.pt") == "xxx"
     with pytest.raises(DataError, match="could not be read to its end"):
         isolated.call(name, {"length": isolated.MAX_ANSWER}, tmp_path, LIMITS, "a.pt")
@@ -211,7 +175,7 @@ def test_who_asks_can_give_up(tmp_path):
 
     before = time.process_time()
     with pytest.raises(KeyboardInterrupt):
-        name = "tests.test_uploads:refuse"
+        name = "tests.greedy:refuse"
         isolated.call(name, {"value": 3}, tmp_path, LIMITS, "a.pt", stop)
     assert time.process_time() - before < 1
 

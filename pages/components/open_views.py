@@ -190,7 +190,7 @@ def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTa
         )
     if report.importer.name == "mtt" and report.found.lrs is None:
         choices["lr"] = _step_size(f"{key}.lr")
-    choices["std"] = () if chosen.std is None else chosen.std
+    choices["spread"] = () if chosen.std is None else chosen.std
     base = propose(report, chosen.spec, **choices)
     with st.expander("Network and protocol", icon=":material/tune:", key=f"{key}.more"):
         choices["net"] = _network(base.net, report, f"{key}.net")
