@@ -9,6 +9,7 @@ from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
 from ddcore.errors import DDError
+from ddcore.foreign import plain
 from pages.components import data_views, links, shell, task_panel
 
 OWN = "own"
@@ -37,9 +38,9 @@ def main() -> None:
     )
     if task:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            st.header(task.result()["label"], width="content", anchor=False)
-            plain = spec.name in datasets() and not (spec.resolution or spec.grey)
-            chosen = spec.name if plain else task.key
+            st.header(plain(task.result()["label"]), width="content", anchor=False)
+            as_it_is = spec.name in datasets() and not (spec.resolution or spec.grey)
+            chosen = spec.name if as_it_is else task.key
             shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=chosen)
         data_views.show(task, spec)
 
@@ -100,7 +101,7 @@ def own_folder() -> DataSpec | None:
     try:
         return resolve(path, **form_fields(True, None))
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return None
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from ddcore import imported, jobs
 from ddcore.errors import DDError
+from ddcore.foreign import plain
 from ddcore.imported_spec import ImportTask, size_text
 from ddcore.importers import Report
 from ddcore.importers.base import MAX_UPLOAD
@@ -49,7 +50,7 @@ def given(uploads: Sequence[Any]) -> None:
     try:
         report = open_views.read(uploads, st.session_state.get(f"{key}.experiment", 0))
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     st.header("What was found", anchor=False)
     open_views.found(report)
@@ -63,7 +64,7 @@ def given(uploads: Sequence[Any]) -> None:
         try:
             spec, chosen = open_views.ask(report, known, key)
         except DDError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(error), icon=":material/error:")
             return
         opener(spec, uploads)
     with left:
@@ -104,7 +105,7 @@ def opener(spec: ImportTask, uploads: Sequence[Any]) -> None:
             st.markdown(f"**It is open.** {open_views.opened_sentence(task)}")
             open_views.ways_on(task)
     elif state == "missing":
-        st.caption(f"Network {spec.net.label()}, protocol {spec.protocol.name}.")
+        st.caption(f"Network {spec.net.label()}, protocol {plain(spec.protocol.name)}.")
         if spec.data.preprocess == "zca":
             st.caption(WHITENING)
         if st.button("Open it", key="open.go", type="primary", icon=":material/file_open:"):

@@ -9,6 +9,7 @@ import streamlit as st
 from ddcore import jobs, locks, queue
 from ddcore.distilled import KINDS
 from ddcore.estimate import size
+from ddcore.foreign import plain
 from ddcore.store import Store, Task
 from pages.components import runs, shell, task_panel
 
@@ -110,7 +111,7 @@ def row(store: Store, task: Task, status: dict) -> None:
             task_panel.badge(status["state"])
             name(task)
         message = status.get("message") if stopped else ""
-        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), message]
+        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), plain(message or "")]
         st.caption(" · ".join(filter(None, facts)))
     with right.container(horizontal=True, horizontal_alignment="right", gap="small"):
         if stopped:
@@ -121,11 +122,11 @@ def row(store: Store, task: Task, status: dict) -> None:
 def name(task: Task) -> None:
     """The task's title; a link where there is a page about it."""
     if task.kind in KINDS:
-        shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
+        shell.link("pages/3_Run.py", plain(task_panel.title(task)), run=task.key)
     elif task.kind in ABOUT and (run := runs.subject_of(task)):
-        shell.link(ABOUT[task.kind], task_panel.title(task), run=run)
+        shell.link(ABOUT[task.kind], plain(task_panel.title(task)), run=run)
     else:
-        st.markdown(task_panel.title(task), width="content")
+        st.markdown(plain(task_panel.title(task)), width="content")
 
 
 def resume(store: Store, task: Task) -> None:

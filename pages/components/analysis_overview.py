@@ -11,6 +11,7 @@ from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen
 from ddcore import jobs
 from ddcore.errors import SpecError
 from ddcore.estimate import duration
+from ddcore.foreign import plain
 from ddcore.store import Store, Task
 from pages.components import analysis_page, analysis_runs, links, shell, task_panel
 
@@ -114,9 +115,9 @@ def _card(row: Row, preset: str) -> None:
             task_panel.badge(row.state)
     st.markdown(analysis.question)
     if row.refused:
-        st.caption(row.refused)
+        st.caption(plain(row.refused))
     elif row.state == "done":
-        st.caption(drawing.typeset(analysis.sentence(row.task.result())))
+        st.caption(drawing.typeset(analysis.sentence(base.seen(row.task.result(), plain))))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
     query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ddcore import estimate, jobs
 from ddcore.errors import DDError
+from ddcore.foreign import plain
 from ddcore.methods import Method, methods
 from ddcore.methods.base import FAMILIES
 from ddcore.methods.spec import DistillSpec, make_spec
@@ -50,7 +51,7 @@ def _cost_hint(name: str, data: data_views.Choice, ipc: int, preset: str, root: 
         spec = make_spec(name, data.spec, data.shape, ipc=ipc, preset=preset)
         guess = estimate.distillation(spec, shell.store(), data.shape, data.classes)
     except DDError as error:
-        return f"Not with this preset: {error}"
+        return f"Not with this preset: {plain(error)}"
     return f"About {estimate.duration(guess.seconds)}."
 
 
@@ -78,7 +79,7 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
     state = jobs.state(task)["state"]
     with st.container(border=True, key="distil.start"):
         st.markdown(size(spec, data))
-        st.caption(f"{learner(spec)}, judged by protocol {spec.protocol.name}")
+        st.caption(f"{learner(spec)}, judged by protocol {plain(spec.protocol.name)}")
         if state == "done":
             st.markdown("These images have been made already, with exactly these settings.")
             shell.link("pages/4_Images.py", "Open them", icon=":material/grid_view:", run=spec.key)
@@ -102,7 +103,7 @@ def size(spec: DistillSpec, data: data_views.Choice) -> str:
     seen = data.classes * spec.images_per_class(data.shape, data.classes)
     budget = data.classes * spec.ipc
     floats = f"{budget * math.prod(data.shape):,} numbers"
-    text = f"**{seen:,} synthetic images** of {data.title}, {floats}"
+    text = f"**{seen:,} synthetic images** of {plain(data.title)}, {floats}"
     if seen == budget:
         return text
     stored = parametrization(spec.parametrization).title.lower()

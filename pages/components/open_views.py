@@ -13,6 +13,7 @@ from ddcore import imported
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
+from ddcore.foreign import plain
 from ddcore.imported_spec import ImportTask, misfit, propose, size_text
 from ddcore.importers import Report, examine, importers, open_file
 from ddcore.importers.facts import LABELS
@@ -83,7 +84,7 @@ def found(report: Report) -> None:
             "Images are shown with the class of their place."
         )
     for note in notes:
-        st.info(note, icon=":material/info:")
+        st.info(plain(note), icon=":material/info:")
 
 
 def _steps(report: Report) -> str:
@@ -371,7 +372,7 @@ def class_names(data: DataSpec, classes: int) -> tuple[str, ...]:
 def opened_sentence(task: Task) -> str:
     """Where a set comes from, how its numbers were taken, and whether its labels are in order."""
     spec, result = task.document()["spec"], task.result()
-    files = ", ".join(f"`{name}`" for name in result["files"]) or "a file"
+    files = plain(", ".join(result["files"])) or "a file"
     text = f"Opened from {files}. Numbers: {phrase(spec['scale'])}."
     same, classes = result["alike"]["same"], result["alike"]["classes"]
     if not classes:
@@ -404,5 +405,7 @@ def before() -> None:
     st.header("Opened before", anchor=False)
     for card in cards:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            shell.link("pages/4_Images.py", card.title, icon=":material/grid_view:", run=card.key)
-            st.caption(f"{card.facts} · {runs.ago(card.started)}", width="content")
+            shell.link(
+                "pages/4_Images.py", plain(card.title), icon=":material/grid_view:", run=card.key
+            )
+            st.caption(f"{plain(card.facts)} · {runs.ago(card.started)}", width="content")

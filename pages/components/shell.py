@@ -25,6 +25,7 @@ import streamlit as st
 from ddcore import jobs, paths, queue
 from ddcore.distilled import KINDS
 from ddcore.errors import DDError, NotReady
+from ddcore.foreign import plain
 from ddcore.store import KEY_PATTERN, Store, Task
 
 PRODUCT = "Dataset Distillation Explorer"
@@ -87,7 +88,7 @@ def boundary() -> Iterator[None]:
     try:
         yield
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
 
 
 def link(path: str, label: str, *, icon: str | None = None, **query: str | None) -> None:
@@ -206,8 +207,8 @@ def _current_run() -> None:
         return
     with st.container(border=True, gap="xxsmall"):
         st.caption("Current run")
-        st.markdown(f"**{card.title}**")
-        st.caption(f"{card.facts} · `{key[:8]}`")
+        st.markdown(f"**{plain(card.title)}**")
+        st.caption(f"{plain(card.facts)} · `{key[:8]}`")
 
 
 def _machine() -> None:

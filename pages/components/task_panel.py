@@ -20,6 +20,7 @@ from ddcore import jobs
 from ddcore.distilled import KINDS
 from ddcore.errors import DDError
 from ddcore.estimate import duration
+from ddcore.foreign import plain
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
 from pages.components import runs, shell
@@ -140,7 +141,7 @@ def _missing(
     spec: TaskSpec, submit: Sequence[TaskSpec], key: str, label: str, why: str, estimate: str
 ) -> None:
     with st.container(border=True):
-        st.markdown(f"**{words(spec)}**: not computed yet.")
+        st.markdown(f"**{plain(words(spec))}**: not computed yet.")
         if why:
             st.markdown(why)
         if estimate:
@@ -166,7 +167,7 @@ def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
                 share = min(1.0, step / total) if total else 0.0
                 st.progress(share, text=progress_text(status))
             if status.get("message"):
-                st.caption(status["message"])
+                st.caption(plain(status["message"]))
             stopping = (task.folder / "cancel").exists()
             st.button(
                 "Stopping ..." if stopping else "Stop",
@@ -197,7 +198,7 @@ def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task])
         silent = (
             "It has not been queued." if state == "missing" else "It stopped without a message."
         )
-        message = status.get("message") or silent
+        message = plain(status.get("message") or silent)
         if state == "failed":
             st.error(message, icon=ICONS["failed"])
         else:
@@ -216,7 +217,7 @@ def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task])
 def _head(task: Task, status: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         name = title(task)
-        st.markdown(f"**{name[:1].upper()}{name[1:]}**", width="content")
+        st.markdown(f"**{plain(name[:1].upper() + name[1:])}**", width="content")
         badge(status["state"])
 
 
