@@ -10,7 +10,7 @@ from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
 from ddcore.errors import DDError
 from ddcore.foreign import plain
-from pages.components import data_views, links, shell, task_panel
+from pages.components import data_views, links, permissions, shell, task_panel
 
 OWN = "own"
 
@@ -77,17 +77,18 @@ def download(name: str) -> None:
         if status["state"] != "done":
             return
     title = datasets()[name].title
-    if st.button(f"Download {title}", key="data.get", icon=":material/download:", type="primary"):
-        from ddcore import jobs
-
-        jobs.submit(shell.store(), [download_task(name)])
+    label = f"Download {title}"
+    if permissions.button(label, key="data.get", icon=":material/download:", type="primary"):
+        permissions.submit(shell.store(), [download_task(name)])
         st.rerun()
 
 
 def own_folder() -> DataSpec | None:
     """The spec of a folder of the user's; None while there is none or it cannot be used."""
+    reason = permissions.refusal()
     path = st.text_input(
         "Folder",
+        disabled=bool(reason),
         key="path",
         bind="query-params",
         placeholder="/home/me/pictures",
@@ -95,11 +96,14 @@ def own_folder() -> DataSpec | None:
         "files with an image and a label column.",
         width=560,
     )
+    if reason:
+        st.info(plain(reason), icon=":material/visibility:")
+        return None
     if not path:
         st.info("Type the path of a folder on this machine.", icon=":material/folder_open:")
         return None
     try:
-        return resolve(path, **form_fields(True, None))
+        return resolve(permissions.data_folder(path), **form_fields(True, None))
     except DDError as error:
         st.error(plain(error), icon=":material/error:")
         return None

@@ -11,7 +11,7 @@ from ddcore.distilled import KINDS
 from ddcore.estimate import size
 from ddcore.foreign import plain
 from ddcore.store import Store, Task
-from pages.components import runs, shell, task_panel
+from pages.components import permissions, runs, shell, task_panel
 
 STOPPED = ("failed", "cancelled", "lost")
 RECENT = 20
@@ -87,8 +87,10 @@ def machine(store: Store, stopped: int) -> None:
             f"Delete the folders of {stopped} stopped tasks, with their checkpoints? "
             "Finished results stay."
         )
-        if st.button("Delete them", key="jobs.prune", type="primary", icon=":material/delete:"):
-            removed = jobs.prune(store, states=STOPPED)
+        if permissions.button(
+            "Delete them", key="jobs.prune", type="primary", icon=":material/delete:"
+        ):
+            removed = permissions.prune(store, STOPPED)
             st.toast(f"{len(removed)} folders deleted.")
             disk.clear()
             st.rerun()
@@ -110,6 +112,7 @@ def row(store: Store, task: Task, status: dict) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
             name(task)
+            task_panel.started_by(task)
         message = status.get("message") if stopped else ""
         facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), plain(message or "")]
         st.caption(" · ".join(filter(None, facts)))
@@ -132,8 +135,8 @@ def name(task: Task) -> None:
 def resume(store: Store, task: Task) -> None:
     """Queue a stopped task again."""
     key = f"jobs.resume.{task.key}"
-    if st.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
-        jobs.resume(store, task)
+    if permissions.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
+        permissions.resume(store, task)
         st.rerun()
 
 
@@ -143,8 +146,8 @@ def delete(store: Store, task: Task) -> None:
     with st.popover("Delete", type="tertiary", icon=":material/delete:", key=ask):
         again = "Its files go with it." if task.kind == "import" else "It can be computed again."
         st.markdown(f"Delete this folder for good? {again}")
-        if st.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
-            store.delete(task)
+        if permissions.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
+            permissions.delete(store, task)
             disk.clear()
             st.rerun()
 

@@ -13,7 +13,7 @@ from ddcore.errors import SpecError
 from ddcore.estimate import duration
 from ddcore.foreign import plain
 from ddcore.store import Store, Task
-from pages.components import analysis_page, analysis_runs, links, shell, task_panel
+from pages.components import analysis_page, analysis_runs, links, permissions, shell, task_panel
 
 COLUMNS = 3
 
@@ -70,8 +70,10 @@ def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if asked:
             label = "Run the whole suite" if not ready else f"Run the other {len(asked)}"
-            if st.button(label, key="suite.start", type="primary", icon=":material/play_arrow:"):
-                jobs.submit(store, [row.spec for row in asked])
+            if permissions.button(
+                label, key="suite.start", type="primary", icon=":material/play_arrow:"
+            ):
+                permissions.submit(store, [row.spec for row in asked])
                 st.rerun()
             seconds = suite_seconds(store, asked, chosen)
             st.caption(

@@ -21,6 +21,7 @@ from pages.components import (
     evaluation_views,
     evolution,
     links,
+    permissions,
     run_views,
     runs,
     settings_form,
@@ -300,8 +301,10 @@ def measure(missing: list[Side], wanted: dict[str, EvaluateTask]) -> None:
         st.markdown(f"Not measured yet in this way: **{letters}**.")
         seconds = sum(_seconds(side, wanted[side.letter]) for side in asked)
         st.caption(f"It will take about {estimate.duration(seconds)}.")
-        if st.button("Measure", key="compare.go", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, [wanted[side.letter] for side in asked])
+        if permissions.button(
+            "Measure", key="compare.go", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(store, [wanted[side.letter] for side in asked])
             st.rerun()
 
 

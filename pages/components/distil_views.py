@@ -13,7 +13,7 @@ from ddcore.methods import Method, methods
 from ddcore.methods.base import FAMILIES
 from ddcore.methods.spec import DistillSpec, make_spec
 from ddcore.parametrizations import parametrization
-from pages.components import data_views, runs, shell, task_panel
+from pages.components import data_views, permissions, runs, shell, task_panel
 
 HINT_S = 60  # seconds for which a cost hint is believed
 
@@ -93,8 +93,10 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
             return
         guess = estimate.distillation(spec, store, data.shape, data.classes)
         st.markdown(f"It will take {guess.sentence()}. Its evaluation follows.")
-        if st.button("Start", key="distil.go", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, [spec, *spec.follow_ups()])
+        if permissions.button(
+            "Start", key="distil.go", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(store, [spec, *spec.follow_ups()])
             shell.go("pages/3_Run.py", run=spec.key)
 
 

@@ -27,6 +27,7 @@ from ddcore.distilled import KINDS
 from ddcore.errors import DDError, NotReady
 from ddcore.foreign import plain
 from ddcore.store import KEY_PATTERN, Store, Task
+from pages.components import permissions
 
 PRODUCT = "Dataset Distillation Explorer"
 RUN = "run"  # the query parameter that names the current run
@@ -76,6 +77,7 @@ def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> I
         here = st.container()
         with boundary():
             _machine()
+            permissions.account()
     with boundary():
         yield
     with here, boundary():

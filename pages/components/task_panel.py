@@ -23,7 +23,7 @@ from ddcore.estimate import duration
 from ddcore.foreign import plain
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
-from pages.components import runs, shell
+from pages.components import permissions, runs, shell
 
 EVERY_S = 1.0
 ABOUT = ("run_key", "subject")  # fields of a spec that may name a run
@@ -146,8 +146,10 @@ def _missing(
             st.markdown(why)
         if estimate:
             st.caption(f"It will take {estimate}.")
-        if st.button(label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(shell.store(), submit)
+        if permissions.button(
+            label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(shell.store(), submit)
             st.rerun()
 
 
@@ -169,17 +171,22 @@ def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
             if status.get("message"):
                 st.caption(plain(status["message"]))
             stopping = (task.folder / "cancel").exists()
-            st.button(
+            permissions.button(
                 "Stopping ..." if stopping else "Stop",
                 key=f"{key}.stop",
                 icon=":material/stop:",
                 disabled=stopping,
-                on_click=jobs.cancel,
+                on_click=_stop,
                 args=[task],
                 help="It writes a checkpoint first, so that it can be resumed.",
             )
         if extra:
             extra(task)
+
+
+def _stop(task: Task) -> None:
+    with shell.boundary():
+        permissions.cancel(task)
 
 
 def _queue_text(task: Task) -> str:
@@ -208,8 +215,10 @@ def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task])
         label = "Start again"
         if resumable:
             label = f"Resume from about step {step:,}" if step else "Resume"
-        if st.button(label, key=f"{key}.resume", type="primary", icon=":material/restart_alt:"):
-            jobs.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
+        if permissions.button(
+            label, key=f"{key}.resume", type="primary", icon=":material/restart_alt:"
+        ):
+            permissions.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
             st.rerun()
         log(task, key)
 
@@ -219,6 +228,13 @@ def _head(task: Task, status: dict[str, Any]) -> None:
         name = title(task)
         st.markdown(f"**{plain(name[:1].upper() + name[1:])}**", width="content")
         badge(status["state"])
+        started_by(task)
+
+
+def started_by(task: Task) -> None:
+    """Who asked for it, where people log in."""
+    if person := permissions.started_by(task):
+        st.caption(f"by {plain(person)}", width="content")
 
 
 def log(task: Task, key: str) -> None:
