@@ -81,7 +81,8 @@ def who() -> str:
 def manages(person: str) -> bool:
     """Whether an address, or its domain, is named in `DD_MANAGERS`."""
     named = os.environ.get(MANAGERS, "").replace(",", " ").lower().split()
-    return person in named or "@" + person.rpartition("@")[2] in named
+    name, at, domain = person.rpartition("@")
+    return bool(name and domain) and (person in named or at + domain in named)
 
 
 # --- what -----------------------------------------------------------------------------------------
