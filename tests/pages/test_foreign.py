@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from analysis import analyses
 from ddcore import paths
-from ddcore.data.lookup import resolve
-from ddcore.data.spec import dataset_task
 from ddcore.foreign import cell, plain, unescaped, wrapped
-from ddcore.methods.spec import make_spec
-from ddcore.worker import run_task
-from tests.pages.fakes import SHAPE, done, evaluated, put, snapshots
+from tests.pages import hostile
+from tests.pages.fakes import done
 
-# A folder's name holds no slash; in the address of a link entities are read as what they stand for.
-HOSTILE = (
-    "![x](http:&#47;&#47;foreign.invalid&#47;a.png) <img src=x> $x^2$ :red[r] :smile: `c` **b** |"
-)
+HOSTILE = hostile.NAME
+OF_A_RUN = ("3_Run.py", "4_Images.py", "5_Evaluate.py")
 RAW = ("![x]", "](http", "<img", "$x^2$", ":red[", ":smile:", "`c`", "**b**")
 PAGES = ["", *sorted(p.name for p in (paths.PROJECT / "pages").glob("[0-9]*.py"))]
 # What Streamlit shows without reading it as Markdown, and what the browser sends back.
@@ -38,59 +27,6 @@ UNREAD = {
     ("code", "code_text"),
     ("page_link", "query_string"),
 }
-
-
-def picture(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, SHAPE[1:], np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
-
-
-@pytest.fixture
-def own(tmp_path, store):
-    """The data of an own folder whose name and classes are hostile, decoded."""
-    folder = tmp_path / HOSTILE
-    for c in "ab":
-        (folder / f"{c} {HOSTILE}").mkdir(parents=True)
-        for i in range(12):
-            (folder / f"{c} {HOSTILE}" / f"{i}.png").write_bytes(picture(i))
-    data = resolve(str(folder))
-    task = store.create(dataset_task(data))
-    run_task(store, task, task.spec(), "cpu")
-    assert task.is_done(), task.status()
-    return data, task
-
-
-@pytest.fixture
-def planted(own, store, visit):
-    """A set from a hostile file, a finished run and its evaluation, a run that failed, an analysis."""
-    data, decoded = own
-    names = tuple(decoded.result()["class_names"])
-    assert all(HOSTILE in name for name in names)
-    images = torch.randn(2, *SHAPE)
-    file = io.BytesIO()
-    torch.save({"data": [[images, torch.arange(2)]], "accs_all_exps": {}}, file)
-    app = visit("6_Open.py")
-    app.file_uploader[0].set_value([(HOSTILE, file.getvalue(), "application/octet-stream")])
-    app.run()
-    check(app)
-    app.button(key="open.go").click().run()
-    opened = next(store.tasks("import"))
-    run_task(store, opened, opened.spec(), "cpu")
-    assert opened.is_done(), opened.status()
-    run = make_spec("dm", data, SHAPE)
-    two = {"images": images.numpy(), "labels": np.arange(2), "class_names": names}
-    finished = done(store, run, **two)
-    evaluated(store, run)
-    failed = put(store, run.replace(seed=1), "failed", message=HOSTILE)
-    snapshots(put(store, run.replace(seed=2), "cancelled"), 2)
-    of = analyses()["pixels"]
-    wanted = of.spec(run_keys=(opened.key, finished.key), **of.smallest)
-    answered = store.create(wanted)
-    run_task(store, answered, wanted, "cpu")
-    assert answered.is_done(), answered.status()
-    return {"opened": opened, "finished": finished, "failed": failed, "decoded": decoded}
 
 
 def strings(message: object, path: tuple[str, ...] = ()):
@@ -131,17 +67,29 @@ def walk(block):
             yield from walk(node)
 
 
-def test_every_page_shows_hostile_names_as_they_are(visit, planted):
-    keys = {name: task.key for name, task in planted.items()}
+def test_every_page_shows_hostile_names_as_they_are(visit, store, tmp_path):
+    keys = {name: task.key for name, task in hostile.plant(store, tmp_path).items()}
     both = f"{keys['opened']},{keys['finished']}"
     shown = {}
     for page in PAGES:
-        for name in ("opened", "finished", "failed"):
+        for name in ("opened", "finished", "failed") if page in OF_A_RUN else ("opened",):
             query = {"run": keys[name], "runs": both, "data": keys["decoded"]}
             count = check(visit(page, **query))
             shown[page] = max(count, shown.get(page, 0))
     silent = {"", "7_Reproduce.py", "2_Exact.py"}  # they show shipped runs and figures only
     assert {page for page, count in shown.items() if not count} <= silent, shown
+
+
+def test_the_open_page(visit, store, tmp_path):
+    hostile.decoded(store, tmp_path)
+    app = visit("6_Open.py")
+    app.file_uploader[0].set_value([(HOSTILE, hostile.file(), "application/octet-stream")])
+    app.run()
+    check(app)
+    assert app.button(key="open.go")
+    app.file_uploader[0].set_value([(HOSTILE, b"no set", "application/octet-stream")])
+    app.run()
+    assert app.error and check(app)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_visitors_can_press_nothing_that_changes_something(visit, store, visitor
             if button.key.startswith(("jobs.ask", "exact.start")):
                 continue
             assert button.disabled and "Visitors can look" in button.help, button.key
-            button.proto.disabled = False  # as somebody does who speaks to the server without a page
+            button.proto.disabled = False  # somebody may speak to the server without a page
             button.click().run()
             assert not app.exception, (button.key, app.exception)
     assert sorted(str(p) for p in store.root.rglob("*")) == before
@@ -174,7 +174,9 @@ def test_another_address_is_shared(monkeypatch):
 
 def test_a_spec_names_no_folder_outside_either(store, tmp_path, monkeypatch):
     monkeypatch.setenv(permissions.ROOTS, str(tmp_path / "in"))
-    data = DataSpec(name="folder", source="folder", path=str(tmp_path / "out"), fingerprint="0" * 64)
+    data = DataSpec(
+        name="folder", source="folder", path=str(tmp_path / "out"), fingerprint="0" * 64
+    )
     for asked in (dataset_task(data), make_spec("dm", data, SHAPE)):
         with pytest.raises(permissions.NotAllowed, match="out"):
             permissions.submit(store, [asked])
