@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddcore.data.registry import datasets
+from ddcore.foreign_text import plain
 from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import runs, shell
@@ -60,7 +61,7 @@ def example(card: runs.Card, task: Task) -> None:
         key="start.sheet",
         max_width=820,
         what=f"Distilled images of {card.dataset} by {card.method_title}",
-        caption=f"{card.title}, {card.facts}.",
+        caption=plain(f"{card.title}, {card.facts}."),
     )
 
 

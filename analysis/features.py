@@ -24,6 +24,7 @@ from analysis.networks import parse
 from analysis.pools import Counts, RealPool
 from ddcore import rng
 from ddcore.errors import DataError, SpecError
+from ddcore.foreign_text import wrapped_unmathematical
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.spread import deviation, figure_text
@@ -414,8 +415,6 @@ def _agreement(result: Result) -> Drawn:
 
 def static(result: Result, arrays: Arrays) -> StaticFigure:
     """The paper's map (Fig. 2, right) and the others beside it, then the agreement."""
-    import textwrap
-
     import seaborn as sns
 
     figure, axes = drawing.panels(1, len(result["maps"]) + 1, width=4.2, height=3.8)
@@ -452,7 +451,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
         ax.plot(np.full(len(values), place), values, marker, color=colour, ms=6, alpha=0.7)
         ax.errorbar(place, values.mean(), deviation(values), color=colour)
         ax.hlines(values.mean(), place - 0.3, place + 0.3, color=colour)
-    names = [textwrap.fill(label, 14) for _, label, _ in rows_of(result)]
+    names = ["\n".join(wrapped_unmathematical(label, 14)) for _, label, _ in rows_of(result)]
     ax.set_xticks(range(len(names)), names, fontsize=6)
     ax.set(ylabel="Neighbours of their class", ylim=(min(0.9, ax.get_ylim()[0]), 1.02))
     sns.despine(ax=ax)

@@ -22,6 +22,7 @@ from analysis.base import (
 )
 from analysis.networks import parse
 from analysis.pools import Counts, RealPool
+from ddcore.foreign_text import wrapped_unmathematical
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.spread import deviations
@@ -264,9 +265,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
 
 
 def _wrapped(text: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, 16))
+    return "\n".join(wrapped_unmathematical(text, 16))
 
 
 def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +14,7 @@ from analysis.networks import network, parse
 from analysis.pools import Counts
 from ddcore import rng
 from ddcore.errors import SpecError
+from ddcore.foreign_text import wrapped
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
@@ -357,7 +357,7 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
 def _map(result: Result, show: str) -> Drawn:
     values = (changes(result).mean(2) if show == CHANGE else beyond(result))[:, 1:]
     keep = [i for i, s in enumerate(result["sources"]) if show == CHANGE or s["method"]]
-    labels = ["<br>".join(textwrap.wrap(result["sources"][i]["label"], 16)) for i in keep]
+    labels = ["<br>".join(wrapped(result["sources"][i]["label"], 16)) for i in keep]
     rows = [_line(level) for level in result["levels"][1:]]
     most = max(1.0, min(50.0, float(np.abs(values[keep]).max())))
     figure = drawing.new_figure(height=90 + 24 * len(rows), legend=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +13,7 @@ from analysis.networks import network, parse
 from analysis.pools import Counts
 from ddcore import rng
 from ddcore.evaluation_spec import BaselineTask
+from ddcore.foreign_text import wrapped
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
@@ -307,7 +307,7 @@ def _gains(result: Result) -> Drawn:
     values = gains(result).mean(2)
     keep = [i for i, s in enumerate(result["sources"]) if s["kind"] != RANDOM]
     order = _order(result)
-    labels = ["<br>".join(textwrap.wrap(result["sources"][i]["label"], 16)) for i in keep]
+    labels = ["<br>".join(wrapped(result["sources"][i]["label"], 16)) for i in keep]
     rows = [result["networks"][n]["name"] for n in order]
     most = max(1.0, min(50.0, float(np.abs(values[keep]).max())))
     figure = drawing.new_figure(height=110 + 34 * len(rows), legend=False)

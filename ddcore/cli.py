@@ -181,8 +181,6 @@ def import_set(options: argparse.Namespace) -> None:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a device would never end
-        raise DDError(f"{path} is not a file.")
     try:
         return path.read_bytes()
     except OSError as error:

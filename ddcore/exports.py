@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import exports_text, foreign, isolated, outputs, render
+from ddcore import exports_text, foreign_files, isolated, outputs, render
 from ddcore.data.names import distinct_names
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
@@ -52,7 +52,7 @@ MAX_CHANNELS = 4
 MAX_SIDE = 1024
 SHEET_WIDTH = 1600  # pixels, about
 
-EXACT = foreign.EXACT
+EXACT = foreign_files.EXACT
 MARKER = "export.json"  # lists a folder's files, so that we replace only what we wrote
 _MIME = {"npz": "application/zip", "zip": "application/zip"}
 
@@ -342,10 +342,12 @@ def _check_size(size: int, name: str) -> None:
 def _parsed(given: bytes | Path, name: str) -> DistilledSet:
     """The set, its arrays still read-only views of the file."""
     try:
-        content = foreign.content(given, name, 2 * MAX_BYTES // 4)  # .pt names its images twice
+        content = foreign_files.content(
+            given, name, 2 * MAX_BYTES // 4
+        )  # .pt names its images twice
         if len(content.data) < 8:
             raise DataError(f"{name} is empty or cut off.")
-        return understood(foreign.tree(content), name)
+        return understood(foreign_files.tree(content), name)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # whatever a reader meets in bytes that anybody may have written

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ddcore import environment, locks, paths, queue
-from ddcore.errors import DDError, NotReady, SpecError
+from ddcore.errors import Damaged, DDError, NotReady, SpecError
 from ddcore.records import ACTIVE, STATES
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
@@ -188,7 +188,9 @@ def resume(store: Store, task: Task) -> Task:
         raise DDError(f"{task.key} is part of the shipped gallery: it is complete.")
     try:
         spec = task.spec()
-    except FileNotFoundError:
+    except Damaged:
+        if task.exists():
+            raise
         raise NotReady(f"{task.kind} {task.key} has been deleted.") from None
     return submit(store, [spec, *spec.follow_ups()])[0]
 

@@ -9,7 +9,8 @@ from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
 from ddcore.errors import DDError
-from pages.components import data_views, links, runs, shell, task_panel
+from ddcore.foreign_text import plain
+from pages.components import data_views, links, permissions, runs, shell, task_panel
 
 OWN = "own"
 MIRROR = (
@@ -41,9 +42,9 @@ def main() -> None:
     )
     if task:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            st.header(task.result()["label"], width="content", anchor=False)
-            plain = spec.name in datasets() and not (spec.resolution or spec.grey)
-            chosen = spec.name if plain else task.key
+            st.header(plain(task.result()["label"]), width="content", anchor=False)
+            as_it_is = spec.name in datasets() and not (spec.resolution or spec.grey)
+            chosen = spec.name if as_it_is else task.key
             shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=chosen)
         data_views.show(task, spec)
 
@@ -81,17 +82,18 @@ def download(name: str) -> None:
         if status["state"] != "done":
             return
     title = datasets()[name].title
-    if st.button(f"Download {title}", key="data.get", icon=":material/download:", type="primary"):
-        from ddcore import jobs
-
-        jobs.submit(shell.store(), [download_task(name)])
+    label = f"Download {title}"
+    if permissions.button(label, key="data.get", icon=":material/download:", type="primary"):
+        permissions.submit(shell.store(), [download_task(name)])
         st.rerun()
 
 
 def own_folder() -> DataSpec | None:
     """The spec of a folder of the user's; None while there is none or it cannot be used."""
+    reason = permissions.refusal()
     path = st.text_input(
         "Folder",
+        disabled=bool(reason),
         key="path",
         bind="query-params",
         placeholder="/home/me/pictures",
@@ -99,14 +101,17 @@ def own_folder() -> DataSpec | None:
         "files with an image and a label column.",
         width=560,
     )
+    if reason:
+        st.info(plain(reason), icon=":material/visibility:")
+        return None
     if not path:
         st.info("Type the path of a folder on this machine.", icon=":material/folder_open:")
         return None
     st.caption(MIRROR)
     try:
-        return resolve(path, **form_fields(True, None))
+        return resolve(permissions.data_folder(path), **form_fields(True, None))
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return None
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import dataset_task
+from ddcore.foreign_text import plain
 from ddcore.store import Task
 from pages.components import exact_views, runs, shell, task_panel
 
@@ -73,7 +74,8 @@ def example() -> None:
         return
     task = max(found, key=lambda t: t.status().get("finished", 0))
     facts = task.result()["findings"]
-    st.subheader(f"A run on {runs.data_title(task.document()['spec']['data'])}", anchor=False)
+    name = runs.data_title(task.document()["spec"]["data"])
+    st.subheader(f"A run on {plain(name)}", anchor=False)
     exact_views.verdict(facts["weight_error"], facts["exact"])
     from pages.components import evolution, sheet
 

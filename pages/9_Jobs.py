@@ -9,8 +9,9 @@ import streamlit as st
 from ddcore import jobs, locks, queue
 from ddcore.distilled import KINDS
 from ddcore.estimate import size
+from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
-from pages.components import runs, shell, task_panel
+from pages.components import permissions, runs, shell, task_panel
 
 STOPPED = ("failed", "cancelled", "lost")
 RECENT = 20
@@ -92,8 +93,10 @@ def machine(store: Store, stopped: int) -> None:
             f"Delete the folders of {stopped} stopped tasks, with their checkpoints? "
             "Finished results stay."
         )
-        if st.button("Delete them", key="jobs.prune", type="primary", icon=":material/delete:"):
-            removed = jobs.prune(store, states=STOPPED)
+        if permissions.button(
+            "Delete them", key="jobs.prune", type="primary", icon=":material/delete:"
+        ):
+            removed = permissions.prune(store, STOPPED)
             st.toast(f"{len(removed)} folders deleted.")
             disk.clear()
             st.rerun()
@@ -115,8 +118,9 @@ def row(store: Store, task: Task, status: dict) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
             name(task)
+            task_panel.started_by(task)
         message = status.get("message") if stopped else ""
-        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), message]
+        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), plain(message or "")]
         st.caption(" · ".join(filter(None, facts)))
     with right.container(horizontal=True, horizontal_alignment="right", gap="small"):
         if status["state"] == "damaged":
@@ -129,18 +133,18 @@ def row(store: Store, task: Task, status: dict) -> None:
 def name(task: Task) -> None:
     """The task's title; a link where there is a page about it."""
     if task.kind in KINDS:
-        shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
+        shell.link("pages/3_Run.py", plain(task_panel.title(task)), run=task.key)
     elif task.kind in ABOUT and (run := runs.subject_of(task)):
-        shell.link(ABOUT[task.kind], task_panel.title(task), run=run)
+        shell.link(ABOUT[task.kind], plain(task_panel.title(task)), run=run)
     else:
-        st.markdown(task_panel.title(task), width="content")
+        st.markdown(plain(task_panel.title(task)), width="content")
 
 
 def resume(store: Store, task: Task) -> None:
     """Queue a stopped task again."""
     key = f"jobs.resume.{task.key}"
-    if st.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
-        jobs.resume(store, task)
+    if permissions.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
+        permissions.resume(store, task)
         st.rerun()
 
 
@@ -149,8 +153,8 @@ def recompute(store: Store, task: Task) -> None:
     if not task_panel.readable(task):
         return
     key = f"jobs.recompute.{task.key}"
-    if st.button("Compute again", key=key, type="tertiary", icon=":material/restart_alt:"):
-        jobs.recompute(store, task)
+    if permissions.button("Compute again", key=key, type="tertiary", icon=":material/restart_alt:"):
+        permissions.recompute(store, task)
         st.rerun()
 
 
@@ -161,8 +165,8 @@ def delete(store: Store, task: Task, again: bool) -> None:
         note = "It can be computed again." if again else ""
         note = "Its files go with it." if task.kind == "import" else note
         st.markdown(f"Delete this folder for good? {note}")
-        if st.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
-            store.delete(task)
+        if permissions.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
+            permissions.delete(store, task)
             disk.clear()
             st.rerun()
 

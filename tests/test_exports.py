@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ddcore import exports, foreign, render
+from ddcore import exports, foreign_files, render
 from ddcore.errors import DataError, SpecError
 from tests.test_distilled import VARIANTS, assert_same, make
 
@@ -309,7 +309,7 @@ def test_npz_that_promises_more_than_it_holds():
 
 
 def test_zip_bombs_are_refused(monkeypatch):
-    monkeypatch.setattr(foreign, "MAX_UNPACKED", 1 << 20)
+    monkeypatch.setattr(foreign_files, "MAX_UNPACKED", 1 << 20)
     out = io.BytesIO()
     np.savez_compressed(out, images=np.zeros((2 << 20,), np.uint8))
     assert len(out.getvalue()) < 1 << 16

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import exports, foreign, imported
+from ddcore import exports, foreign_files, imported
 from ddcore.cli import main
 from ddcore.data import load, resolve
 from ddcore.data.preprocess import Preprocess
@@ -603,7 +603,7 @@ def test_limits_hold_before_anything_is_expanded(monkeypatch):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("images.npy", bytes(20 << 20))
-    monkeypatch.setattr(foreign, "MAX_UNPACKED", 1 << 20)
+    monkeypatch.setattr(foreign_files, "MAX_UNPACKED", 1 << 20)
     with pytest.raises(DataError, match="unpacks to"):
         opened(out.getvalue())
     monkeypatch.setattr(files, "MAX_UPLOAD", 1 << 10)

@@ -428,7 +428,7 @@ def test_a_heartbeat_from_the_future_proves_nothing(store):
     later = time.time() + 3600
     task.write_status(state="queued", heartbeat=later, host=socket.gethostname())
     assert jobs.state(task)["state"] == "lost"
-    task.write_status(state="running", pid=1, heartbeat=later, host="elsewhere")
+    task.write_status(state="running", pid=2**22 + 1, heartbeat=later, host="elsewhere")
     assert jobs.state(task)["state"] == "lost"
 
 

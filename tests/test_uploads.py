@@ -23,7 +23,7 @@ from benchmarks.hostile_files import (
     watched,
     wrong,
 )
-from ddcore import exports, foreign, isolated
+from ddcore import exports, foreign_files, isolated
 from ddcore.data import dataset_task, resolve
 from ddcore.errors import DataError, SpecError
 from ddcore.importers import examine, open_file
@@ -231,7 +231,7 @@ def same(ours, theirs):
 def test_the_same_as_torch_reads(name, legacy):
     content = pt(samples()[name], legacy)
     theirs = torch.load(io.BytesIO(content), weights_only=True)
-    assert same(foreign.tree(foreign.content(content, "a.pt")), theirs)
+    assert same(foreign_files.tree(foreign_files.content(content, "a.pt")), theirs)
 
 
 def test_storages_of_the_other_byte_order():
@@ -249,7 +249,7 @@ def test_storages_of_the_other_byte_order():
             elif "/data/" in entry.filename:
                 content = np.frombuffer(content, "<f4").astype(">f4").tobytes()
             new.writestr(entry.filename, content)
-    read_ = foreign.tree(foreign.content(out.getvalue(), "a.pt"))
+    read_ = foreign_files.tree(foreign_files.content(out.getvalue(), "a.pt"))
     assert read_.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -263,7 +263,7 @@ def test_few_names_are_known_to_a_pickle():
     ):
         for content in (torch_zip(b"c" + name + b"\n)R"), torch_legacy(b"c" + name + b"\n)R")):
             with pytest.raises(DataError, match="never loaded"):
-                foreign.tree(foreign.content(content, "a.pt"))
+                foreign_files.tree(foreign_files.content(content, "a.pt"))
 
 
 # --- sets of our own, and own data ----------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_few_names_are_known_to_a_pickle():
 def test_own_exports_are_loaded_apart(tmp_path, monkeypatch):
     name, content = good()["own npz"][0]
     (tmp_path / name).write_bytes(content)
-    monkeypatch.setattr(foreign, "tree", None)  # nothing is read in this process
+    monkeypatch.setattr(foreign_files, "tree", None)  # nothing is read in this process
     made = exports.load(tmp_path / name)
     assert np.array_equal(made.images, images(2)[0]) and made.images.flags.writeable
 

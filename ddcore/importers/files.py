@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ddcore import exports, foreign
+from ddcore import exports, foreign_files
 from ddcore.distilled import FORMAT
 from ddcore.errors import DataError
 from ddcore.importers.base import MAX_UPLOAD, Stored
@@ -22,8 +22,8 @@ def open_file(given: bytes | Path, name: str) -> Stored:
     name = base_name(name)
     check_size(len(given) if isinstance(given, bytes) else given.stat().st_size, name)
     try:
-        content = foreign.content(given, name)
-        tree = foreign.tree(content)
+        content = foreign_files.content(given, name)
+        tree = foreign_files.tree(content)
         sha256 = hashlib.sha256(content.data).hexdigest()
         return Stored(name, sha256, exports.understood(tree, name) if _is_ours(tree) else tree)
     except (DataError, MemoryError):

@@ -51,6 +51,8 @@ def read(files: Sequence[tuple[str, Any]], format: str = "", experiment: int = 0
 
 
 def _size(name: str, given: Any) -> int:
+    if isinstance(given, Path) and given.exists() and not given.is_file():
+        raise DataError(f"{given} is not a file.")  # a device would never end
     try:
         size = given.stat().st_size if isinstance(given, Path) else len(given)
     except OSError as error:

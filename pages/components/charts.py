@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ddcore.foreign_text import unescaped
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -150,7 +152,7 @@ def dots(
 
 def show(figure: Figure, *, key: str, alt: str) -> None:
     """Draw a figure; `alt` says in a sentence what it shows."""
-    st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=alt)
+    st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=unescaped(alt))
 
 
 def _framed(

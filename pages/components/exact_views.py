@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ddcore.data.spec import DataSpec
+from ddcore.foreign_text import plain
 from ddcore.kernels.spec import MAPS, KernelSpec
 from ddcore.store import Task
 from pages.components import charts, data_views, links, sheet
@@ -118,7 +119,7 @@ def _lab(folder: str, stamp: int, kernel: dict, _decoded: Task, _spec: DataSpec)
 def outcome(found: Outcome, names: list[str]) -> None:
     """Both models, how far they are apart, and the images."""
     if found.refused:
-        st.error(found.refused, icon=":material/block:")
+        st.error(plain(found.refused), icon=":material/block:")
         st.caption(
             "A singular value s of the features becomes s / (s² + λ_S), at most 1 / (2 √λ_S): beyond the "
             "bound no images can have the values that the model needs. Nothing is clipped in silence."

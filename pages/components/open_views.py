@@ -14,6 +14,7 @@ from ddcore import imported
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
+from ddcore.foreign_text import plain
 from ddcore.imported_spec import (
     PIXELS,
     ImportTask,
@@ -95,9 +96,9 @@ def found(report: Report) -> None:
             "Images are shown with the class of their place."
         )
     for note in notes:
-        st.info(note, icon=":material/info:")
+        st.info(plain(note), icon=":material/info:")
     for warning in facts.values.warnings() if report.guess.scale in PIXELS else ():
-        st.warning(warning, icon=":material/contrast:")
+        st.warning(plain(warning), icon=":material/contrast:")
 
 
 def _steps(report: Report) -> str:
@@ -402,7 +403,7 @@ def class_names(data: DataSpec, classes: int) -> tuple[str, ...]:
 def opened_sentence(task: Task) -> str:
     """Where a set comes from, how its numbers were taken, and whether its labels are in order."""
     spec, result = task.document()["spec"], task.result()
-    files = ", ".join(f"`{name}`" for name in result["files"]) or "a file"
+    files = plain(", ".join(result["files"])) or "a file"
     text = f"Opened from {files}. Numbers: {phrase(spec['scale'])}."
     alike = result["alike"]
     return f"{text} {order_sentence(**alike)}" if alike["classes"] else text
@@ -443,5 +444,7 @@ def before() -> None:
     st.header("Opened before", anchor=False)
     for card in cards:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            shell.link("pages/4_Images.py", card.title, icon=":material/grid_view:", run=card.key)
-            st.caption(f"{card.facts} · {runs.ago(card.started)}", width="content")
+            shell.link(
+                "pages/4_Images.py", plain(card.title), icon=":material/grid_view:", run=card.key
+            )
+            st.caption(f"{plain(card.facts)} · {runs.ago(card.started)}", width="content")

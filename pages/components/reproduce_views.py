@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ddcore import jobs, spread
+from ddcore import spread
 from ddcore.recipes import make
 from ddcore.recipes.base import MACHINES, Recipe
 from ddcore.recipes.table import Line, percent
-from pages.components import charts, shell
+from pages.components import charts, permissions, shell
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -129,8 +129,8 @@ def start(of: Recipe, lines: list[Line]) -> None:
             return
         planned = make.plan(store, of.steps(only=name))
         st.caption(make.total(planned))
-        if st.button("Queue it", key=f"reproduce.queue.{of.name}", type="primary"):
-            jobs.submit(store, [step.spec for step, guess in planned if guess])
+        if permissions.button("Queue it", key=f"reproduce.queue.{of.name}", type="primary"):
+            permissions.submit(store, [step.spec for step, guess in planned if guess])
             shell.go("pages/9_Jobs.py")
 
 

@@ -25,7 +25,9 @@ import streamlit as st
 from ddcore import environment, jobs, paths, queue
 from ddcore.distilled import KINDS
 from ddcore.errors import DDError, NotReady, refused_by_system
+from ddcore.foreign_text import plain
 from ddcore.store import KEY_PATTERN, Store, Task
+from pages.components import permissions
 
 PRODUCT = "Dataset Distillation Explorer"
 RUN = "run"  # the query parameter that names the current run
@@ -76,6 +78,7 @@ def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> I
     _require_settings()
     with st.sidebar, boundary():
         _machine()
+        permissions.account()
     with boundary():
         yield
     with here, boundary():
@@ -100,9 +103,9 @@ def boundary() -> Iterator[None]:
     try:
         yield
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
     except OSError as error:  # a full disk, a store that is read-only
-        st.error(refused_by_system(error), icon=":material/error:")
+        st.error(plain(refused_by_system(error)), icon=":material/error:")
 
 
 def link(path: str, label: str, *, icon: str | None = None, **query: str | None) -> None:
@@ -221,8 +224,8 @@ def _current_run() -> None:
         return
     with st.container(border=True, gap="xxsmall"):
         st.caption("Current run")
-        st.markdown(f"**{card.title}**")
-        st.caption(f"{card.facts} · `{key[:8]}`")
+        st.markdown(f"**{plain(card.title)}**")
+        st.caption(f"{plain(card.facts)} · `{key[:8]}`")
 
 
 def _machine() -> None:

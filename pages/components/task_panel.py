@@ -21,9 +21,10 @@ from ddcore import jobs
 from ddcore.distilled import KINDS
 from ddcore.errors import DDError
 from ddcore.estimate import duration
+from ddcore.foreign_text import plain
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
-from pages.components import runs, shell
+from pages.components import permissions, runs, shell
 
 EVERY_S = 1.0
 EXTRA_EVERY_S = 4.0  # two figures cost twenty times as much as the panel
@@ -146,24 +147,21 @@ def _missing(
     spec: TaskSpec, submit: Sequence[TaskSpec], key: str, label: str, why: str, estimate: str
 ) -> None:
     with st.container(border=True):
-        st.markdown(f"**{words(spec)}**: not computed yet.")
+        st.markdown(f"**{plain(words(spec))}**: not computed yet.")
         if why:
             st.markdown(why)
         if estimate:
             st.caption(f"It will take {estimate}.")
-        if st.button(label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(shell.store(), submit)
+        if permissions.button(
+            label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(shell.store(), submit)
             st.rerun()
 
 
 def _extra(task: Task, extra: Callable[[Task], None]) -> None:
     with shell.boundary():
         extra(task)
-
-
-def _stop(task: Task) -> None:
-    with shell.boundary():
-        jobs.cancel(task)
 
 
 def _live(task: Task, key: str) -> None:
@@ -182,9 +180,9 @@ def _live(task: Task, key: str) -> None:
                 share = min(1.0, step / total) if total else 0.0
                 st.progress(share, text=progress_text(status))
             if status.get("message"):
-                st.caption(status["message"])
+                st.caption(plain(status["message"]))
             stopping = (task.folder / "cancel").exists()
-            st.button(
+            permissions.button(
                 "Stopping ..." if stopping else "Stop",
                 key=f"{key}.stop",
                 icon=":material/stop:",
@@ -193,6 +191,11 @@ def _live(task: Task, key: str) -> None:
                 args=[task],
                 help="It writes a checkpoint first, so that it can be resumed.",
             )
+
+
+def _stop(task: Task) -> None:
+    with shell.boundary():
+        permissions.cancel(task)
 
 
 def _queue_text(task: Task) -> str:
@@ -211,20 +214,20 @@ def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task])
         silent = (
             "It has not been queued." if state == "missing" else "It stopped without a message."
         )
-        message = status.get("message") or silent
+        message = plain(status.get("message") or silent)
         if state in ("failed", "damaged"):
             st.error(message, icon=ICONS[state])
         else:
             st.markdown(message)
         if not readable(task):
             st.caption("What it was to compute cannot be read any more: it can only be deleted.")
-            if st.button("Delete it", key=f"{key}.delete", icon=":material/delete:"):
-                shell.store().delete(task)
+            if permissions.button("Delete it", key=f"{key}.delete", icon=":material/delete:"):
+                permissions.delete(shell.store(), task)
                 st.rerun()
-        elif st.button(
+        elif permissions.button(
             _again(task, status), key=f"{key}.resume", type="primary", icon=":material/restart_alt:"
         ):
-            jobs.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
+            permissions.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
             st.rerun()
         log(task, key)
 
@@ -249,8 +252,15 @@ def _again(task: Task, status: dict[str, Any]) -> str:
 def _head(task: Task, status: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         name = title(task)
-        st.markdown(f"**{name[:1].upper()}{name[1:]}**", width="content")
+        st.markdown(f"**{plain(name[:1].upper() + name[1:])}**", width="content")
         badge(status["state"])
+        started_by(task)
+
+
+def started_by(task: Task) -> None:
+    """Who asked for it, where people log in."""
+    if person := permissions.started_by(task):
+        st.caption(f"by {plain(person)}", width="content")
 
 
 def log(task: Task, key: str) -> None:

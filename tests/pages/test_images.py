@@ -328,7 +328,7 @@ def test_shared_pictures_belong_to_all_classes(visit, store):
     app = visit(PAGE, run=task.key)
     shown = text(app)
     assert "**Stored for all classes: 7 pictures**" in shown
-    assert "`bases` (7 × 1 × 4 × 4), `coefficients` (20 × 7)" in shown
+    assert "bases (7 × 1 × 4 × 4), coefficients (20 × 7)" in shown
     assert f"**{7 * 16 + 140} numbers** are stored" in shown
 
 

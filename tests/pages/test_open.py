@@ -112,7 +112,7 @@ def test_opening_leads_on(visit, store):
     run_task(store, task, task.spec(), "cpu")
     app.run()
     shown = text(app)
-    assert "**It is open.** Opened from `mine.pt`." in shown
+    assert "**It is open.** Opened from mine.pt." in shown
     assert "of 10 classes the mean image" in shown
     assert "File mine.pt on Digits" in shown
     made = DistilledSet.from_task(task)
@@ -320,7 +320,7 @@ def test_evaluate_and_run(visit, store, imported_set):
     wanted = default_evaluation(imported_set.key, imported_set.spec())
     assert store.task(wanted).status()["state"] == "queued"
     shown = text(visit("3_Run.py", run=imported_set.key))
-    assert "Opened from `res_DM_X_ConvNet_2ipc.pt`" in shown
+    assert "Opened from res_DM_X_ConvNet_2ipc.pt" in shown
     assert "from a file (DC, DSA or DM)" in shown
     assert "best on validation" not in shown
 
