@@ -13,7 +13,7 @@ import numpy as np
 from ddcore.data import Dataset, ensure
 from ddcore.data.preprocess import Preprocess
 from ddcore.distilled import DistilledSet
-from ddcore.errors import DataError
+from ddcore.errors import Damaged, DataError
 from ddcore.imported_spec import ImportTask, constants, require_fit
 from ddcore.importers import Found, Report
 from ddcore.importers.facts import class_order
@@ -47,9 +47,10 @@ def bring(store: Store, spec: ImportTask, contents: Sequence[bytes], names: Sequ
 def names_of(task: Task) -> list[str]:
     """What the files were called; empty if that is not known."""
     try:
-        return [str(name) for name in read_json(task.folder / FOLDER / NAMES)]
-    except OSError:
+        told = read_json(task.folder / FOLDER / NAMES)
+    except (OSError, Damaged):
         return []
+    return list(map(str, told)) if isinstance(told, list) else []
 
 
 def run(context: Context) -> None:
