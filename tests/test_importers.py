@@ -658,6 +658,9 @@ def test_a_set_is_a_task_with_its_files(store, compute):
     assert (task.folder / "upload" / "0").read_bytes() == content
     assert task.result()["files"] == ["res_DC_1ipc.pt"]  # a text for people, never a path
     assert not (task.folder / "upload" / ".." / ".." / "etc").exists()
+    for damage in ("[", "17"):
+        (task.folder / "upload" / "names.json").write_text(damage)
+        assert imported.names_of(task) == []
 
 
 def test_the_key_is_of_bytes_and_choices(digits):
