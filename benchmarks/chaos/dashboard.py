@@ -79,6 +79,7 @@ class Visitor:
     query: str = ""
     buttons: dict[str, str] = field(default_factory=dict)  # label by id of each button
     exceptions: list[str] = field(default_factory=list)
+    clicks: int = 0
     connection: Any = None
 
     def __post_init__(self) -> None:
@@ -91,6 +92,7 @@ class Visitor:
             subprotocols=["streamlit"],
             max_size=None,
             open_timeout=PAGE_LIMIT_S,
+            ping_interval=None,  # a busy machine answers late
         )
 
     def rerun(self, clicked: str = "") -> None:
@@ -134,6 +136,7 @@ class Visitor:
         found = next((i for i in self.buttons if i.endswith(f"-{key}")), None)
         if found is None:
             return False
+        self.clicks += 1
         self.rerun(found)
         return True
 

@@ -46,6 +46,7 @@ class Siege:
         self.references: dict[str, Reference] = {}
         self.expected: dict[str, dict[str, str]] = {}
         self.trials = 0
+        self.resting = RESTING
         jobs.launch = lives.launch
 
     # --- the truth ------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ class Siege:
                 if isinstance(value, readers.Traceback):
                     self.fault(f"reader {name} fails", spec, f"{story}: {value}")
             state = states[f"{task.kind}/{task.key}"]
-            if state not in RESTING:
+            if state not in self.resting:
                 self.fault(f"state {state} after a kill", spec, f"{story}: {task.kind}/{task.key}")
             if state == "done" and (problems := task.verify()):
                 self.fault("finished but not sound", spec, f"{story}: {problems[0]}")
