@@ -81,7 +81,7 @@ def scratch() -> Iterator[Path]:
 def environment(root: Path, **more: str) -> dict[str, str]:
     """The environment of a process that works on the store at `root`."""
     known = {**os.environ, **ENVIRONMENT, "DD_CACHE": str(root), "DD_DATA": str(root / "data")}
-    return {**known, "PYTHONPATH": str(PROJECT), **more}
+    return {**known, "PYTHONPATH": os.pathsep.join([str(HOOKS), str(PROJECT)]), **more}
 
 
 def say(text: str) -> None:

@@ -37,16 +37,16 @@ def specs(count: int) -> list:
 
 
 def submit(root: str, count: int, seed: int, start_at: float) -> None:
-    """One process of the crowd: its threads submit all jobs, each a part of them, at the same moment."""
+    """One process of the crowd: each thread submits all jobs, from the same moment on."""
     from ddcore import jobs
     from ddcore.store import Store
 
     store, wanted, errors = Store(Path(root), gallery=None), specs(count), []
-    random.Random(seed).shuffle(wanted)
 
     def thread(part: int) -> None:
+        order = random.Random(f"{seed} {part}").sample(wanted, len(wanted))
         time.sleep(max(0.0, start_at - time.time()))
-        for spec in wanted[part::THREADS]:
+        for spec in order:
             try:
                 jobs.submit(store, [spec])
             except Exception:
@@ -66,15 +66,14 @@ def run(seed: int, count: int, minutes: float) -> Outcome:
     with base.scratch() as folder:
         root = folder / "store"
         root.mkdir()
-        os.environ.update(base.environment(root), PYTHONPATH=os.pathsep.join(PATH))
-        os.environ |= {"CHAOS_ROOT": str(root), "CHAOS_NOTE": str(folder / "computed")}
+        os.environ |= base.environment(root) | {
+            "CHAOS_ROOT": str(root),
+            "CHAOS_NOTE": str(folder / "computed"),
+        }
         crowd(outcome, root, count, seed, Deadline(min(minutes, LIMIT_S / 60)))
         computed = Counter((folder / "computed").read_text().split())
         judge(outcome, root, count, computed)
     return outcome
-
-
-PATH = (str(base.HOOKS), str(base.PROJECT))
 
 
 def crowd(outcome: Outcome, root: Path, count: int, seed: int, deadline: Deadline) -> None:
@@ -115,7 +114,7 @@ def crowd(outcome: Outcome, root: Path, count: int, seed: int, deadline: Deadlin
         for each in clicks:
             each.join()
         end_workers(tasks)
-        outcome.counts["submits"] = PROCESSES * count
+        outcome.counts["submits"] = PROCESSES * THREADS * count
         outcome.counts["clicks"] = sum(v.clicks for v in visitors)
         outcome.counts["command lines"] = len(lines)
 

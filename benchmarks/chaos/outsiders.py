@@ -45,7 +45,6 @@ def real_life(siege: Siege) -> None:
         os.environ.update(
             CHAOS_ROOT=str(store.root),
             CHAOS_KILL_AT=str(1 + int(where * known.operations) if how == "operation" else 0),
-            PYTHONPATH=os.pathsep.join([str(base.HOOKS), str(base.PROJECT)]),
         )
         killed = siege.strike(store, spec, how, where, f"real worker, {how} {where:.3f}")
         siege.outcome.counts["real workers"] += killed
