@@ -39,7 +39,10 @@ class Outcome:
 
     def fault(self, kind: str, example: str) -> None:
         """Note a fault; the example says how to see it again."""
-        self.faults.setdefault(kind, []).append(example)
+        found = self.faults.setdefault(kind, [])
+        found.append(example)
+        if len(found) == 1:
+            say(f"FAULT {kind}: {example}")
 
     @property
     def sound(self) -> bool:

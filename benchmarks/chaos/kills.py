@@ -215,11 +215,12 @@ def run(seed: int, count: int, minutes: float) -> Outcome:
             outcome.counts["methods"] = sum(s.KIND == "distill" for s in specs)
             outcome.counts["analyses"] = sum(s.KIND != "distill" for s in specs)
             parts: list[Callable[[Siege], Any]] = outsiders.planned(count)
-            for part in parts:
-                if not deadline.over:
-                    part(siege)
             while outcome.done < count and not deadline.over:
-                siege.attack(specs[siege.trials % len(specs)])
+                if outcome.done + len(parts) < count or not parts:
+                    siege.attack(specs[siege.trials % len(specs)])
+                else:
+                    parts.pop()(siege)
+                say(f"trial {siege.trials}: {outcome.done} kills of {count}")
         finally:
             lives.end_all()
     return outcome

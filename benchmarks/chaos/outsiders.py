@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.chaos import base, lives, tasks
@@ -32,16 +33,16 @@ def planned(count: int) -> list[Callable[[Siege], Any]]:
 
 def real_life(siege: Siege) -> None:
     """Kills of `python -m ddcore work FOLDER`, by time or just before a file operation."""
-    spec = tasks.run("dm", seed=100 + siege.trials)
+    spec = tasks.run("dm", seed=100)
     siege.trials += 1
-    undisturbed(siege, spec)
+    if spec.key not in siege.references:
+        undisturbed(siege, spec)
     store = siege.copy(f"trial-{siege.trials}")
-    jobs.launch = launched
+    jobs.launch, known = launched, siege.references[spec.key]
     try:
         how, where = siege.random.choice(("time", "operation")), siege.random.random()
-        known = siege.references[spec.key]
         if how == "time":
-            known.seconds += STARTING_S
+            siege.references[spec.key] = replace(known, seconds=known.seconds + STARTING_S)
         os.environ.update(
             CHAOS_ROOT=str(store.root),
             CHAOS_KILL_AT=str(1 + int(where * known.operations) if how == "operation" else 0),
@@ -51,7 +52,7 @@ def real_life(siege: Siege) -> None:
         os.environ["CHAOS_KILL_AT"] = "0"
         siege.last_life(store, spec, f"real worker, {how} {where:.3f}")
     finally:
-        jobs.launch = lives.launch
+        jobs.launch, siege.references[spec.key] = lives.launch, known
 
 
 def undisturbed(siege: Siege, spec: Any) -> None:
