@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos import base, injuries, watch
-from benchmarks.chaos.base import Deadline, Outcome
+from benchmarks.chaos.base import Deadline, Outcome, say
 
 MOST_MB, MOST_CPU_S, STUCK_S = 200.0, 5.0, 120.0
 ADDRESS_SPACE = 12 << 30  # of the server: a bomb must not take the machine with it
@@ -179,6 +179,8 @@ def run(seed: int, count: int, minutes: float) -> Outcome:
                     server = Server(folder)
                 said, usage = server.read(files)
                 judge(outcome, name, said, usage, ground, usual)
+                if outcome.done % 250 == 0:
+                    say(f"{outcome.done} of {count} uploads read")
         finally:
             server.close()
     return outcome
