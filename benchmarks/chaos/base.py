@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -60,10 +61,14 @@ class Outcome:
 
 
 class Deadline:
-    """Minutes from now, after which an attack stops where it is."""
+    """Minutes from now, after which an attack stops where it is; Ctrl-C in the main thread is the same."""
 
     def __init__(self, minutes: float) -> None:
         self.end = time.monotonic() + 60 * minutes
+        signal.signal(signal.SIGINT, self._now)
+
+    def _now(self, *_: object) -> None:
+        self.end = 0.0
 
     @property
     def over(self) -> bool:

@@ -51,6 +51,9 @@ def born(work: Callable[[], int], log: Path, root: Path) -> int:
     code = 1
     try:
         os.setsid()
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # the deadline's is not the child's
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(descriptor, 1)
