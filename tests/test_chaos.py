@@ -73,8 +73,8 @@ def test_every_injury_changes_the_file(tmp_path, how):
 
 
 def test_results_are_compared_without_their_seconds():
-    one = {"mean": 0.5, "seconds": 1.0, "rows": [{"cpu_seconds": 2, "n": 3}]}
-    two = {"mean": 0.5, "seconds": 7.0, "rows": [{"cpu_seconds": 9, "n": 3}]}
+    one = {"mean": 0.5, "seconds": 1.0, "rows": [{"cpu_seconds": 2, "model_seconds": 1, "n": 3}]}
+    two = {"mean": 0.5, "seconds": 7.0, "rows": [{"cpu_seconds": 9, "model_seconds": 4, "n": 3}]}
     assert readers.digest(one) == readers.digest(two)
     assert readers.digest(one) != readers.digest(two | {"mean": 0.25})
 

@@ -19,8 +19,7 @@ from ddcore.distilled import KINDS, DistilledSet
 from ddcore.errors import DDError
 from ddcore.store import Store, Task
 
-# Fields that hold seconds, or when something was done: all that may differ between equal runs.
-TIMES = ("seconds", "cpu_seconds")
+TIME = "seconds"  # fields whose names end so are all that may differ between equal runs
 # Files that tell of a computation, and are no part of its result.
 ABOUT = ("status.json", "done.json", "log.txt", "events.jsonl", "cancel", "operations")
 
@@ -36,7 +35,7 @@ class Traceback(str):
 def timeless(value: Any) -> Any:
     """JSON without the fields that hold seconds."""
     if isinstance(value, dict):
-        return {k: timeless(v) for k, v in value.items() if k not in TIMES}
+        return {k: timeless(v) for k, v in value.items() if not k.endswith(TIME)}
     return [timeless(v) for v in value] if isinstance(value, list) else value
 
 
