@@ -102,7 +102,7 @@ class Server:
         end = time.monotonic() + STUCK_S
         while waiting.is_alive() and time.monotonic() < end:
             usage.look(pid)
-            waiting.join(0.004)
+            waiting.join(0.01)
         usage.look(pid)
         if not said or not said[0]:
             self.close()
