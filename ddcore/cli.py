@@ -640,7 +640,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grey", action="store_true", help="convert images to grey")
     sub.add_argument("--ipc", type=int, default=1, help="images per class")
     sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--preset", default="quick", help="quick, teaching or paper")
+    sub.add_argument(
+        "--preset", default="quick", help="quick, teaching, paper; hour where a method has it"
+    )
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     sub.add_argument("--no-evaluate", action="store_true", help="stop after distilling")
     sub.add_argument("--dry-run", action="store_true", help="print the estimate and stop")
