@@ -394,6 +394,7 @@ def _line_facts(found: Line) -> dict[str, Any]:
         "recipe": found.recipe.name,
         "row": found.row.name,
         "protocol": found.protocol,
+        "net": found.net,
         "published": published.text() if published else None,
         "source": published.source if published else None,
         "differs": found.row.differs,
