@@ -290,13 +290,16 @@ def download(options: argparse.Namespace) -> None:
 
 def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
-    from ddcore.gallery import build, markdown
+    from ddcore.gallery import build, build_recipes, markdown
 
     if options.table:
         text = markdown(Store())
         output(options, {"table": text}, lambda: print(text))
         return
-    keys = build(lambda store, task: watch(store, task))
+    if options.recipes:
+        keys = build_recipes()
+    else:
+        keys = build(watch)
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -707,6 +710,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
     sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
+    sub.add_argument(
+        "--recipes", action="store_true", help="only copy what recipes have made, from DD_CACHE"
+    )
     sub = command(
         "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ddcore import jobs, worker
+from ddcore import gallery, jobs, worker
 from ddcore.cli import main
 from ddcore.evaluation_spec import EvaluateTask, default_evaluation
 from ddcore.methods.spec import DistillSpec
@@ -147,6 +147,25 @@ def test_seeds_are_told_apart_however_they_are_judged():
     assert titles["cifar10-dm-10-hour"].endswith("seed 0")
     assert titles["cifar10-dm-10-hour-1"].endswith("seed 1")
     assert "seed" not in titles["cifar10-mtt-10-hour"]
+
+
+def test_what_recipes_have_made_is_shipped_and_nothing_else(store, here, monkeypatch, tmp_path):
+    monkeypatch.setattr(table, "recipes", lambda: {"tiny": TINY})
+    monkeypatch.setenv("DD_CACHE", str(store.root))
+    steps = list(TINY.steps())
+    make.work_through(store, steps[:2], here)
+    before = {t.key for t in store.tasks()}
+    target = tmp_path / "gallery"
+    keys = set(gallery.build_recipes(target))
+    assert {steps[0].spec.key, steps[1].spec.key} < keys
+    shipped = Store(target, gallery=None)
+    assert {t.key for t in shipped.tasks()} == keys
+    assert {t.kind for t in shipped.tasks()} == {"distill", "evaluate", "accuracy"}
+    assert all(t.verify() == [] for t in shipped.tasks())
+    first, second = table.lines(shipped)
+    assert first.ours and not second.ours
+    assert {t.key for t in store.tasks()} == before, "nothing is computed for it"
+    assert set(gallery.build_recipes(target)) == keys
 
 
 def test_found_where_the_files_of_the_dataset_are_others(store, here, monkeypatch):
