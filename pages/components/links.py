@@ -144,8 +144,8 @@ def several(
     if named:
         options = {**options, **_known([i for i in given if i and i not in options], named)}
         details["accept_new_options"] = True
-    named = [i for i in options if i in given][:most]
-    st.session_state[key] = named or [i for i in default if i in options]
+    wanted = [i for i in options if i in given][:most]
+    st.session_state[key] = wanted or [i for i in default if i in options]
 
     def write() -> None:
         chosen = [i for i in options if i in st.session_state[key]]

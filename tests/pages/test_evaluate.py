@@ -182,6 +182,15 @@ def test_other_widths_are_chosen_by_name(visit, store):
     assert evaluation_form.parameters(given, made) == {"archs": "convnet-8,convnet-32"}
 
 
+def test_a_typed_name_goes_into_the_link(visit, store):
+    app = visit(PAGE, run=done(store).key)
+    app.multiselect(key="several.archs").set_value(["convnet", "mlp-8"]).run()
+    assert not app.exception and in_link(app, "archs") == "convnet,mlp-8"
+    assert "MLP-2 w8" in text(app)
+    app.multiselect(key="several.archs").set_value(["mlp-8", "nothing"]).run()
+    assert "network = 'nothing' is not allowed" in text(app)
+
+
 def test_a_name_of_no_network_is_said(visit, store):
     task = done(store)
     app = visit(PAGE, run=task.key, archs="convnet,convnet-0,<b>")
