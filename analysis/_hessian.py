@@ -29,6 +29,7 @@ VECTOR_FLOATS = 1 << 26  # in directions, and in copies of weights, that are use
 AGREED = 0.01  # of the largest eigenvalue, by which estimates of one may disagree
 FEWER = 0.75  # of the steps, in the estimates that are held against those of all steps
 DEPENDENT = 1e-6  # squared sine below which directions count as one: float32 products tell no more
+TOGETHER = 2000  # vectors of several starts in one matrix: a joint space has quadratic cost in them
 ASYMMETRY = 0.01  # rounding stays below 1e-4; a wrong second derivative reaches 0.1
 
 
@@ -259,7 +260,7 @@ class Spectrum:
     weights: Tensor  # (S, m), adding up to 1
     bounds: Tensor  # (S, m): an eigenvalue lies within this distance of the node
     fewer: Tensor  # (S, n) Ritz values of the first n = FEWER * m steps, ascending
-    joint: Tensor  # (at most S * m,) Ritz values of all starts' spaces together, ascending
+    joint: Tensor  # Ritz values of the spaces of all starts (of more than `TOGETHER` / m, the first) together
 
     def top(self, count: int) -> tuple[Tensor, Tensor]:
         """The largest eigenvalues (k,), descending, and how far estimates of each disagree (k,).
@@ -324,7 +325,8 @@ def lanczos(products: Callable[[Tensor], Tensor], starts: Tensor, steps: int) ->
     basis[:, steps] = v
     inner = off[:, :-1]
     matrix = torch.diag_embed(diagonal) + torch.diag_embed(inner, 1) + torch.diag_embed(inner, -1)
-    joint = _joint(basis, matrix, off[:, -1])
+    together = max(1, TOGETHER // steps)
+    joint = _joint(basis[:together], matrix[:together], off[:together, -1])
     matrix = matrix.cpu()
     nodes, vectors = torch.linalg.eigh(matrix)
     bounds = off[:, -1:].cpu() * vectors[:, -1].abs()
