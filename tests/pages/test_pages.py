@@ -170,6 +170,12 @@ def test_data_own_folder_errors_are_one_sentence(visit, tmp_path):
     assert "Type the path" in text(visit("1_Data.py", data="own"))
 
 
+def test_data_says_that_own_images_are_mirrored(visit, tmp_path):
+    """Nothing declares it for them, so it has to be said."""
+    shown = text(visit("1_Data.py", data="own", path=str(tmp_path / "none")))
+    assert "Mirror images of your pictures are taken to show the same class" in shown
+
+
 # --- Run ------------------------------------------------------------------------------------------
 
 
