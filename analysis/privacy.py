@@ -240,9 +240,10 @@ def auc(members: np.ndarray, others: np.ndarray) -> float:
 
 
 def membership(members: np.ndarray, others: np.ndarray, seed: int) -> dict[str, Any]:
-    """AUC of the loss test of every network (N, ·), their mean, and its 95 % interval.
+    """AUC of the loss test of every network (N, ·), their mean, and a 95 % interval for one network's.
 
-    The interval is a bootstrap over images and networks together, since both are samples.
+    The interval is a bootstrap that draws one network and images, since both are samples. Of one network it
+    speaks of the images alone.
     """
     each = [auc(a, b) for a, b in zip(members, others)]
     generator = rng.numpy_generator(seed, "membership")
@@ -328,7 +329,11 @@ def _membership(result: Result) -> Drawn:
         for _, label, f, _ in rows_of(result)
     )
     n = len(result["sets"][ALL]["membership"]["auc"])
-    caption = f"Mean of {n} networks with a 95 % interval; 0.5 is guessing. {words}."
+    of = f"Mean of {n} networks" if n > 1 else "One network"
+    over = "one of the networks and the images" if n > 1 else "the images"
+    caption = (
+        f"{of}; bars: 95 % of bootstrap samples, which draw {over} anew. 0.5 is guessing. {words}."
+    )
     return Drawn("Can training images be told from others by a network's loss?", figure, caption)
 
 
