@@ -52,9 +52,9 @@ def build(
             raise SpecError("only", name, "one of " + ", ".join(kinds))
     store = Store(gallery=None)  # what is shipped already is made again
     wanted = [spec for spec in tasks(store) if not only or spec.KIND in only]
-    for kind in {spec.KIND for spec in wanted}:
-        shutil.rmtree(target / kind, ignore_errors=True)
     found = [wait(store, jobs.submit(store, [spec])[0]) for spec in wanted]
+    for kind in {spec.KIND for spec in wanted}:  # last, so that a stopped one leaves all as it was
+        shutil.rmtree(target / kind, ignore_errors=True)
     for task in found:
         gallery.ship(task, target)
     return [task.key for task in found]

@@ -429,7 +429,9 @@ ANALYSIS = Analysis(
 - Distance of pixels misses copies that are shifted, scaled or drawn in other colours.
 - A threshold on the loss is the weakest of attacks: failing here proves nothing. No figure on this page is a
   guarantee, such as differential privacy would give.
-- For a distilled set every training image counts as used, though the set can only hold on to a few.""",
+- For a distilled set every training image counts as used, though the set can only hold on to a few.
+- Intervals are over networks and images. The sets were made once: nothing is said of another
+  distillation.""",
     paper="""\
 Yang et al. 2024 do not ask this. For exact distillation, Chen et al. 2024 say that a set does not determine
 the training data, of which many give the same model; that says nothing of a set that starts from them.""",
