@@ -638,8 +638,8 @@ def sentence(result: Result) -> str:
     ahead = sum(lead["mean"] > 0 for lead in leads)
     sets = "set" if len(leads) == 1 else "sets"
     return (
-        f"At equal accuracy, networks trained on **{ahead} of {len(leads)}** {sets} gave more answers "
-        f"of early-stopped than of subset-trained networks{_shown(leads)}: {'; '.join(parts)}."
+        f"At equal accuracy, networks trained on **{ahead} of {len(leads)}** {sets} agreed more "
+        f"with early-stopped than with subset-trained networks{_shown(leads)}: {'; '.join(parts)}."
     )
 
 

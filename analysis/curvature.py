@@ -769,7 +769,9 @@ ANALYSIS = Analysis(
 - Curvature depends on how a network is scaled; compare sets at the same weights, not networks.
 - Smoothing delays peaks and crossings. Look at the curves as measured, too.
 - In the paper only two of four sets collapse. Distribution and gradient matching stay above the real curve
-  to iteration 300: *distilled data holds only what is learnt early* is not shown for them.""",
+  to iteration 300: *distilled data holds only what is learnt early* is not shown for them.
+- What varies is named under the figure: networks where there are several, else probes. The sets were made
+  once, and all are measured at the same weights.""",
     paper="""\
 Yang et al. 2024 (CIFAR-10, 10 images per class; traces, smoothed) see all curves rise together until
 iteration 60. Peaks at 80 to 95: trajectory matching about 4,800, backpropagation 4,300, gradient matching

@@ -453,7 +453,9 @@ ANALYSIS = Analysis(
 - The loss of a set can rise again while accuracy stays: networks become surer of the images they get wrong.
 - Soft labels are replaced by their most likely class here.
 - Step size and batch set the pace. Compare sets with each other and with the test line, not iterations of
-  different recipes.""",
+  different recipes.
+- Bands are over networks, which differ in start and order of images. The sets were made once: nothing is said
+  of another distillation.""",
     paper="""\
 Yang et al. 2024 (Fig. 5; CIFAR-10, 10 images per class) find sets of backpropagation through time and of
 trajectory matching recognised fully after some 110 iterations; gradient matching stays near 83 % and

@@ -526,7 +526,9 @@ ANALYSIS = Analysis(
 - Distances between clusters of UMAP, and their sizes, mean nothing; another random state moves them.
 - A point between clusters may be the map's fault: believe the count, which knows no map.
 - Real test images do not reach 100 % either: compare with their bar, and look at the spread over networks.
-- With 10 images one of them is 10 points. Soft labels count as their largest entry.""",
+- With 10 images one of them is 10 points. Soft labels count as their largest entry.
+- Spread is over networks trained on real data. The sets were made once: nothing is said of another
+  distillation.""",
     paper="""\
 Yang et al. 2024 (Fig. 2, right; CIFAR-10, ResNet-18, 10,000 test images) draw one UMAP of real images with
 those of trajectory and of distribution matching. Most distilled points lie on the cluster of their class.""",

@@ -46,16 +46,15 @@ def build(
     `only` names analyses that are made anew, the others stay as they are; `SpecError` names one that is not
     shipped.
     """
-    store = Store(gallery=None)  # what is shipped already is made again
-    wanted = tasks(store)
-    kinds = {spec.KIND for spec in wanted}
+    kinds = sorted({RaceTask.KIND, *(of.spec.KIND for of in analyses().values())})
     for name in only:
         if name not in kinds:
-            raise SpecError("only", name, "one of " + ", ".join(sorted(kinds)))
-    wanted = [spec for spec in wanted if not only or spec.KIND in only]
-    for kind in {spec.KIND for spec in wanted}:
-        shutil.rmtree(target / kind, ignore_errors=True)
+            raise SpecError("only", name, "one of " + ", ".join(kinds))
+    store = Store(gallery=None)  # what is shipped already is made again
+    wanted = [spec for spec in tasks(store) if not only or spec.KIND in only]
     found = [wait(store, jobs.submit(store, [spec])[0]) for spec in wanted]
+    for kind in {spec.KIND for spec in wanted}:  # last, so that a stopped one leaves all as it was
+        shutil.rmtree(target / kind, ignore_errors=True)
     for task in found:
         gallery.ship(task, target)
     return [task.key for task in found]

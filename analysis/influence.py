@@ -801,7 +801,8 @@ ANALYSIS = Analysis(
 - Influence is of one image out of a full set: two images that can replace each other both seem worthless.
 - Rounding grows in training: in single precision equivalent computations differ by a few per cent of the
   spread of influences. Double precision takes about twice as long and settles it.
-- Soft labels are replaced by their most likely class here.""",
+- Soft labels are replaced by their most likely class here.
+- Means are over starts of the network. The sets were made once: nothing is said of another distillation.""",
     paper="""\
 Yang et al. 2024 (Fig. 10; CIFAR-10, 10 images per class) retrain without each image in turn and show, for
 each image of a class, the 9 test images whose loss grows most. In the picture of class airplane for

@@ -462,7 +462,9 @@ ANALYSIS = Analysis(
 - A set near 100 % has little left to gain, random images have much: part of the difference is that
   ceiling.
 - Distilled sets are made for their own recipe. Here all get the same one; learned step sizes are not
-  used.""",
+  used.
+- Between networks the start and the added real images vary, the same for every set. The sets were made once:
+  nothing is said of another distillation.""",
     paper="""\
 Yang et al. 2024 (Fig. 3, right; CIFAR-10, 10 images per class, up to 250 real ones added) find that curves
 of distilled sets dip at first: backpropagation through time from .587 to .498 and trajectory matching from

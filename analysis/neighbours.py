@@ -407,7 +407,9 @@ ANALYSIS = Analysis(
   and real ones mean less than those between real ones; the dots of several networks show part of that.
 - Training images lie a little apart from unseen ones in a network that was trained on them.
 - Sets that start from real images may still be near to where they began.
-- With 10 images one of them is 10 points. Soft labels count as their largest entry.""",
+- With 10 images one of them is 10 points. Soft labels count as their largest entry.
+- Means are over networks trained on real data. The sets were made once: nothing is said of another
+  distillation.""",
     paper="""\
 Yang et al. 2024 show distilled images in a map of real ones (Fig. 2, right) and by the density of their
 pixels (Fig. 3, left). Nearest real images are not among what they show there.""",

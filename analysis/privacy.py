@@ -240,9 +240,10 @@ def auc(members: np.ndarray, others: np.ndarray) -> float:
 
 
 def membership(members: np.ndarray, others: np.ndarray, seed: int) -> dict[str, Any]:
-    """AUC of the loss test of every network (N, ·), their mean, and its 95 % interval.
+    """AUC of the loss test of every network (N, ·), their mean, and a 95 % interval for one network's.
 
-    The interval is a bootstrap over images and networks together, since both are samples.
+    The interval is a bootstrap that draws one network and images, since both are samples. Of one network it
+    speaks of the images alone.
     """
     each = [auc(a, b) for a, b in zip(members, others)]
     generator = rng.numpy_generator(seed, "membership")
@@ -328,7 +329,11 @@ def _membership(result: Result) -> Drawn:
         for _, label, f, _ in rows_of(result)
     )
     n = len(result["sets"][ALL]["membership"]["auc"])
-    caption = f"Mean of {n} networks with a 95 % interval; 0.5 is guessing. {words}."
+    of = f"Mean of {n} networks" if n > 1 else "One network"
+    over = "one of the networks and the images" if n > 1 else "the images"
+    caption = (
+        f"{of}; bars: 95 % of bootstrap samples, which draw {over} anew. 0.5 is guessing. {words}."
+    )
     return Drawn("Can training images be told from others by a network's loss?", figure, caption)
 
 
@@ -424,7 +429,9 @@ ANALYSIS = Analysis(
 - Distance of pixels misses copies that are shifted, scaled or drawn in other colours.
 - A threshold on the loss is the weakest of attacks: failing here proves nothing. No figure on this page is a
   guarantee, such as differential privacy would give.
-- For a distilled set every training image counts as used, though the set can only hold on to a few.""",
+- For a distilled set every training image counts as used, though the set can only hold on to a few.
+- Intervals are over networks and images. The sets were made once: nothing is said of another
+  distillation.""",
     paper="""\
 Yang et al. 2024 do not ask this. For exact distillation, Chen et al. 2024 say that a set does not determine
 the training data, of which many give the same model; that says nothing of a set that starts from them.""",

@@ -334,7 +334,9 @@ ANALYSIS = Analysis(
 - Being recognised is not being useful: a set may be recognised fully and still teach little, or the
   other way round.
 - Soft labels are replaced by their most likely class here.
-- Other networks, trained longer or shorter, give other figures: compare the architectures.""",
+- Other networks, trained longer or shorter, give other figures: compare the architectures.
+- Spread is over networks trained on real data. The sets were made once: nothing is said of another
+  distillation.""",
     paper="""\
 Yang et al. 2024 (Fig. 2, left; CIFAR-10, 10 images per class) find images of trajectory matching and of
 backpropagation through time recognised almost always, those of distribution and of gradient matching

@@ -243,7 +243,7 @@ def test_refuses_by_field():
         "probes": 1,
         "spectra": 32,
         "steps": 1,
-        "top": 31,
+        "top": 41,
         "lr": 0,
     }
     for field, value in wrong.items():

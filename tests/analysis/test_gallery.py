@@ -7,6 +7,7 @@ import pytest
 from analysis import base, gallery
 from analysis.race import RaceTask
 from ddcore import paths
+from ddcore.errors import SpecError
 from ddcore.store import Store
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
@@ -25,6 +26,18 @@ def test_every_promised_analysis_is_there_and_shows_without_data(spec):
     assert of.figures(result, arrays, base.picked(of, result))
     assert of.sentence(result).endswith(".")
     of.pictures(result, arrays)
+
+
+def test_one_can_be_made_anew_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "Store", lambda gallery: SHIPPED)
+    monkeypatch.setattr(gallery.jobs, "submit", lambda store, specs: [store.task(s) for s in specs])
+    for kind in ("pixels", "mixing"):
+        (tmp_path / kind / "old").mkdir(parents=True)
+    keys = gallery.build(lambda store, task: task, tmp_path, only=["pixels"])
+    assert [f.name for f in (tmp_path / "pixels").iterdir()] == keys
+    assert (tmp_path / "mixing" / "old").is_dir()
+    with pytest.raises(SpecError, match="pixel"):
+        gallery.build(lambda store, task: task, tmp_path, only=["pixel"])
 
 
 def test_pools_are_not_shipped():

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ddcore import exports
 from ddcore.distilled import DistilledSet
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from tests.browser.conftest import drawn
 
@@ -135,7 +136,7 @@ def doubt_them(app, open_page, task) -> None:
     for label in ("Distilled", "Random real images", "Class means"):
         assert label in text
     for row in evaluated.result()["rows"]:
-        figure = f"{100 * row['mean']:.1f} ± {100 * row['std']:.1f} % (n = {row['n']})"
+        figure = figure_text(row)
         assert figure in text
     chart = page.locator("[data-testid=stPlotlyChart]")
     chart.wait_for()  # strict: exactly one; the chart's own script arrives after the text
