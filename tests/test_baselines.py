@@ -204,5 +204,5 @@ def test_step_major_gives_each_step_all_classes():
 
 
 def test_summary():
-    assert summary([0.5]) == {"mean": 0.5, "std": 0.0, "n": 1}
+    assert summary([0.5]) == {"mean": 0.5, "std": None, "n": 1}
     assert summary([0.4, 0.6])["std"] == pytest.approx(np.std([0.4, 0.6], ddof=1))

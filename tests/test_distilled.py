@@ -14,7 +14,8 @@ from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
 from ddcore.nets import NetSpec
 from ddcore.protocols import PROTOCOLS
-from ddcore.store import Task, write_arrays, write_json
+from ddcore.store import Store, Task, write_arrays, write_json
+from ddcore.testing import SleepyTask
 
 CLASSES = ("zero", "one", "two")
 
@@ -195,7 +196,7 @@ class Writer:
 
 
 def test_write_and_read_a_task(tmp_path):
-    folder = tmp_path / "distill" / "0123456789abcdef"
+    folder = Store(tmp_path, gallery=None).create(SleepyTask()).folder
     made = make(soft=True, init=True, lrs=np.ones(3))
     write_json(folder / "result.json", {"set": made.write(Writer(folder)), "other": 1})
     Task(folder).finish()
@@ -203,7 +204,7 @@ def test_write_and_read_a_task(tmp_path):
 
 
 def test_a_task_without_a_set(tmp_path):
-    folder = tmp_path / "accuracy" / "0123456789abcdef"
+    folder = Store(tmp_path, gallery=None).create(SleepyTask()).folder
     write_json(folder / "result.json", {"mean": 1})
     Task(folder).finish()
     with pytest.raises(DataError, match="has not made a distilled set"):

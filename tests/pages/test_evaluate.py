@@ -14,6 +14,8 @@ from ddcore.data.spec import DataSpec
 from ddcore.evaluation_spec import BASELINES, LABELLED, WHOLE, default_evaluation
 from ddcore.methods.spec import make_spec
 from ddcore.nets.architectures import NetSpec
+from ddcore.specs import content_key
+from ddcore.store import Task, write_json
 from ddcore.worker import Context
 from pages.components import changes_views, evaluation_form, evaluation_views
 from tests.pages.fakes import SHAPE, done, evaluated, put, spec, text
@@ -381,8 +383,12 @@ def test_order_and_step_sizes_are_tried_and_shown(visit, store):
 
 def test_a_run_of_another_version_is_evaluated_under_its_own_key(visit, store):
     task = done(store)
-    old = task.folder.with_name("0123456789abcdef")
+    document = task.document() | {"version": 1}
+    document["key"] = content_key(document["kind"], 1, document["spec"])
+    old = task.folder.with_name(document["key"])
     task.folder.rename(old)
+    write_json(old / "spec.json", document)
+    Task(old).finish()
     app = visit(PAGE, run=old.name)
     app.button(key="evaluate.task.start").click().run()
     assert not app.exception

@@ -233,7 +233,7 @@ def test_run_done(visit, store):
     evaluated(store, task.spec())
     shown = text(visit("3_Run.py", run=task.key))
     assert "40 iterations in 12 s on cpu" in shown
-    assert "Distilled 81.2 ± 2.8 %" in shown
+    assert "Distilled 81.2 ± 2.0 %" in shown
     assert "params.iterations" in shown
 
 
