@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ddcore.data.registry import datasets
+from ddcore.foreign_text import plain
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import runs, shell
 
@@ -59,7 +61,7 @@ def example(card: runs.Card, task: Task) -> None:
         key="start.sheet",
         max_width=820,
         what=f"Distilled images of {card.dataset} by {card.method_title}",
-        caption=f"{card.title}, {card.facts}.",
+        caption=plain(f"{card.title}, {card.facts}."),
     )
 
 
@@ -74,9 +76,7 @@ def accuracy(card: runs.Card) -> None:
     rows = runs.accuracies(done)
     for column, name in zip(st.columns(3), [n for n in SHOWN if n in rows]):
         row = rows[name]
-        column.metric(
-            charts.subject(name)[0], f"{100 * row['mean']:.1f} ± {100 * row['std']:.1f} %"
-        )
+        column.metric(charts.subject(name)[0], figure_text(row).partition(" (")[0])
     n, arch = rows["distilled"]["n"], rows["distilled"]["arch"]
     name = done.result()["protocol"]["name"]
     st.caption(

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 # Other modules here need torch on import, so what a file defines is read before it is imported.
 DEFINES = re.compile(r"^ANALYSIS = Analysis\(", re.MULTILINE)
+OTHER_KINDS = {  # tasks that are no analyses: pools that these share, what single pages compute
+    "early_nets": "analysis.pools:EarlyPool",
+    "leave_one_out": "analysis.influence:LeaveOneOut",
+    "nearest": "analysis.nearest:NearestTask",
+    "race": "analysis.race:RaceTask",
+    "real_nets": "analysis.pools:RealPool",
+    "subset_nets": "analysis.pools:SubsetPool",
+}
 
 
 @functools.cache
@@ -35,3 +43,9 @@ def analysis(name: str) -> Analysis:
     if name not in analyses():
         raise SpecError("analysis", name, "one of " + ", ".join(analyses()))
     return analyses()[name]
+
+
+def kinds() -> dict[str, str]:
+    """Where the class of each kind of task in this package is, as "module:class"."""
+    specs = (a.spec for a in analyses().values())
+    return OTHER_KINDS | {s.KIND: f"{s.__module__}:{s.__qualname__}" for s in specs}

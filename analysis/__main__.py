@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from analysis import analyses, analysis, base
 from analysis.base import Analysis, AnalysisTask
-from ddcore import cli
+from ddcore import cli, outputs
 from ddcore.distilled import KINDS
 from ddcore.errors import NotReady, SpecError
 from ddcore.store import Store, write_atomic
@@ -49,6 +48,7 @@ def report(options: argparse.Namespace) -> None:
     """`report OUT`: compute what is missing, write one HTML file."""
     from analysis.report import html
 
+    out = outputs.file(options.out, force=options.force)
     store = Store()
     chosen = base.choose(store, [run_key(store, text) for text in options.run])
     wanted = [analysis(name) for name in options.only] or list(analyses().values())
@@ -61,7 +61,6 @@ def report(options: argparse.Namespace) -> None:
                 raise
             print(f"Without {each.name}: {refused}", file=sys.stderr)
     tasks = [cli.compute(store, spec) for spec in specs]
-    out = Path(options.out).resolve()
     write_atomic(out, html(tasks, store).encode())
     answer = {"path": str(out), "tasks": [task.key for task in tasks]}
     cli.output(options, answer, lambda: print(out))
@@ -81,7 +80,7 @@ def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped analyses and put them where they are shipped from."""
     from analysis.gallery import build
 
-    keys = build(cli.watch)
+    keys = build(cli.watch, only=options.only)
     cli.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -128,9 +127,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="repeat for several"
     )
+    sub.add_argument("--force", action="store_true", help="replace a file of that name")
     sub.add_argument("out", metavar="OUT.html")
     sub.set_defaults(command=report)
     sub = commands.add_parser("gallery", help="make the shipped analyses", parents=[common])
+    sub.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="repeat for several"
+    )
     sub.set_defaults(command=gallery)
     return parser
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ddcore import paths
 from ddcore.errors import DataError
 
 MAX_BYTES = 20 << 20
@@ -174,7 +175,7 @@ def _parsed(row: list[str], columns: int, name: str, number: int) -> tuple[int, 
 
 
 def _content(path: str) -> bytes:
-    file = Path(path).expanduser()
+    file = paths.typed(path)
     if file.suffix.lower() != ".csv" or not file.is_file():
         raise DataError(f"There is no table {file.name}: expected the path of a .csv file.")
     try:

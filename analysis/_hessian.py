@@ -26,6 +26,9 @@ from ddcore.training import cross_entropy
 GRAPH = 6  # floats a product holds, in activations: 2.3 are kept (measured), the rest come and go
 CPU_FLOATS_AT_ONCE = 1 << 28  # in such graphs
 VECTOR_FLOATS = 1 << 26  # in directions, and in copies of weights, that are used together
+AGREED = 0.01  # of the largest eigenvalue, by which estimates of one may disagree
+FEWER = 0.75  # of the steps, in the estimates that are held against those of all steps
+DEPENDENT = 1e-6  # squared sine below which directions count as one: float32 products tell no more
 ASYMMETRY = 0.01  # rounding stays below 1e-4; a wrong second derivative reaches 0.1
 
 
@@ -244,21 +247,46 @@ class Spectrum:
 
     `nodes` with `weights` are Gauss quadratures: sum_i w_i f(node_i) is start.f(H)start, exact for
     polynomials of degree up to 2m - 1. Their mean over random starts is the spectral density.
+
+    A bound says that *some* eigenvalue is near a node, not which: it may be the next one, where one was
+    skipped. Estimates of the k-th largest are never above it, but for rounding, whatever space they are
+    from. So a rank is taken as known where several spaces agree on it: that of each start, that of each
+    start after `FEWER` of the steps, and `joint`, that of all starts together, which finds as many of
+    equal eigenvalues as there are starts, where one start finds one.
     """
 
     nodes: Tensor  # (S, m) Ritz values, ascending
     weights: Tensor  # (S, m), adding up to 1
     bounds: Tensor  # (S, m): an eigenvalue lies within this distance of the node
+    fewer: Tensor  # (S, n) Ritz values of the first n = FEWER * m steps, ascending
+    joint: Tensor  # (at most S * m,) Ritz values of all starts' spaces together, ascending
 
     def top(self, count: int) -> tuple[Tensor, Tensor]:
-        """The largest eigenvalues (k,), descending, and their bounds, from the start that knows them best."""
-        best = int(self.bounds[:, -count:].amax(1).argmin())
-        return self.nodes[best, -count:].flip(0), self.bounds[best, -count:].flip(0)
+        """The largest eigenvalues (k,), descending, and how far estimates of each disagree (k,).
+
+        Both are NaN from the first rank on which they disagree by more than `AGREED` of the largest
+        absolute value: not converged. The disagreement includes the bound. One start alone is confirmed by
+        nothing: all are NaN.
+        """
+        return self._agreed(count, lambda values: values.flip(-1), self.bounds.flip(-1))
 
     def lowest(self) -> tuple[float, float]:
-        """The smallest eigenvalue and its bound."""
-        best = int(self.bounds[:, 0].argmin())
-        return float(self.nodes[best, 0]), float(self.bounds[best, 0])
+        """The smallest eigenvalue and the disagreement, likewise; NaN where not converged."""
+        value, apart = self._agreed(1, lambda values: -values, self.bounds)
+        return -float(value), float(apart)
+
+    def _agreed(
+        self, count: int, descending: Callable[[Tensor], Tensor], bounds: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        every = torch.full((2 * len(self.nodes) + 1, count), -math.inf, dtype=self.nodes.dtype)
+        for row, values in zip(every, (*self.nodes, *self.fewer, self.joint)):
+            found = descending(values)[:count]
+            row[: len(found)] = found
+        best = every.amax(0)  # all are from below
+        apart = torch.maximum(best - every.amin(0), bounds[:, :count].amax(0))
+        known = apart <= AGREED * self.nodes.abs().max()
+        known = (known & (len(self.nodes) > 1)).cumprod(0).bool()
+        return best.where(known, math.nan), apart.where(known, math.nan)
 
     def moment(self, power: int) -> float:
         """Estimate of the mean of the eigenvalues' powers: trace(H^power) / p."""
@@ -277,7 +305,7 @@ def lanczos(products: Callable[[Tensor], Tensor], starts: Tensor, steps: int) ->
     count, size = starts.shape
     steps = min(steps, size)
     fresh = rng.generator(0, "lanczos")
-    basis = starts.new_zeros(count, steps, size)
+    basis = starts.new_zeros(count, steps + 1, size)
     diagonal, off = starts.new_zeros(count, steps), starts.new_zeros(count, steps)
     v = starts / starts.norm(dim=1, keepdim=True)
     for j in range(steps):
@@ -293,11 +321,36 @@ def lanczos(products: Callable[[Tensor], Tensor], starts: Tensor, steps: int) ->
             draw = torch.randn(count, size, generator=fresh, dtype=torch.float64).to(v.device)
             w = torch.where(ended[:, None], _orthogonal(draw, basis[:, : j + 1]), w)
         v = w / w.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    basis[:, steps] = v
     inner = off[:, :-1]
     matrix = torch.diag_embed(diagonal) + torch.diag_embed(inner, 1) + torch.diag_embed(inner, -1)
-    nodes, vectors = torch.linalg.eigh(matrix.cpu())
+    joint = _joint(basis, matrix, off[:, -1])
+    matrix = matrix.cpu()
+    nodes, vectors = torch.linalg.eigh(matrix)
     bounds = off[:, -1:].cpu() * vectors[:, -1].abs()
-    return Spectrum(nodes, vectors[:, 0].square(), bounds)
+    first = max(1, round(FEWER * steps))
+    fewer = torch.linalg.eigvalsh(matrix[:, :first, :first])
+    return Spectrum(nodes, vectors[:, 0].square(), bounds, fewer, joint)
+
+
+def _joint(basis: Tensor, matrix: Tensor, last: Tensor) -> Tensor:
+    """Ritz values, ascending, of the spaces of all starts together, without further products.
+
+    From the recurrence H V = V T + last v_(m+1) of each start: `basis` (S, m + 1, p), `matrix` T (S, m, m),
+    `last` (S,). Directions that the starts have in common but for `DEPENDENT` count once.
+    """
+    count, steps = matrix.shape[:2]
+    images = F.pad(matrix, (0, 1))  # rows: H v_j in terms of the basis, (S, m, m + 1)
+    images[:, -1, -1] = last
+    own = basis[:, :-1].flatten(0, 1)
+    inner = own @ basis.flatten(0, 1).T  # (S m, S (m + 1))
+    form = (inner @ torch.block_diag(*images).T).cpu()
+    overlap = inner.view(-1, count, steps + 1)[:, :, :-1].flatten(1).cpu()
+    sizes, axes = torch.linalg.eigh(overlap)
+    kept = sizes > DEPENDENT
+    axes = axes[:, kept] / sizes[kept].sqrt()
+    reduced = axes.T @ form @ axes
+    return torch.linalg.eigvalsh((reduced + reduced.T) / 2)
 
 
 def _orthogonal(w: Tensor, basis: Tensor) -> Tensor:

@@ -306,6 +306,20 @@ def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in used}
 
 
+def seen(result: Result, how: Callable[[str], str]) -> Result:
+    """A result in which everything that other people wrote has passed through `how`.
+
+    Figures and sentences are drawn from it, each with what their medium needs (see `ddcore.foreign`);
+    tables and pictures know no markup and take the result as it is.
+    """
+    shown = dict(result, class_names=[how(name) for name in result["class_names"]])
+    shown["data_label"] = how(result["data_label"])
+    for part in ("runs", "sources"):
+        if part in result:
+            shown[part] = [{**one, "label": how(one["label"])} for one in result[part]]
+    return shown
+
+
 def real_pool(spec: Any, chosen: Chosen, field: str, text: str) -> RealPool:
     """Networks written as `text` in a field, trained on all real images by the spec's recipe.
 

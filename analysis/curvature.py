@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from analysis import base, colours, drawing
+from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Option, Result
 from analysis.networks import network, parse
 from analysis.pools import Counts
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 REAL = "real"
 KEEP = 0.9  # share of the smoothed value that an iteration keeps (Yang et al. 2024)
-ERRORS = 2  # standard errors of the difference by which a curve must lie below another
 PRODUCT, SHARED = 6, 3  # passes of a Hessian-vector product, and of the gradient several share
 GRID, WIDTH = 400, 0.01  # points of a density, and its Gaussian's width as a share of the range
 LOWEST_DENSITY = 1e-5
@@ -43,11 +42,12 @@ class CurvatureTask(AnalysisTask):
     `network` is an architecture and its width, such as convnet-16. Training is plain SGD with step size
     `lr`, momentum 0.9 and shuffled batches of `batch`. Traces take `probes` random directions, the same for
     all sets; the real set is a class-balanced sample of `real_images` (0: all). At `spectra` moments spread
-    evenly, Lanczos gives the `top` largest eigenvalues and the density from `starts` directions of `steps`
-    products each.
+    evenly, Lanczos gives the density from `starts` directions of `steps` products each, and those of the
+    `top` largest eigenvalues on which the starts agree; one start alone has nothing to agree with.
     """
 
     KIND: ClassVar[str] = "curvature"
+    VERSION: ClassVar[int] = 2
     RUNNER: ClassVar[str] = "analysis.curvature:run"
 
     network: str = "convnet-16"
@@ -61,7 +61,7 @@ class CurvatureTask(AnalysisTask):
     spectra: int = 4
     top: int = 5
     starts: int = 2
-    steps: int = 30
+    steps: int = 40
 
     def validate(self) -> None:
         """Check ranges and the network's name."""
@@ -91,7 +91,7 @@ class CurvatureTask(AnalysisTask):
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """Fewer moments and real images on larger images; published: the paper's network, batch and grid."""
-    few = {"spectra": 2, "steps": 20}
+    few = {"spectra": 2}
     if shape[1] < 28:
         quick, teaching = {"every": 30, "probes": 20, "real_images": 300, **few}, {}
     else:
@@ -135,7 +135,7 @@ def run(context: Context) -> None:
     """Task `curvature`: train on real data, and along the way measure the loss on every set."""
     import torch
 
-    from analysis._hessian import Images
+    from analysis._hessian import AGREED, Images
     from analysis._pools import train_real
     from ddcore import rng
     from ddcore.data.tensors import DeviceData
@@ -180,7 +180,9 @@ def run(context: Context) -> None:
     }
     sizes = {key: len(s) for key, s in sets.items()}
     result = {
-        "sets": {k: {"images": n, **facts(arrays, k, spec.every)} for k, n in sizes.items()},
+        "sets": {
+            k: {"images": sizes[k], **known} for k, known in facts(arrays, spec.every).items()
+        },
         "nets": spec.nets,
         "probes": spec.probes,
         "every": spec.every,
@@ -189,6 +191,7 @@ def run(context: Context) -> None:
         "network": net.label(),
         "parameters": job.size,
         "all_real": not spec.real_images,
+        "agreed": AGREED,
         "asymmetry": max(float(arrays[f"asymmetry.{k}"].max()) for k in sets),
         "soft": [k for k, s in given.sets.items() if s.soft],
     }
@@ -327,31 +330,56 @@ def quadratic(arrays: Arrays, key: str, view: str, every: int) -> np.ndarray:
     return smooth(samples, every) if view == "smooth" else samples
 
 
-def facts(arrays: Arrays, key: str, every: int) -> dict[str, Any]:
-    """For each view of a set's trace: the peak, the end, and where it falls below the real one.
+def facts(arrays: Arrays, every: int) -> dict[str, dict[str, Any]]:
+    """For each set and view of its trace: the peak, the end, and from when on it is below the real one.
 
-    `below` is the first moment after the peak at which the trace is smaller than the real one by more than
-    `ERRORS` standard errors of the difference, which are small since both have the same probes; None if
-    there is none. Peaks and ends are also given as shares of the real ones.
+    `below` is the first moment, not before the peak, from which on the trace is smaller than the real one
+    at *every* measured moment: by the tests of `lower`, with the correction over all sets and moments of a
+    view. None if there is none. Peaks and ends are also given as shares of the real ones.
     """
-    steps, found = arrays["steps"], {}
+    steps, keys = (
+        arrays["steps"],
+        [k.removeprefix("samples.") for k in arrays if k.startswith("samples.")],
+    )
+    found: dict[str, dict[str, Any]] = {key: {} for key in keys}
     for view in VIEWS:
-        own, real = (quadratic(arrays, k, view, every) for k in (key, REAL))
-        values, errors = mean_and_error(own)
-        gap, gap_error = mean_and_error(own - real)
-        peak = int(values.argmax())
-        below = np.flatnonzero(gap[peak:] < -ERRORS * gap_error[peak:])
-        truth = mean_and_error(real)[0]
-        found[view] = {
-            "peak": float(values[peak]),
-            "peak_at": int(steps[peak]),
-            "peak_to_real": _share(values[peak], truth.max()),
-            "below": None if key == REAL or not len(below) else int(steps[peak + below[0]]),
-            "last": float(values[-1]),
-            "last_to_real": _share(values[-1], truth[-1]),
-            "error": float(errors[peak]),
-        }
+        truth = mean_and_error(quadratic(arrays, REAL, view, every))[0]
+        others = [key for key in keys if key != REAL]
+        tests = np.array([lower(arrays, key, view, every).p for key in others])
+        claimed = dict(zip(others, significance.discoveries(tests)))
+        for key in keys:
+            values, errors = mean_and_error(quadratic(arrays, key, view, every))
+            peak = int(values.argmax())
+            start = None if key == REAL else since(claimed[key], peak)
+            found[key][view] = {
+                "peak": float(values[peak]),
+                "peak_at": int(steps[peak]),
+                "peak_to_real": _share(values[peak], truth.max()),
+                "below": None if start is None else int(steps[start]),
+                "last": float(values[-1]),
+                "last_to_real": _share(values[-1], truth[-1]),
+                "error": float(errors[peak]),
+            }
     return found
+
+
+def lower(arrays: Arrays, key: str, view: str, every: int) -> significance.Test:
+    """Whether a set's trace (T,) is smaller than the real one, at each moment.
+
+    Of several networks each has one value of the difference, since it is networks that vary. Of one network
+    each probe has one, which both sets share: then only the estimate is in doubt, and nothing is said of
+    other networks.
+    """
+    gap = arrays[f"samples.{key}"] - arrays[f"samples.{REAL}"]  # (nets, T, probes)
+    gap = gap[0] if len(gap) == 1 else gap.mean(-1).T
+    return significance.paired(smooth(gap, every) if view == "smooth" else gap, significance.LESS)
+
+
+def since(claimed: np.ndarray, peak: int) -> int | None:
+    """The first place, not before `peak`, from which on all are claimed; None if the last is not."""
+    unclaimed = np.flatnonzero(~claimed)
+    first = max(peak, int(unclaimed[-1]) + 1 if len(unclaimed) else 0)
+    return first if first < len(claimed) else None
 
 
 def _share(value: float, of: float) -> float | None:
@@ -479,10 +507,17 @@ def _trace(result: Result, arrays: Arrays, view: str) -> Drawn:
         else "one standard error of the probes"
     )
     caption = (
-        f"{_networks(result)}, {result['probes']} probes; bands: {band}. Marker: peak; cross: first "
-        f"below the real curve after it. {words}."
+        f"{_networks(result)}, {result['probes']} probes; bands: {band}. Marker: peak; cross: below the "
+        f"real curve from there to the end ({_tested(result)}). {words}."
     )
     return Drawn(f"Trace of the Hessian, {VIEWS[view]}", figure, caption)
+
+
+def _tested(result: Result) -> str:
+    """What was tested, and over what it varies."""
+    nets = result["nets"]
+    over = f"{nets} networks" if nets > 1 else "the probes of this one network alone"
+    return f"{significance.RULE} at every moment, over {over}"
 
 
 def _words(result: Result, key: str, label: str, view: str) -> str:
@@ -490,7 +525,18 @@ def _words(result: Result, key: str, label: str, view: str) -> str:
     text = (
         f"{label}: peak {number(known['peak'])} at {known['peak_at']}, end {number(known['last'])}"
     )
-    return text + (f", below real from {known['below']}" if known["below"] is not None else "")
+    return text + ("" if known["below"] is None else f", below real {_from(known, result)}")
+
+
+def _from(known: dict[str, Any], result: Result) -> str:
+    """Moments are `every` iterations apart, so the last of them may be the only one."""
+    start = known["below"]
+    return f"at {start}, the end" if start == ends(result) else f"from {start} to the end"
+
+
+def ends(result: Result) -> int:
+    """The last iteration at which traces are measured."""
+    return result["last"] - result["last"] % result["every"]
 
 
 def _fisher(result: Result, arrays: Arrays, view: str) -> Drawn:
@@ -559,6 +605,7 @@ def _eigenvalues(result: Result, arrays: Arrays, place: int) -> Drawn:
     figure = drawing.new_figure("rank", "eigenvalue")
     parts = []
     for key, label, look in series(result):
+        # Mean of the networks; a rank that has not converged in one of them is NaN, and not drawn.
         top, bounds = (arrays[f"{name}.{key}"][:, place].mean(0) for name in ("top", "bounds"))
         figure.add_scatter(
             x=np.arange(1, len(top) + 1),
@@ -571,14 +618,22 @@ def _eigenvalues(result: Result, arrays: Arrays, place: int) -> Drawn:
             hovertemplate=f"{label}<br>number %{{x}}: %{{y:.5g}}<extra></extra>",
         )
         low = arrays[f"lowest.{key}"][:, place].mean()
-        parts.append(f"{label} {number(top[0])} to {number(low)}")
-    figure.update_xaxes(dtick=1)
+        ends_ = f"{_known(top[0])} to {_known(low)}"
+        parts.append(f"{label} {ends_}, {int(np.isfinite(top).sum())} of {len(top)} ranks shown")
+    figure.update_xaxes(dtick=1, range=[0.5, arrays[f"top.{REAL}"].shape[-1] + 0.5])
     t = int(arrays["spectra"][place])
     caption = (
-        "Lanczos; bars: how far an eigenvalue can be from the value shown, but for rounding (about "
-        f"{result['asymmetry']:.0e} of the largest). Largest and smallest: {'; '.join(parts)}."
+        "Lanczos from several random starts. A rank is shown where estimates from each start, from fewer "
+        f"steps and from all starts together differ by at most {100 * result['agreed']:g} % of the largest "
+        "eigenvalue, and so do all ranks before it; the others have not converged. Bars: by how much these "
+        f"estimates differ, but for rounding (about {result['asymmetry']:.0e} of the largest). Largest to "
+        f"smallest: {'; '.join(parts)}."
     )
     return Drawn(f"Largest eigenvalues at iteration {t}", figure, caption)
+
+
+def _known(value: float) -> str:
+    return number(value) if np.isfinite(value) else "(not converged)"
 
 
 def static(result: Result, arrays: Arrays) -> StaticFigure:
@@ -635,32 +690,53 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
                 if t in spectra:
                     place = spectra.index(t)
                     for k in range(top.shape[-1]):
-                        row[f"eigenvalue_{k + 1}"] = float(top[net, place, k])
-                        row[f"bound_{k + 1}"] = float(bounds[net, place, k])
-                    row["lowest"] = float(arrays[f"lowest.{key}"][net, place])
+                        row[f"eigenvalue_{k + 1}"] = _cell(top[net, place, k])
+                        row[f"bound_{k + 1}"] = _cell(bounds[net, place, k])
+                    row["lowest"] = _cell(arrays[f"lowest.{key}"][net, place])
                 rows.append(row)
     return rows
 
 
+def _cell(value: float) -> float | str:
+    """Empty where it has not converged."""
+    return float(value) if np.isfinite(value) else ""
+
+
 def sentence(result: Result) -> str:
-    """Where each set's smoothed trace peaks, and whether and when it falls below the real one."""
+    """Where each set's smoothed trace peaks, how it ends, and since when it is below the real one."""
     real = result["sets"][REAL]["smooth"]
-    parts = []
-    for run in result["runs"]:
-        known = result["sets"][run["key"]]["smooth"]
-        text = f"{run['label']} **{number(known['peak'])}** at {known['peak_at']}, "
-        if known["below"] is None:
-            text += "never below the real one"
-        else:
-            text += f"below the real one from {known['below']}"
-        if known["last_to_real"] is not None:
-            text += f", {100 * known['last_to_real']:.0f} % of it at the end"
-        parts.append(text)
+    parts = [
+        f"{run['label']} **{number(known['peak'])}** at {known['peak_at']}, {ending(known, result)}"
+        for run in result["runs"]
+        for known in [result["sets"][run["key"]]["smooth"]]
+    ]
     return (
         "Along training on real data the smoothed trace of the Hessian on real images peaks at "
         f"{number(real['peak'])} (iteration {real['peak_at']}) and ends at {number(real['last'])}. On the "
-        f"sets: {'; '.join(parts)}."
+        f"sets: {'; '.join(parts)}. Tested: {_tested(result)}."
     )
+
+
+def ending(known: dict[str, Any], result: Result) -> str:
+    """How a trace ends: below the real one, where that was shown, or what was measured and not shown."""
+    share = known["last_to_real"]
+    if share is None or known["last"] < 0:  # as a share it would say nothing
+        measured = f"ends at {number(known['last'])}"
+    elif share < 1:
+        measured = f"ends at {per_cent(share)} of the real one"
+    else:
+        measured = f"ends at {per_cent(share)} of the real one, not below it"
+    if known["below"] is not None:
+        return f"below the real one {_from(known, result)} ({measured})"
+    if share is None or share < 1:
+        return f"{measured}, not shown to be below it"
+    return measured
+
+
+def per_cent(share: float) -> str:
+    """Without decimals, unless rounding would make the part the whole."""
+    digits = next(d for d in (0, 1, 2, 6) if share == 1 or d == 6 or round(100 * share, d) != 100)
+    return f"{100 * share:.{digits}f} %"
 
 
 ANALYSIS = Analysis(
@@ -675,10 +751,15 @@ ANALYSIS = Analysis(
   change. High: much to learn from it. Near 0: the loss is flat, nothing more to learn.
 - A set whose curve rises with the real one, peaks and then collapses below it holds what is learnt early,
   and little of what comes later.
-- Marker: peak. Cross: the first moment after it at which the curve is below the real one by more than two
-  standard errors of the difference. All sets have the same random probes, so much of their noise cancels.
+- Marker: peak. Cross: from here to the end the curve is below the real one, at every moment that is
+  measured: by a t test of the difference, at most 5 % of such findings false over all sets and moments
+  (Benjamini-Hochberg). All sets have the same random probes, so much of their noise cancels.
+- The test is over networks where there are several. Of one network it is over probes, and speaks of that
+  network alone.
 - The Fisher trace tells the same story from first derivatives alone. The density shows where the
-  curvature is: most directions are flat, and a few large eigenvalues stand out.""",
+  curvature is: most directions are flat, and a few large eigenvalues stand out.
+- Eigenvalues are shown by rank only where estimates from several random starts, from fewer steps and from
+  all starts together agree; a bar is by how much they differ. A single estimate may skip an eigenvalue.""",
     doubt="""\
 - The trace is an estimate: look at the standard error, and take more probes if curves touch.
 - It **can be negative**, above all in the first iterations: the loss of a network is no bowl, and there

@@ -11,6 +11,9 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+from analysis import base
+from ddcore.foreign_text import unmathematical
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
@@ -93,4 +96,4 @@ def figure_bytes(figure: StaticFigure, format: str) -> bytes:
 def static_bytes(analysis: Any, result: dict, arrays: dict, format: str) -> bytes:
     """The static figure of an analysis as bytes; safe to call from several threads."""
     with _LOCK:
-        return figure_bytes(analysis.static(result, arrays), format)
+        return figure_bytes(analysis.static(base.seen(result, unmathematical), arrays), format)

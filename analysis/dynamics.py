@@ -426,8 +426,8 @@ def sentence(result: Result) -> str:
     ceiling = f" ({high} of {len(known)} at the ceiling of 100 %)" if high else ""
     last = max((facts for facts, _ in known), key=lambda facts: facts["plateau"])
     return (
-        f"{text}. Recognition no longer rises: {words}{ceiling}; after the last of these test accuracy "
-        f"changes by {100 * last['test_gain']:+.1f} points."
+        f"{text}. Recognition does not rise again by more than a point or an image: {words}{ceiling}; after "
+        f"the last of these test accuracy changes by {100 * last['test_gain']:+.1f} points."
     )
 
 

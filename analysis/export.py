@@ -6,12 +6,17 @@ import csv
 import io
 from typing import Any
 
+from ddcore.foreign_text import cell
+
 
 def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Rows as comma-separated values under the names of all their fields, in order of appearance."""
+    """Rows as comma-separated values under the names of all their fields, in order of appearance.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return out.getvalue()

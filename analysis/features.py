@@ -24,8 +24,10 @@ from analysis.networks import parse
 from analysis.pools import Counts, RealPool
 from ddcore import rng
 from ddcore.errors import DataError, SpecError
+from ddcore.foreign_text import wrapped_unmathematical
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.spread import deviation, figure_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
@@ -367,17 +369,21 @@ def rows_of(result: Result) -> list[tuple[str, str, np.ndarray]]:
     return [(key, label, np.array(result["agreement"][key])) for key, label in labels.items()]
 
 
+def per_cent(values: np.ndarray) -> str:
+    """ "93.1 ± 0.4 % (n = 3)" of the networks' shares."""
+    return figure_text({"mean": values.mean(), "std": deviation(values), "n": len(values)})
+
+
 def _agreement(result: Result) -> Drawn:
     """One dot per network and set, their mean as a bar."""
     looks = [*colours.styles([r["method"] for r in result["runs"]]), colours.Style(colours.REAL)]
     k = result["neighbours"]
     figure = drawing.new_figure("", "have neighbours of their class", per_cent=True, legend=False)
     for (_, label, values), look in zip(rows_of(result), looks):
-        spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
         figure.add_scatter(
             x=[label],
             y=[values.mean()],
-            error_y={"array": [spread], "thickness": 2, "width": 8},
+            error_y={"array": [deviation(values)], "thickness": 2, "width": 8},
             mode="markers",
             marker={
                 "symbol": "line-ew-open",
@@ -385,7 +391,7 @@ def _agreement(result: Result) -> Drawn:
                 "color": look.colour,
                 "line": {"width": 3},
             },
-            hovertemplate=f"{label}: %{{y:.1%}} ± {100 * spread:.1f}<extra></extra>",
+            hovertemplate=f"{label}: {per_cent(values)}<extra></extra>",
         )
         figure.add_scatter(
             x=[label] * len(values),
@@ -401,15 +407,14 @@ def _agreement(result: Result) -> Drawn:
     nets = len(result["test"])
     caption = (
         f"Share of images most of whose {k} nearest real images, in all {result['features']} features, "
-        f"are of their class; a dot for each of {nets} networks, mean and standard deviation. {words}."
+        f"are of their class; a dot for each of {nets} networks, mean"
+        f"{' and standard deviation' if nets > 1 else ''}. {words}."
     )
     return Drawn("Among their own class", figure, caption)
 
 
 def static(result: Result, arrays: Arrays) -> StaticFigure:
     """The paper's map (Fig. 2, right) and the others beside it, then the agreement."""
-    import textwrap
-
     import seaborn as sns
 
     figure, axes = drawing.panels(1, len(result["maps"]) + 1, width=4.2, height=3.8)
@@ -444,11 +449,9 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
         real = place == len(looks)
         colour, marker = ("black", "o") if real else (looks[place].colour, looks[place].marker)
         ax.plot(np.full(len(values), place), values, marker, color=colour, ms=6, alpha=0.7)
-        ax.errorbar(
-            place, values.mean(), values.std(ddof=1) if len(values) > 1 else 0, color=colour
-        )
+        ax.errorbar(place, values.mean(), deviation(values), color=colour)
         ax.hlines(values.mean(), place - 0.3, place + 0.3, color=colour)
-    names = [textwrap.fill(label, 14) for _, label, _ in rows_of(result)]
+    names = ["\n".join(wrapped_unmathematical(label, 14)) for _, label, _ in rows_of(result)]
     ax.set_xticks(range(len(names)), names, fontsize=6)
     ax.set(ylabel="Neighbours of their class", ylim=(min(0.9, ax.get_ylim()[0]), 1.02))
     sns.despine(ax=ax)
@@ -479,11 +482,7 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
 def sentence(result: Result) -> str:
     """How many images of each set have neighbours of their class."""
 
-    def words(label: str, values: np.ndarray) -> str:
-        spread = values.std(ddof=1) if len(values) > 1 else 0.0
-        return f"**{100 * values.mean():.1f}** ± {100 * spread:.1f} % of {label}"
-
-    *sets, real = [words(label, values) for _, label, values in rows_of(result)]
+    *sets, real = [f"**{per_cent(values)}** of {label}" for _, label, values in rows_of(result)]
     return (
         f"Most of the {result['neighbours']} nearest real images are of an image's own class for "
         f"{', '.join(sets)}; for {real.replace('Real', 'real')}."

@@ -7,13 +7,14 @@ shipped, nor real images: results keep the rows of those only.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from analysis import analyses, base
 from analysis.race import RaceTask
 from ddcore import gallery, jobs, paths
 from ddcore.data import resolve
+from ddcore.errors import SpecError
 from ddcore.methods.spec import DistillSpec
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task
@@ -37,10 +38,21 @@ def tasks(store: Store) -> list[TaskSpec]:
     return found
 
 
-def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> list[str]:
-    """Compute what is missing in the user's store and copy it to `target`; returns the keys."""
+def build(
+    wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY, only: Collection[str] = ()
+) -> list[str]:
+    """Compute what is missing in the user's store and copy it to `target`; returns the keys.
+
+    `only` names analyses that are made anew, the others stay as they are; `SpecError` names one that is not
+    shipped.
+    """
     store = Store(gallery=None)  # what is shipped already is made again
     wanted = tasks(store)
+    kinds = {spec.KIND for spec in wanted}
+    for name in only:
+        if name not in kinds:
+            raise SpecError("only", name, "one of " + ", ".join(sorted(kinds)))
+    wanted = [spec for spec in wanted if not only or spec.KIND in only]
     for kind in {spec.KIND for spec in wanted}:
         shutil.rmtree(target / kind, ignore_errors=True)
     found = [wait(store, jobs.submit(store, [spec])[0]) for spec in wanted]

@@ -27,6 +27,7 @@ from ddcore import render, rng
 from ddcore.nets.architectures import ARCHITECTURES
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.spread import deviation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
@@ -725,7 +726,7 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
                     "image": j,
                     "class": result["class_names"][c],
                     "value": float(value[:, j].mean()),
-                    "value_std": float(value[:, j].std(ddof=1)) if len(value) > 1 else 0.0,
+                    "value_std": deviation(value[:, j]),
                     "on_own_class": _mean(influence[j, mine]),
                     "on_others": _mean(influence[j, ~mine]),
                     "top_of_own_class": float((tests[top] == c).mean()),

@@ -17,6 +17,7 @@ from ddcore.errors import SpecError
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.protocols import PROTOCOLS
+from ddcore.spread import deviation, deviations, plus_minus
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
@@ -280,7 +281,7 @@ def curves(result: Result) -> list[tuple[dict[str, Any], np.ndarray, colours.Sty
 def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Accuracy over the number of real images added, and what was gained by adding them."""
     nets = len(result["accuracy"][0][0])
-    spread = f"Mean of {nets} networks; bands: standard deviation"
+    spread = f"Mean of {nets} networks; bands: standard deviation" if nets > 1 else "One network"
     facts = f"{result['network']}, {_steps_text(result)}"
     all_curves = curves(result)
     top = result["added"][-1]
@@ -325,18 +326,19 @@ def _lines(result: Result, values: list[np.ndarray], y: str) -> Any:
     x = [place(k, added[1]) for k in added]
     figure = drawing.new_figure("real images added per class", y, height=420)
     for (source, _, look), v, sizes in zip(curves(result), values, result["sizes"]):
-        mean, std = v.mean(1), v.std(1, ddof=1) if v.shape[1] > 1 else 0 * v.mean(1)
-        figure.add_scatter(
-            x=[*x, *x[::-1]],
-            y=[*(mean + std), *(mean - std)[::-1]],
-            fill="toself",
-            fillcolor=drawing.faded(look.colour, 0.14),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=source["key"],
-        )
+        mean, std = v.mean(1), deviations(v)
+        if std is not None:
+            figure.add_scatter(
+                x=[*x, *x[::-1]],
+                y=[*(mean + std), *(mean - std)[::-1]],
+                fill="toself",
+                fillcolor=drawing.faded(look.colour, 0.14),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=source["key"],
+            )
         shape = "%{y:.1%}" if y == "test accuracy" else "%{y:+.1f} points"
         figure.add_scatter(
             x=x,
@@ -413,26 +415,24 @@ def sentence(result: Result) -> str:
     smallest = min(source["ipc"] for source in result["sources"])
     column = max([1] + [i for i, k in enumerate(result["added"]) if 0 < k <= smallest])
     k = result["added"][column]
-    gains = [
-        (source, 100 * float((v[column] - v[0]).mean()), 100 * _std(v[column] - v[0]))
-        for source, v, _ in curves(result)
-    ]
 
-    def words(source: dict[str, Any], mean: float, std: float) -> str:
-        return f"{source['label']} **{_points(mean)}** ± {std:.1f}"
+    def words(source: dict[str, Any], accuracy: np.ndarray) -> str:
+        gain = 100 * (accuracy[column] - accuracy[0])
+        return f"{source['label']} {plus_minus(f'**{_points(gain.mean())}**', deviation(gain))}"
 
-    sets = ", ".join(words(*g) for g in gains if g[0]["method"])
-    real = ", ".join(words(*g) for g in gains if not g[0]["method"])
+    each = curves(result)
+    sets = ", ".join(words(source, v) for source, v, _ in each if source["method"])
+    real = ", ".join(words(source, v) for source, v, _ in each if not source["method"])
+    nets = len(each[0][1][0])
+    over = f"mean ± standard deviation, n = {nets} networks" if nets > 1 else "n = 1 network"
     adding = (
         "The first real image per class changes"
         if k == 1
         else f"The first {k} real images per class change"
     )
-    return f"{adding} the accuracy by so many points: {sets}; {real[0].lower() + real[1:]}."
-
-
-def _std(values: np.ndarray) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return (
+        f"{adding} the accuracy by so many points ({over}): {sets}; {real[0].lower() + real[1:]}."
+    )
 
 
 def _points(value: float) -> str:

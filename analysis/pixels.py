@@ -13,6 +13,7 @@ from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, O
 from analysis.pools import Counts
 from ddcore import rng
 from ddcore.nets.plan import Shape
+from ddcore.texts import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
@@ -222,8 +223,7 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
 
 def share(facts: dict[str, float]) -> str:
     """Share outside 0..1 for reading."""
-    value = 100 * facts["outside"]
-    return "0 %" if value == 0 else f"{value:.2g} %" if value < 1 else f"{value:.0f} %"
+    return percent(facts["outside"])
 
 
 def _styles(result: Result) -> list[colours.Style]:

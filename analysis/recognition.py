@@ -22,8 +22,10 @@ from analysis.base import (
 )
 from analysis.networks import parse
 from analysis.pools import Counts, RealPool
+from ddcore.foreign_text import wrapped_unmathematical
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.spread import deviations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
@@ -178,20 +180,20 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
         figure.add_scatter(
             x=result["networks"],
             y=values.mean(1),
-            error_y={"array": values.std(1, ddof=1), "thickness": 1}
-            if values.shape[1] > 1
-            else None,
+            error_y={"array": deviations(values), "thickness": 1},
             name=label,
             mode="markers",
             cliponaxis=False,
             marker={"color": look.colour, "symbol": look.symbol, "size": 11},
             hovertemplate=f"{label}<br>%{{x}}: %{{y:.1%}}<extra></extra>",
         )
-    lowest = min(float((v.mean(1) - v.std(1)).min()) for _, _, v in rows)
+    around = [0.0 if (std := deviations(v)) is None else std for _, _, v in rows]
+    lowest = min(float((v.mean(1) - std).min()) for (_, _, v), std in zip(rows, around))
     figure.update_yaxes(range=[max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0])
     words = "; ".join(f"{label} {100 * v.mean():.1f} %" for _, label, v in rows)
     nets = len(result["test"][0])
-    caption = f"Mean of {nets} networks of each architecture; bars: standard deviation. {words}."
+    bars = "; bars: standard deviation" if nets > 1 else ""
+    caption = f"Mean of {nets} network{'s' * (nets > 1)} of each architecture{bars}. {words}."
     return [
         Drawn("Recognised by networks trained on real data", figure, caption),
         _matrix(result, arrays, picked),
@@ -263,9 +265,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
 
 
 def _wrapped(text: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, 16))
+    return "\n".join(wrapped_unmathematical(text, 16))
 
 
 def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 from analysis import base, drawing
 from analysis.base import Analysis, Pictures, of_spec
 from ddcore import render
+from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
 
 SCALE = 6  # screen pixels per image pixel at most
@@ -67,8 +68,8 @@ def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     import plotly.io
 
     result, arrays = task.result(), base.load_arrays(store, task)
-    figures = []
-    for number, drawn in enumerate(analysis.figures(result, arrays, base.picked(analysis, result))):
+    shown, figures = base.seen(result, plain), []
+    for number, drawn in enumerate(analysis.figures(shown, arrays, base.picked(analysis, result))):
         drawn.figure.update_layout(template="none", paper_bgcolor=None, plot_bgcolor=None)
         drawn.figure.update_xaxes(automargin=True).update_yaxes(automargin=True)
         body = plotly.io.to_html(
@@ -78,8 +79,8 @@ def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
             div_id=f"figure-{place}-{number}",
             config={"displaylogo": False},
         )
-        caption = _text(drawing.typeset(drawn.caption))
-        figures.append(f"<h3>{_text(drawn.title)}</h3>{body}<p class=caption>{caption}</p>")
+        caption = _coded(drawing.typeset(drawn.caption))
+        figures.append(f"<h3>{_coded(drawn.title)}</h3>{body}<p class=caption>{caption}</p>")
     images = [_pictures(group) for group in analysis.pictures(result, arrays)]
     texts = {
         "How to read it": analysis.read,
@@ -91,7 +92,7 @@ def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     spec = json.dumps(task.document()["spec"], indent=1)
     return (
         f"<section><h2>{_text(analysis.question)}</h2>"
-        f'<div class="answer">{_markdown(drawing.typeset(analysis.sentence(result)))}</div>'
+        f'<div class="answer">{_markdown(drawing.typeset(analysis.sentence(shown)))}</div>'
         f"{''.join(figures)}{''.join(images)}"
         f"<details><summary>Numbers</summary>{_table(analysis.table(result, arrays))}</details>"
         f'<div class="two">{cells}</div>'
@@ -133,6 +134,11 @@ def _text(text: str) -> str:
     return escaping.escape(str(text))
 
 
+def _coded(text: str) -> str:
+    """Text of ours with `plain` parts: their entities stay what they are."""
+    return re.sub(r"&amp;(#\d+;)", r"&\1", _text(text))
+
+
 def _markdown(text: str) -> str:
     """The little Markdown that texts of analyses use: paragraphs, lists, **bold**, *italics*, `code`."""
     blocks = []
@@ -146,7 +152,7 @@ def _markdown(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    text = _text(text)
+    text = _coded(text)
     for pattern, tag in ((r"\*\*(.+?)\*\*", "b"), (r"\*(.+?)\*", "i"), (r"`(.+?)`", "code")):
         text = re.sub(pattern, rf"<{tag}>\1</{tag}>", text, flags=re.S)
     return text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from analysis import _attributes, base, colours, drawing
+from analysis import _attributes, base, colours, drawing, significance
 from analysis.base import (
     Analysis,
     AnalysisTask,
@@ -142,7 +142,7 @@ def run(context: Context) -> None:
         for view, influence in ((RAW, mean), (CENTRED, centred(mean, own))):
             chosen = top_of_class(influence, own, labels, spec.top)
             tested = attribute_tests(values, labels, own, chosen)
-            found = discoveries(tested.p, spec.fdr)
+            found = significance.discoveries(tested.p, spec.fdr)
             arrays |= {
                 f"lift.{view}.{key}": tested.lift.astype(np.float32),
                 f"p.{view}.{key}": tested.p.astype(np.float32),
@@ -219,13 +219,6 @@ def attribute_tests(
     return Tested(hits, drawn, np.where(drawn > 0, lift, 0.0), p)
 
 
-def discoveries(p: np.ndarray, fdr: float) -> np.ndarray:
-    """Benjamini & Hochberg 1995 over all entries: which hypotheses are rejected at that rate."""
-    from scipy.stats import false_discovery_control
-
-    return false_discovery_control(p.ravel()).reshape(p.shape) <= fdr
-
-
 def controls(
     context: Context, values: np.ndarray, labels: np.ndarray, own: np.ndarray, key: str
 ) -> float:
@@ -238,7 +231,7 @@ def controls(
         context.check_cancel()
         chosen = [generator.permutation(members[c])[: few[c]] for c in own]
         tested = attribute_tests(values, labels, own, chosen)
-        shares.append(float(discoveries(tested.p, spec.fdr).any(1).mean()))
+        shares.append(float(significance.discoveries(tested.p, spec.fdr).any(1).mean()))
     return float(np.mean(shares))
 
 

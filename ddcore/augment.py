@@ -76,15 +76,18 @@ class Draw:
         return type(self)(*(function(getattr(self, f.name)) for f in fields(self)))
 
 
-def sample(strategy: str, n: int, generator: torch.Generator) -> Draw:
+def sample(strategy: str, n: int, generator: torch.Generator, *, together: bool = False) -> Draw:
     """Draw an operation and its parameters for n entries, on the CPU.
 
-    All parameters are drawn whatever the operation, so the stream moves on by the same amount.
+    All parameters are drawn whatever the operation, so the stream moves on by the same amount. `together`:
+    all entries have the operation of the first, each with its own parameters.
     """
     names = parse(strategy)
     # float64: no product with a number of pixels can be rounded up to the excluded end.
     u = torch.rand(n, UNIFORMS, generator=generator, dtype=torch.float64)
     which = (u[:, 0] * len(names)).long()
+    if together:
+        which = which[:1].expand(n)
     codes = torch.tensor([_CODES[name] for name in names] or [NONE])
     sizes = _DC if "rotate45" in names else _DSA
     if sizes is _DC:

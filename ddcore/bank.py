@@ -12,10 +12,12 @@ from torch import Tensor
 from ddcore import rng
 from ddcore.bank_spec import BankTask, Start
 from ddcore.data import Dataset, ensure
+from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.errors import SpecError
 from ddcore.estimate import protocol_work
 from ddcore.evaluation import summary
+from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params
 from ddcore.protocols import whole_protocol
 from ddcore.specs import TaskSpec
@@ -23,6 +25,7 @@ from ddcore.store import Task
 from ddcore.training import TrainedNets, limit_threads, nets_at_once, train
 from ddcore.worker import Context
 
+TEACHERS = 5  # networks whose mean prediction makes soft labels
 _STATS = "stats."
 
 
@@ -109,6 +112,18 @@ def soft_labels(nets: TrainedNets, images: Tensor) -> Tensor:
     """Mean predicted distribution (M, K) of all networks on preprocessed images."""
     logits = torch.cat(nets.logits_in_batches(images), dim=1)
     return logits.softmax(2).mean(0)
+
+
+def teacher_labels(
+    data: DataSpec,
+    net: NetSpec,
+    images: Tensor,
+    need: Callable[[TaskSpec], Task],
+    device: str | torch.device,
+) -> Tensor:
+    """Soft labels (M, K) of preprocessed images: what networks trained on the real data say about them."""
+    task = need(BankTask(data=data, net=net, nets=TEACHERS))
+    return soft_labels(load(task, device), images)
 
 
 def start_weights(

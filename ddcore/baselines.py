@@ -1,8 +1,8 @@
 """Sets of the same size made without distilling: what a distilled set has to beat.
 
-random, class mean, k-means centroids, herding (Welling 2009: keep the running feature mean nearest the
-class mean), k-center (farthest first, Sener & Savarese 2018) and optimised random (Wang et al. 2018:
-the best of many draws, judged on training data).
+random (with class labels, or with a teacher's), class mean, k-means centroids, herding (Welling 2009: keep
+the running feature mean nearest the class mean), k-center (farthest first, Sener & Savarese 2018) and
+optimised random (Wang et al. 2018: the best of many draws, judged on training data).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ddcore import rng
 from ddcore.data import Dataset, ensure
 from ddcore.data.tensors import DeviceData, Part
 from ddcore.errors import DataError
-from ddcore.evaluation_spec import BaselineTask
+from ddcore.evaluation_spec import LABELLED, BaselineTask
 from ddcore.protocols import PROTOCOLS
 from ddcore.store import Task
 from ddcore.training import train
@@ -29,7 +29,7 @@ JUDGE_IMAGES = 1024
 
 
 def run(context: Context) -> None:
-    """Task `baseline`: stores chosen training indices, or images where they are new."""
+    """Task `baseline`: stores chosen training indices, or images where they are new; soft labels if any."""
     spec: BaselineTask = context.spec
     dataset = ensure(context, spec.data)
     smallest = int(np.bincount(dataset.train_labels).min())
@@ -40,15 +40,21 @@ def run(context: Context) -> None:
     data = DeviceData(dataset, context.device)
     chosen = _MAKERS[spec.name](spec, data, context)
     name = "indices" if chosen.dtype == np.int64 else "images"
-    context.save_arrays({name: chosen})
+    labels = {"labels": _taught(spec, data, chosen, context)} if spec.name == LABELLED else {}
+    context.save_arrays({name: chosen, **labels})
     context.save_result({"name": spec.name, "draws": list(range(len(chosen)))})
 
 
 def sets(task: Task, dataset: Dataset, device: str) -> tuple[Tensor, Tensor]:
-    """The stored draws as (draws, K*ipc, C, H, W) preprocessed images, class-sorted, and labels."""
+    """The stored draws as (draws, K*ipc, C, H, W) preprocessed images, class-sorted, and labels.
+
+    Labels are classes (K*ipc,), or soft (draws, K*ipc, K) where a teacher made them.
+    """
     stored = task.arrays()
     spec: BaselineTask = task.spec()
     labels = torch.arange(dataset.num_classes).repeat_interleave(spec.ipc).to(device)
+    if "labels" in stored:
+        labels = torch.from_numpy(stored["labels"]).to(device)
     if "images" in stored:
         return torch.from_numpy(stored["images"]).to(device), labels
     indices = stored["indices"]
@@ -64,6 +70,17 @@ def _random(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarra
         rows = [m.cpu()[torch.randperm(len(m), generator=generator)] for m in data.class_indices]
         draws.append(torch.cat([r[: spec.ipc] for r in rows]))
     return torch.stack(draws).numpy()
+
+
+def _taught(
+    spec: BaselineTask, data: DeviceData, indices: np.ndarray, context: Context
+) -> np.ndarray:
+    """Soft labels (draws, K*ipc, K) of chosen images, by the code that labels a run's own."""
+    from ddcore.bank import teacher_labels  # bank imports evaluation, which imports this module
+
+    images = data.batch(torch.from_numpy(indices.ravel()))
+    labels = teacher_labels(spec.data, spec.net, images, context.need, context.device)
+    return labels.numpy().reshape(*indices.shape, -1)
 
 
 def _class_mean(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
@@ -150,6 +167,7 @@ def _optimised_random(spec: BaselineTask, data: DeviceData, context: Context) ->
 
 _MAKERS = {
     "random": _random,
+    LABELLED: _random,
     "class_mean": _class_mean,
     "optimised_random": _optimised_random,
     "kmeans": _kmeans,

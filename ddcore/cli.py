@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ddcore import jobs
-from ddcore.errors import DDError, NotReady, SpecError
+from ddcore import environment, jobs, paths, spread
+from ddcore.errors import Damaged, DDError, NotReady, SpecError, refused_by_system
 from ddcore.specs import TaskSpec
+from ddcore.spread import figure_text
 from ddcore.store import Store, Task
 
 if TYPE_CHECKING:
@@ -35,14 +36,21 @@ def execute(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int
     """Call the chosen command; expected errors are one line on stderr and exit code 2."""
     options = parser.parse_args(arguments)
     try:
+        environment.check()
         return options.command(options) or 0
     except DDError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if getattr(options, "json", False):
-            print(json.dumps({"state": "failed", "error": str(error)}))
-        return 2
+        return _refuse(options, str(error))
     except BrokenPipeError:
         return 0
+    except OSError as error:  # a full disk, a store that is read-only
+        return _refuse(options, refused_by_system(error))
+
+
+def _refuse(options: argparse.Namespace, sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    if getattr(options, "json", False):
+        print(json.dumps({"state": "failed", "error": sentence}))
+    return 2
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -89,7 +97,7 @@ def distill(options: argparse.Namespace) -> int:
     run = watch(store, tasks[0])
     answer = _run_facts(run)
     if not options.no_evaluate:
-        answer |= _evaluation_facts(watch(store, tasks[1]))
+        answer |= _evaluation_facts(watch(store, tasks[1]), run)
     output(options, answer, lambda: _print_run(answer))
     return 0
 
@@ -115,7 +123,7 @@ def evaluate(options: argparse.Namespace) -> None:
         chosen = dict.fromkeys(["random", "class_mean", *options.baseline])
         changes["baselines"] = tuple(chosen)
     task = compute(store, default_evaluation(run.key, run.spec(), **changes))
-    answer = _run_facts(run) | _evaluation_facts(task)
+    answer = _run_facts(run) | _evaluation_facts(task, run)
     output(options, answer, lambda: _print_run(answer))
 
 
@@ -125,28 +133,23 @@ def export(options: argparse.Namespace) -> None:
     from ddcore.distilled import DistilledSet
 
     run = _run(Store(), options.run)
-    out = exports.export(DistilledSet.from_task(run), options.format, Path(options.out))
-    output(
-        options,
-        {"key": run.key, "path": str(out or options.out)},
-        lambda: print(out or options.out),
-    )
+    made = DistilledSet.from_task(run)
+    out = exports.export(made, options.format, Path(options.out), force=options.force)
+    output(options, {"key": run.key, "path": str(out)}, lambda: print(out))
 
 
 def import_set(options: argparse.Namespace) -> None:
     """`import FILE... --dataset D`: open a set that was made elsewhere."""
     from ddcore import imported
     from ddcore.data import dataset_task, resolve
-    from ddcore.imported_spec import propose, require_fit
-    from ddcore.importers import examine, open_file
-    from ddcore.importers.files import check_size
+    from ddcore.imported_spec import PIXELS, propose, require_fit
+    from ddcore.importers.reading import read
     from ddcore.nets.architectures import NetSpec
     from ddcore.protocols import protocol
 
-    names = [Path(f).name for f in options.files]
-    contents = [_content(Path(f), check_size) for f in options.files]
-    files = [open_file(c, n) for c, n in zip(contents, names)]
-    report = examine(files, options.format or "", options.experiment)
+    files = [paths.typed(f) for f in options.files]
+    names = [path.name for path in files]
+    report = read(list(zip(names, files)), options.format or "", options.experiment)
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
     facts = compute(store, dataset_task(data)).result()
@@ -158,8 +161,8 @@ def import_set(options: argparse.Namespace) -> None:
     if options.arch or options.width or options.depth:
         arch = options.arch or "convnet"
         choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
-    spec = propose(report, data, **choices)
-    task = imported.bring(store, spec, contents, names)
+    spec = propose(report, data, whiten=options.whiten or None, spread=facts["std"], **choices)
+    task = imported.bring(store, spec, [_content(path) for path in files], names)
     answer = {
         "key": task.key,
         "state": "done",
@@ -169,6 +172,7 @@ def import_set(options: argparse.Namespace) -> None:
         "scale": spec.scale,
         "why": report.guess.why,
         "values": report.facts.values.sentence(),
+        "warnings": report.facts.values.warnings() if report.guess.scale in PIXELS else [],
         "protocol": spec.protocol.name,
         "network": spec.net.label(),
         "alike": watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
@@ -176,9 +180,8 @@ def import_set(options: argparse.Namespace) -> None:
     output(options, answer, lambda: _print_import(report.importer.title, answer))
 
 
-def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
+def _content(path: Path) -> bytes:
     try:
-        check_size(path.stat().st_size, path.name)
         return path.read_bytes()
     except OSError as error:
         raise DDError(f"{path} cannot be read ({error.strerror or error}).") from error
@@ -187,6 +190,8 @@ def _content(path: Path, check_size: Callable[[int, str], None]) -> bytes:
 def _print_import(title: str, answer: dict[str, Any]) -> None:
     print(f"set {answer['key']}: {title}, {answer['ipc']} per class of {answer['dataset']}")
     print(f"{answer['values']} {answer['why']} Taken as: {answer['scale']}.")
+    for warning in answer["warnings"]:
+        print(f"warning: {warning}")
     print(f"evaluate it: python -m ddcore evaluate {answer['key']} (protocol {answer['protocol']})")
 
 
@@ -218,19 +223,44 @@ def resume(options: argparse.Namespace) -> None:
 
 
 def prune(options: argparse.Namespace) -> None:
-    """`prune`: delete folders that are no results."""
-    removed = jobs.prune(Store(), older_than_days=options.older_than, states=options.state)
+    """`prune [KEY...]`: delete folders that are no results, or those that are named."""
+    removed = jobs.prune(
+        Store(),
+        older_than_days=options.older_than,
+        states=options.state,
+        keys=options.runs,
+        results=options.yes,
+    )
     output(options, removed, lambda: print("\n".join(removed) or "nothing to delete"))
 
 
 def verify(options: argparse.Namespace) -> int:
-    """`verify [RUN...]`: compare finished folders with their checksums and keys."""
+    """`verify [RUN...]`: compare finished folders with their checksums and keys, find damaged ones."""
     store = Store()
-    tasks = [store.find(k) for k in options.runs] or [t for t in store.tasks() if t.is_done()]
-    problems = [p for t in tasks for p in t.verify()]
-    answer = {"checked": len(tasks), "problems": problems}
-    output(options, answer, lambda: print("\n".join([*problems, f"{len(tasks)} folders checked"])))
+    tasks = [store.find(key) for key in options.runs]
+    if not options.runs:
+        tasks = [t for t in store.folders() if t.is_done() or jobs.state(t)["state"] == "damaged"]
+    found = {t: problems for t in tasks if (problems := t.verify())}
+    problems = [p for each in found.values() for p in each]
+    cures = [f"python -m ddcore recompute {t.key}, or prune {t.key} to delete it" for t in found]
+    answer = {"checked": len(tasks), "problems": problems, "damaged": [t.key for t in found]}
+    said = [*problems, *cures, f"{len(tasks)} folders checked"]
+    output(options, answer, lambda: print("\n".join(said)))
     return 1 if problems else 0
+
+
+def recompute(options: argparse.Namespace) -> None:
+    """`recompute KEY...`: compute damaged results again."""
+    store = Store()
+    answers = []
+    for task in [store.find(key) for key in options.runs]:
+        if jobs.state(task)["state"] != "damaged" and not (task.is_done() and task.verify()):
+            raise NotReady(
+                f"{task.kind} {task.key} is not damaged: there is nothing to compute again."
+            )
+        again = watch(store, jobs.recompute(store, task))
+        answers.append({"key": again.key, "state": "done"})
+    output(options, answers, lambda: [print(line(a)) for a in answers])
 
 
 def download(options: argparse.Namespace) -> None:
@@ -242,9 +272,13 @@ def download(options: argparse.Namespace) -> None:
 
 
 def gallery(options: argparse.Namespace) -> None:
-    """`gallery`: compute the shipped runs and put them where they are shipped from."""
-    from ddcore.gallery import build
+    """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
+    from ddcore.gallery import build, markdown
 
+    if options.table:
+        text = markdown(Store())
+        output(options, {"table": text}, lambda: print(text))
+        return
     keys = build(lambda store, task: watch(store, task))
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
@@ -395,7 +429,7 @@ def _run_facts(task: Task) -> dict[str, Any]:
     }
 
 
-def _evaluation_facts(task: Task) -> dict[str, Any]:
+def _evaluation_facts(task: Task, run: Task) -> dict[str, Any]:
     result = task.result()
     first = result["rows"][0]["arch"]
     by_subject = {r["subject"]: _figure(r) for r in result["rows"] if r["arch"] == first}
@@ -412,8 +446,10 @@ def _evaluation_facts(task: Task) -> dict[str, Any]:
     attacks = {
         r["subject"]: r["attack"] for r in result["rows"] if r["arch"] == first and "attack" in r
     }
-    if attacks:
+    if attacks:  # by the true labels an attack is no gain
         answer["attack"] = attacks
+    else:
+        answer["improvement_over_random"] = _improvement_facts(task, run, first)
     others = [r for r in result["rows"] if r["arch"] != first]
     if others:
         answer["architectures"] = {
@@ -423,12 +459,28 @@ def _evaluation_facts(task: Task) -> dict[str, Any]:
     return answer
 
 
+def _improvement_facts(task: Task, run: Task, arch: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from ddcore import ranking
+    from ddcore.distilled import DistilledSet
+
+    own = ranking.with_own_labels(DistilledSet.from_task(run), task.spec().protocol)
+    rows = {r["subject"]: r for r in task.result()["rows"] if r["arch"] == arch}
+    found = ranking.improvement_over_random(rows, own)
+    return {**asdict(found), "text": found.over_random.points()}
+
+
 def _figure(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: row[k] for k in ("mean", "std", "n")}
+    return {"mean": row["mean"], "std": spread.of(row), "n": row["n"]}
 
 
 def _print_run(answer: dict[str, Any]) -> None:
     print(f"run {answer['key']}: {answer['method']} on {answer['dataset']}, {answer['seconds']} s")
+    if "weight_error" in answer:
+        from ddcore.methods.krr_exact import verdict
+
+        print(verdict(answer))
     if "test_accuracy" not in answer:
         return
     print(f"test accuracy, protocol {answer['protocol']}, {answer['arch']}:")
@@ -438,16 +490,16 @@ def _print_run(answer: dict[str, Any]) -> None:
     if "other_inits" in answer:
         rows["distilled, other initialisations"] = answer["other_inits"]
     for name, row in rows.items():
-        print(f"  {name:34s} {_percent(row)}")
+        print(f"  {name:34s} {figure_text(row)}")
+    if better := answer.get("improvement_over_random"):
+        print(f"improvement over random: {better['text']}")
+        if better["note"]:
+            print(f"  {better['note']}")
     for name, figures in answer.get("attack", {}).items():
         flipped = f"class {figures['attacked']} called {figures['target']}"
-        print(f"attack, {name}: {flipped} {_percent(figures['flipped'])}")
-        print(f"  {'accuracy on the other classes':34s} {_percent(figures['others'])}")
-        print(f"  {'accuracy by the changed labels':34s} {_percent(figures['modified'])}")
-
-
-def _percent(figure: dict[str, Any]) -> str:
-    return f"{100 * figure['mean']:5.1f} ± {100 * figure['std']:.1f} %  (n = {figure['n']})"
+        print(f"attack, {name}: {flipped} {figure_text(figures['flipped'])}")
+        print(f"  {'accuracy on the other classes':34s} {figure_text(figures['others'])}")
+        print(f"  {'accuracy by the changed labels':34s} {figure_text(figures['modified'])}")
 
 
 def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, Any]:
@@ -489,15 +541,19 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
 
     rows = []
     for task in (t for kind in KINDS for t in store.tasks(kind)):
-        spec, status = task.document()["spec"], jobs.state(task)
+        status = jobs.state(task)
+        try:
+            spec = task.document()["spec"]
+        except Damaged:
+            spec = {"data": {}}
         rows.append(
             {
                 "key": task.key,
                 "state": status["state"],
-                "method": spec["method"],
-                "dataset": spec["data"]["name"],
-                "ipc": spec["ipc"],
-                "seed": spec["seed"],
+                "method": spec.get("method"),
+                "dataset": spec["data"].get("name"),
+                "ipc": spec.get("ipc"),
+                "seed": spec.get("seed"),
                 "shipped": task.shipped,
                 "imported": task.kind == "import",
             }
@@ -583,6 +639,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", export, "write a distilled set for use elsewhere")
     sub.add_argument("run")
     sub.add_argument("--format", required=True, choices=["npz", "pt", "safetensors", "png", "hf"])
+    sub.add_argument("--force", action="store_true", help="replace what is there by that name")
     sub.add_argument("out")
 
     sub = command("import", import_set, "open a set that was made elsewhere")
@@ -592,7 +649,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grey", action="store_true", help="convert the dataset to grey")
     sub.add_argument("--format", help="layout of the files; found out without it")
     sub.add_argument("--experiment", type=int, default=0, help="which of several sets in a file")
-    sub.add_argument("--scale", help="normalised, unit, byte, signed or zca; judged without it")
+    sub.add_argument(
+        "--scale", help="normalised, unit, byte, signed, zca or zca-regularised; judged without it"
+    )
+    sub.add_argument(
+        "--whiten", action="store_true", help="pixels of a whitened run: judge them so"
+    )
     sub.add_argument("--labels", help="of soft labels: keep, softmax or argmax")
     sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
     sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")
@@ -608,14 +670,21 @@ def _parser() -> argparse.ArgumentParser:
         ("resume", resume, "continue a stopped, failed or lost task"),
     ):
         command(name, function, summary).add_argument("run")
-    sub = command("prune", prune, "delete folders that are no results")
+    sub = command(
+        "prune", prune, "delete folders that are no results, or those named by their keys"
+    )
+    sub.add_argument("runs", nargs="*", metavar="KEY")
     sub.add_argument("--older-than", type=float, default=0.0, metavar="DAYS")
     sub.add_argument("--state", action="append", default=[], help="only these states")
-    sub = command("verify", verify, "compare results with their checksums")
+    sub.add_argument("--yes", action="store_true", help="finished results too, where chosen")
+    sub = command("verify", verify, "compare results with their checksums, find damaged folders")
     sub.add_argument("runs", nargs="*")
+    sub = command("recompute", recompute, "compute damaged results again")
+    sub.add_argument("runs", nargs="+", metavar="KEY")
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
+    sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
     sub = command(
         "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
     )

@@ -7,10 +7,7 @@ sure there are some from the start. No torch here.
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ddcore.bank_spec import Start
 from ddcore.data.registry import OWN, get
@@ -170,17 +167,3 @@ def size(count: float) -> str:
                 else f"{count / factor:.0f} {unit}"
             )
     return f"{max(count / 1e3, 1):.0f} kB"
-
-
-def figure_text(row: dict[str, Any]) -> str:
-    """ "84.6 ± 1.2 % (n = 10)" exactly as stored; without ± where there is one figure only."""
-    mean = f"{100 * row['mean']:.1f}"
-    spread = f" ± {100 * row['std']:.1f}" if row["n"] > 1 else ""
-    return f"{mean}{spread} % (n = {row['n']})"
-
-
-def mean_std(values: Sequence[float]) -> str:
-    """ "84.6 ± 1.2 % (n = 10)" from accuracies as shares."""
-    values = [100 * v for v in values]
-    std = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.fmean(values):.1f} ± {std:.1f} % (n = {len(values)})"

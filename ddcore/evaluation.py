@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore import baselines, rng
+from ddcore import baselines, rng, spread
 from ddcore.bank_spec import Start
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.distilled import DistilledSet
 from ddcore.estimate import protocol_work
-from ddcore.evaluation_spec import BEFORE, WHOLE, AccuracyTask, BaselineTask, EvaluateTask
+from ddcore.evaluation_spec import BEFORE, LABELLED, WHOLE, AccuracyTask, BaselineTask, EvaluateTask
 from ddcore.kernels import machine
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params, select
@@ -43,9 +43,9 @@ RANDOM_DRAWS = 10
 WHOLE_NETS = 3
 
 
-def summary(accuracies: list[float]) -> dict[str, float]:
-    """Mean, standard deviation over networks (0 for a single one) and n; as shares, not per cent."""
-    std = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+def summary(accuracies: list[float]) -> dict[str, Any]:
+    """Mean, standard deviation over networks (None for a single one) and n; as shares, not per cent."""
+    std = spread.deviation(accuracies)
     return {"mean": statistics.fmean(accuracies), "std": std, "n": len(accuracies)}
 
 
@@ -98,7 +98,8 @@ def train_for(
             on_step(done * len(lrs) + step * nets, count * len(lrs))
 
         own = images if images.ndim == 4 else images[part]
-        end = train_ordered(few, start, own, labels, lrs, like.steps, report, like.momentum)
+        wanted = labels if labels.ndim < 3 else labels[part]
+        end = train_ordered(few, start, own, wanted, lrs, like.steps, report, like.momentum)
         trained.append(end)
     joined = {k: torch.cat([t[k] for t in trained]) for k in trained[0]}
     return TrainedNets(network, joined, network.init_stats(data.device))
@@ -267,15 +268,20 @@ class _Trial:
         """Images, a draw of their own for each network where chance is involved, and labels."""
         images, labels = baselines.sets(self.subject, self.data.dataset, self.data.device)
         # Network i sees draw i.
-        images = images[0] if len(images) == 1 else _cycled(images, len(self.seeds))
+        count = len(self.seeds)
+        soft = labels.is_floating_point()
+        images, labels = _each(images, count), _each(labels, count) if soft else labels
         if self.protocol.closed_form:
             self._choose_ridge(images, labels)
         if not self.protocol.ordered:
             return images, labels
         classes = self.data.num_classes  # a set stored in parts may have more images than `ipc`
         images = step_major(images, classes, self.like.steps)
-        labels = step_major_labels(classes, images.shape[-4] // classes, self.like.steps)
-        labels = relabelled(labels.to(self.data.device), self.relabel)
+        if soft:
+            labels = step_major(labels[..., None, None], classes, self.like.steps)[..., 0, 0]
+        else:
+            labels = step_major_labels(classes, images.shape[-4] // classes, self.like.steps)
+            labels = relabelled(labels.to(self.data.device), self.relabel)
         self.like, self.step_size = self._best_lrs(images, labels)
         return images, labels
 
@@ -291,6 +297,7 @@ class _Trial:
         judges = self._bank("validation", self.start.validation)
         if judges is not None and images.ndim == 5:
             images = _cycled(images, self.start.validation)
+            labels = _cycled(labels, self.start.validation) if labels.ndim == 3 else labels
         wanted = relabelled(self.data.val.labels, self.relabel)
         scored = []
         for name, lrs in candidates:
@@ -319,6 +326,11 @@ class _Trial:
         return train_for(images, labels, self.data, net, protocol, seeds, like, on_step, weights)
 
 
+def _each(draws: Tensor, count: int) -> Tensor:
+    """Draw i for network i; a single one is shared."""
+    return draws[0] if len(draws) == 1 else _cycled(draws, count)
+
+
 def _cycled(draws: Tensor, count: int) -> Tensor:
     """Draw i for network i, from the first one on again where there are too few."""
     return draws[torch.arange(count) % len(draws)]
@@ -326,8 +338,9 @@ def _cycled(draws: Tensor, count: int) -> Tensor:
 
 def baseline_task(name: str, run: Any, nets: int, seed: int = 0) -> BaselineTask:
     """The baseline of the size of a run's set."""
-    judged = name in ("herding", "kcenter", "optimised_random")
-    draws = {"random": max(nets, RANDOM_DRAWS), "optimised_random": RANDOM_DRAWS}.get(name, 1)
+    judged = name in ("herding", "kcenter", "optimised_random", LABELLED)
+    many = max(nets, RANDOM_DRAWS)  # the same draws, whoever labels them
+    draws = {"random": many, LABELLED: many, "optimised_random": RANDOM_DRAWS}.get(name, 1)
     return BaselineTask(
         name=name,
         data=run.data,

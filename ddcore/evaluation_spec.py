@@ -18,6 +18,7 @@ BASELINES = {
     "herding": "real images whose running feature mean stays nearest the class mean",
     "kcenter": "real images that cover the class: farthest first in feature space",
 }
+LABELLED = "random_labelled"  # the random images again, with labels made as those of the set
 WHOLE = "whole"  # the whole training set: a ceiling rather than a set of the same size
 BEFORE = "before"  # no set at all: the networks that a set is made for, as they start
 
@@ -26,8 +27,8 @@ BEFORE = "before"  # no set at all: the networks that a set is made for, as they
 class BaselineTask(TaskSpec):
     """Sets of the same size made without distilling; `draws` of them where chance is involved.
 
-    `net` gives the features for herding and k-center and judges the optimised draws; the others do not
-    use it and are stored once for all networks.
+    `net` gives the features for herding and k-center, judges the optimised draws and teaches the labels
+    of "random_labelled"; the others do not use it and are stored once for all networks.
     """
 
     KIND: ClassVar[str] = "baseline"
@@ -42,7 +43,9 @@ class BaselineTask(TaskSpec):
 
     def validate(self) -> None:
         """Check ranges."""
-        self.require_choice("name", BASELINES)
+        self.require_choice("name", (*BASELINES, LABELLED))
+        if self.name == LABELLED:
+            self.require("net", self.net is not None, f"a network that labels {LABELLED}")
         self.require_range("ipc", 1, 1000)
         self.require_range("draws", 1, 1000)
 
@@ -95,9 +98,10 @@ class EvaluateTask(TaskSpec):
     def validate(self) -> None:
         """Check ranges; random and class mean are always part of it."""
         self.require_range("nets", 1, 1000)
+        known = (*BASELINES, LABELLED, WHOLE)
         for name in self.baselines:
-            if name not in (*BASELINES, WHOLE):
-                self.require("baselines", False, "any of " + ", ".join((*BASELINES, WHOLE)))
+            if name not in known:
+                self.require("baselines", False, "any of " + ", ".join(known))
         for name in ("random", "class_mean"):
             self.require("baselines", name in self.baselines, f"a list that contains {name}")
         self.require("archs", len(self.archs) > 0, "at least one architecture")
@@ -110,7 +114,11 @@ class EvaluateTask(TaskSpec):
 def default_evaluation(run_key: str, run: object, **changes: object) -> EvaluateTask:
     """The evaluation that belongs to a run: its own network and protocol.
 
-    For a run made for a bank's networks `nets` is how many held-out ones it is judged on.
+    For a run made for a bank's networks `nets` is how many held-out ones it is judged on. A set with a
+    teacher's soft labels is also compared with random images that have them.
     """
     values = {"protocol": run.protocol, "nets": run.protocol.nets, "archs": (run.net,)}
-    return EvaluateTask(run_key=run_key, **{**values, **changes})
+    task = EvaluateTask(run_key=run_key, **{**values, **changes})
+    if getattr(run, "labels", "") != "soft" or LABELLED in task.baselines:
+        return task
+    return task.replace(baselines=(*task.baselines, LABELLED))

@@ -20,18 +20,17 @@ import json
 import math
 import os
 import shutil
-import struct
+import tempfile
 import uuid
 import zipfile
-from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import exports_text, render
+from ddcore import exports_text, foreign_files, isolated, outputs, render
+from ddcore.data.names import distinct_names
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
 from ddcore.specs import canonical_json
@@ -48,12 +47,12 @@ FOLDERS = ("hf", "png")
 
 MAX_IMAGES = 200_000
 MAX_BYTES = 2 << 30
-MAX_META_BYTES = 16 << 20
+MAX_META_BYTES = 1 << 20  # those of the gallery have 2 KB
 MAX_CHANNELS = 4
 MAX_SIDE = 1024
 SHEET_WIDTH = 1600  # pixels, about
 
-EXACT = "distilled.safetensors"
+EXACT = foreign_files.EXACT
 MARKER = "export.json"  # lists a folder's files, so that we replace only what we wrote
 _MIME = {"npz": "application/zip", "zip": "application/zip"}
 
@@ -61,21 +60,20 @@ _MIME = {"npz": "application/zip", "zip": "application/zip"}
 # --- writing ----------------------------------------------------------------------------------------
 
 
-def export(made: DistilledSet, format: str, out: Path) -> Path:
+def export(made: DistilledSet, format: str, out: Path, *, force: bool = False) -> Path:
     """Write `made` to `out`: a file, or a folder for "hf" and "png". Returns the absolute path.
 
-    Nothing is there until it is complete. An existing file is replaced; an existing folder only if
-    it is empty or holds nothing but an earlier export, else `DataError`.
+    Nothing is there until it is complete. What exists is replaced only with `force`, and a folder only
+    if it holds nothing but an earlier export, else `DataError`; an empty folder is filled.
     """
-    out = Path(out).resolve()
     if format not in FOLDERS:
         content = _file(made, format)
-        if out.is_dir():
-            raise DataError(f"{out} is a folder: expected the name of a file for {format}.")
+        out = outputs.file(out, force=force)
         write_atomic(out, content)
         return out
     files = _folder(made, format)
-    _check_replaceable(out)
+    out = outputs.absolute(out)
+    _check_replaceable(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     unique = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     temporary = out.with_name(f".{out.name}.{unique}.tmp")
@@ -122,7 +120,7 @@ def file_stem(made: DistilledSet) -> str:
     return "-".join(filter(None, map(exports_text.slug, parts))) or "distilled"
 
 
-def _check_replaceable(out: Path) -> None:
+def _check_replaceable(out: Path, force: bool) -> None:
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file: expected the name of a folder.")
     if not out.exists() or not any(out.iterdir()):
@@ -138,6 +136,10 @@ def _check_replaceable(out: Path) -> None:
         raise DataError(
             f"{out} also holds {sorted(foreign)[0]}, which is not part of an export: "
             "choose another folder."
+        )
+    if not force:
+        raise DataError(
+            f"{out} is there already: choose another name, or add --force to replace it."
         )
 
 
@@ -292,7 +294,8 @@ def _float_list(length: int) -> dict[str, Any]:
 def load(path: Path) -> DistilledSet:
     """The set in a file or folder that `export` wrote; the content decides, not the name.
 
-    `DataError` if it is missing, damaged, too large, not finite or would need pickle.
+    The file is understood in a process of its own, which may not take much more memory than it has
+    bytes. `DataError` if it is missing, damaged, too large, not finite or would need pickle.
     """
     path = Path(path)
     if path.is_dir():
@@ -303,142 +306,84 @@ def load(path: Path) -> DistilledSet:
         path = path / EXACT
     try:
         size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DataError(f"{path} has {size / 2**30:.1f} GiB: at most 2 GiB are read.")
-        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from error
-    return load_bytes(content, str(path))
+    _check_size(size, str(path))
+    with tempfile.TemporaryDirectory(prefix="dd-load-", ignore_cleanup_errors=True) as folder:
+        request = {"path": str(path.resolve()), "name": str(path)}
+        limits = isolated.for_files(size)
+        function = "ddcore.exports:_understand"
+        meta = isolated.call(function, request, Path(folder), limits, what=str(path))
+        arrays = {n: np.array(a) for n, a in isolated.arrays(Path(folder)).items()}
+    return DistilledSet.from_arrays(arrays, meta)
 
 
 def load_bytes(content: bytes, name: str = "The file") -> DistilledSet:
-    """Like `load`, for content at hand such as an upload; `name` is what messages call it."""
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{name} has {len(content) / 2**30:.1f} GiB: at most 2 GiB are read.")
+    """Like `load`, for content at hand, in this process: sizes are checked, time and memory not limited."""
+    _check_size(len(content), name)
+    made = _parsed(content, name)
+    arrays, meta = made.to_arrays()
+    return DistilledSet.from_arrays({n: np.array(a) for n, a in arrays.items()}, meta)
+
+
+def _understand(request: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
+    """What the process of `load` does: arrays as files, the facts as its answer."""
+    made = _parsed(Path(request["path"]), request["name"])
+    arrays, meta = made.to_arrays()
+    isolated.write_arrays(folder, arrays)
+    return meta
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise DataError(f"{name} has {size / 2**30:.1f} GiB: at most 2 GiB are read.")
+
+
+def _parsed(given: bytes | Path, name: str) -> DistilledSet:
+    """The set, its arrays still read-only views of the file."""
     try:
-        arrays, meta = _reader(content, name)(content, name)
+        content = foreign_files.content(
+            given, name, 2 * MAX_BYTES // 4
+        )  # .pt names its images twice
+        if len(content.data) < 8:
+            raise DataError(f"{name} is empty or cut off.")
+        return understood(foreign_files.tree(content), name)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # whatever a reader meets in bytes that anybody may have written
+        raise DataError(f"{name} is damaged or of another kind ({_short(error)}).") from error
+
+
+def understood(tree: Any, name: str) -> DistilledSet:
+    """The set in a file's plain contents; `DataError` if they are none of ours or do not add up."""
+    arrays = dict(tree) if isinstance(tree, dict) else {}
+    if not arrays or not all(isinstance(a, np.ndarray) for a in arrays.values()):
+        raise DataError(f"{name} is not a distilled set written by this program.")
+    text = arrays.pop("meta", None)
+    if text is None:
+        raise DataError(f"{name} is not a distilled set written by this program (no meta).")
+    if text.size > MAX_META_BYTES:
+        raise DataError(f"{name} has more than 1 MiB of facts beside its arrays.")
+    try:
+        meta = json.loads(text.astype(np.uint8).tobytes())
+        if isinstance(meta, dict) and "sha256" in meta:
+            # `data` and `label` of a .pt file repeat what `images` and `labels` hold.
+            arrays = {n: a for n, a in arrays.items() if n not in ("data", "label")}
         if isinstance(meta, dict) and meta.pop("sha256", None) != _digest(arrays, meta):
             raise DataError(f"{name} does not match its checksum: export or download it again.")
+        if isinstance(meta, dict) and "class_names" in meta:
+            distinct_names(meta["class_names"], name)
         made = DistilledSet.from_arrays(arrays, meta)
         check(made)
     except DataError as error:
         if name in str(error):
             raise
         raise DataError(f"{name}: {error}") from error
-    except Exception as error:  # whatever a reader meets in bytes that anybody may have written
+    except MemoryError:
+        raise
+    except Exception as error:  # facts that anybody may have written
         raise DataError(f"{name} is damaged or of another kind ({_short(error)}).") from error
     return made
-
-
-_Read = tuple[dict[str, np.ndarray], Any]
-
-
-def _reader(content: bytes, name: str) -> Callable[[bytes, str], _Read]:
-    if content[:4] == b"PK\x03\x04":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
-        total = sum(e.file_size for e in entries)
-        if total > MAX_BYTES:
-            raise DataError(f"{name} unpacks to {total / 2**30:.1f} GiB: at most 2 GiB are read.")
-        names = [PurePath(e.filename) for e in entries]
-        if any(n.name == EXACT for n in names):
-            return _read_zipped_folder
-        if any(n.name == "data.pkl" for n in names):
-            return _read_pt
-        if names and all(n.suffix == ".npy" for n in names):
-            return _read_npz
-        raise DataError(f"{name} is a zip without a distilled set in it.")
-    # The length of a safetensors header may begin with the byte of a pickle: "{" follows it.
-    pickled = content[:1] == b"\x80" and content[8:9] != b"{"
-    if pickled or content[:6] == b"\x93NUMPY":
-        raise DataError(
-            f"{name} is a pickle or a bare array: expected npz, pt (torch 1.6 or later), "
-            "safetensors or hf."
-        )
-    return _read_safetensors
-
-
-def _read_zipped_folder(content: bytes, name: str) -> _Read:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        inner = next(n for n in archive.namelist() if PurePath(n).name == EXACT)
-        return _read_safetensors(archive.read(inner), name)
-
-
-def _read_safetensors(content: bytes, name: str) -> _Read:
-    if len(content) < 8:
-        raise DataError(f"{name} is empty or cut off.")
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > min(len(content) - 8, 100 << 20):
-        raise DataError(f"{name} is cut off or not a distilled set.")
-    header = json.loads(content[8 : 8 + length])
-    arrays = safetensors_load(content)
-    return arrays, _meta(header.get("__metadata__", {}).get("meta"), name)
-
-
-def _read_npz(content: bytes, name: str) -> _Read:
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for entry in archive.infolist():
-            with archive.open(entry) as f:
-                check_npy_header(f, entry.file_size, name)
-            with archive.open(entry) as f:
-                array = np.lib.format.read_array(f, allow_pickle=False)
-            arrays[entry.filename.removesuffix(".npy")] = array
-    meta = arrays.pop("meta", None)
-    return arrays, _meta(None if meta is None else meta.astype(np.uint8).tobytes(), name)
-
-
-def check_npy_header(f: Any, size: int, name: str) -> None:
-    """Refuse arrays of objects (pickle), and headers that promise more than the file holds."""
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    shape, _, dtype = readers[np.lib.format.read_magic(f)](f)
-    if dtype.hasobject:
-        raise DataError(f"{name} holds pickled objects, which are never read.")
-    if math.prod(shape) * dtype.itemsize > size:
-        raise DataError(f"{name} is cut off.")
-
-
-def _read_pt(content: bytes, name: str) -> _Read:
-    import pickle
-
-    import torch
-
-    try:
-        # Only tensors and plain containers are built; anything else is refused unopened.
-        stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DataError(
-            f"{name} holds pickled objects other than tensors, which are never read."
-        ) from error
-    if not isinstance(stored, dict) or not all(_plain(t) for t in stored.values()):
-        raise DataError(f"{name} is not a distilled set written by this program.")
-    if sum(t.numel() * t.element_size() for t in stored.values()) > 2 * MAX_BYTES:
-        raise DataError(f"{name} unpacks to more than 2 GiB.")
-    # `data` and `label` repeat what `images` and `labels` hold.
-    arrays = {str(k): t.numpy() for k, t in stored.items() if k not in ("data", "label", "meta")}
-    meta = stored.get("meta")
-    return arrays, _meta(None if meta is None else meta.numpy().astype(np.uint8).tobytes(), name)
-
-
-def _plain(value: Any) -> bool:
-    """Whether it is an ordinary dense tensor of a type that numpy has."""
-    import torch
-
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
-        return False
-    types = (torch.float16, torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8)
-    return value.dtype in types and value.device.type == "cpu" and not value.requires_grad
-
-
-def _meta(text: str | bytes | None, name: str) -> Any:
-    if text is None:
-        raise DataError(f"{name} is not a distilled set written by this program (no meta).")
-    if len(text) > MAX_META_BYTES:
-        raise DataError(f"{name} has more than 16 MiB of facts beside its arrays.")
-    return json.loads(text)
 
 
 def check(made: DistilledSet) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 from ddcore import jobs, paths
 from ddcore.data import resolve
 from ddcore.data.registry import get
+from ddcore.distilled import DistilledSet
+from ddcore.estimate import figure_text
 from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
 from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.ranking import with_own_labels
 from ddcore.recipes import table
 from ddcore.specs import TaskSpec
 from ddcore.speed import Calibration, here
@@ -68,6 +71,35 @@ def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> 
     for task in [*copied, *reproduced]:
         ship(task, target)
     return [task.key for task in [*copied, *reproduced]]
+
+
+def markdown(store: Store) -> str:
+    """The shipped digits runs with their own evaluations as a table for a README: every one that is there."""
+    head = "| set | judged by | distilled | random real | class mean | CPU seconds |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for spec in runs():
+        run, judged = store.task(spec), store.task(default_evaluation(spec.key, spec))
+        if run.is_done() and judged.is_done():
+            lines.append(_row(spec, run, judged))
+    return "\n".join(lines)
+
+
+def _row(spec: DistillSpec, run: Task, judged: Task) -> str:
+    result, made = run.result(), DistilledSet.from_task(run)
+    figures = {r["subject"]: r for r in judged.result()["rows"]}
+    own = figures["distilled"]
+    variant = [f"{v}={getattr(spec.params, v)}" for v in methods()[spec.method].variants]
+    labels = "labels of its own" if with_own_labels(made, spec.protocol) else ""
+    size = f"{spec.ipc * made.num_classes} images"
+    name = ", ".join(filter(None, [" ".join([f"`{spec.method}`", *variant]), size, labels]))
+    by = f"{spec.protocol.name}, {own['arch']}"
+    ours = figure_text(own)
+    if "other_inits" in figures:
+        ours += f"; from other initialisations {figure_text(figures['other_inits'])}"
+    if "weight_error" in (found := result.get("findings", {})):
+        ours += f"; weights differ by {found['weight_error']:.0e}"
+    cells = [name, by, ours, *(figure_text(figures[s]) for s in ("random", "class_mean"))]
+    return f"| {' | '.join(cells)} | {result['cpu_seconds']:.0f} |"
 
 
 def of_recipes(store: Store) -> list[Task]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import numpy as np
 from ddcore.data import Dataset, ensure
 from ddcore.data.preprocess import Preprocess
 from ddcore.distilled import DistilledSet
-from ddcore.errors import DataError
+from ddcore.errors import Damaged, DataError
 from ddcore.imported_spec import ImportTask, constants, require_fit
-from ddcore.importers import Found, Report, examine, open_file
+from ddcore.importers import Found, Report
 from ddcore.importers.facts import class_order
 from ddcore.importers.files import base_name
+from ddcore.importers.reading import read
 from ddcore.importers.scales import to_pixels, to_preprocessed
 from ddcore.store import Store, Task, read_json, write_atomic, write_json
 
@@ -28,7 +30,10 @@ NAMES = "names.json"
 
 
 def bring(store: Store, spec: ImportTask, contents: Sequence[bytes], names: Sequence[str]) -> Task:
-    """Put the files where the task will find them; returns its folder, which is still to be queued."""
+    """Put the files where the task will find them; returns its folder, which is still to be queued.
+
+    `contents` are bytes, or what has them at hand (a memoryview).
+    """
     task = store.task(spec)
     if task.is_done():
         return task
@@ -42,9 +47,10 @@ def bring(store: Store, spec: ImportTask, contents: Sequence[bytes], names: Sequ
 def names_of(task: Task) -> list[str]:
     """What the files were called; empty if that is not known."""
     try:
-        return [str(name) for name in read_json(task.folder / FOLDER / NAMES)]
-    except OSError:
+        names = read_json(task.folder / FOLDER / NAMES)
+    except (OSError, Damaged):
         return []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def run(context: Context) -> None:
@@ -52,7 +58,10 @@ def run(context: Context) -> None:
     spec: ImportTask = context.spec
     context.progress(0, 3, message="reading the files")
     names = names_of(context.task)
-    report = examine(_files(context.task, spec, names), spec.format, spec.experiment)
+    report = read(_files(context.task, spec, names), spec.format, spec.experiment)
+    for (name, digest), expected in zip(report.files, spec.files):
+        if digest != expected:
+            raise DataError(f"{name} has changed since it was opened: open it again.")
     context.progress(1, 3, message="reading the dataset")
     dataset = ensure(context, spec.data)
     require_fit(report, dataset.shape, dataset.num_classes, dataset.label)
@@ -78,16 +87,13 @@ def run(context: Context) -> None:
     context.progress(3, 3)
 
 
-def _files(task: Task, spec: ImportTask, names: Sequence[str]) -> list[Any]:
+def _files(task: Task, spec: ImportTask, names: Sequence[str]) -> list[tuple[str, Path]]:
     files = []
-    for i, digest in enumerate(spec.files):
+    for i in range(len(spec.files)):
         path = task.folder / FOLDER / str(i)
         if not path.is_file() or len(names) <= i:
             raise DataError("The files of this set are not here any more: open them again.")
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise DataError(f"{names[i]} has changed since it was opened: open it again.")
-        files.append(open_file(content, names[i]))
+        files.append((names[i], path))
     return files
 
 
@@ -200,7 +206,8 @@ def split(images: np.ndarray, factor: int, preprocess: Preprocess) -> np.ndarray
 def alike(made: DistilledSet, dataset: Dataset) -> dict[str, int]:
     """Evidence on the order of the labels: for how many classes the mean image looks most like that class.
 
-    Means of both are compared by their correlation, so brightness and contrast do not matter.
+    Means of both are compared by their correlation, so brightness and contrast do not matter. `other` is
+    the same count for the order that fits half of each class's images best, counted on the other half.
     """
     groups = range(made.num_classes)
     labels = made.hard_labels
@@ -208,10 +215,29 @@ def alike(made: DistilledSet, dataset: Dataset) -> dict[str, int]:
     if any(len(part) == 0 for part in own):
         return {"same": 0, "classes": 0}
     real = [dataset.train_images[dataset.train_labels == c].mean(0) / 255 for c in groups]
-    ours = _standard([part.mean(0) for part in own])
     theirs = _standard(list(dataset.preprocess(np.stack(real).astype(np.float32))))
-    nearest = (ours @ theirs.T).argmax(1)
-    return {"same": int((nearest == np.arange(len(nearest))).sum()), "classes": len(nearest)}
+    likeness = _standard([part.mean(0) for part in own]) @ theirs.T
+    found = {"same": _matches(likeness, np.arange(len(own))), "classes": len(own)}
+    if min(map(len, own)) > 1:
+        from scipy.optimize import linear_sum_assignment
+
+        halves = [_standard([part[i::2].mean(0) for part in own]) @ theirs.T for i in (0, 1)]
+        found["other"] = _matches(halves[1], linear_sum_assignment(-halves[0])[1])
+    return found
+
+
+def _matches(likeness: np.ndarray, order: np.ndarray) -> int:
+    """For how many classes c, real class order[c] is the one most like it, by (K, K) likeness."""
+    return int((likeness.argmax(1) == order).sum())
+
+
+def chance(same: int, classes: int) -> float:
+    """How often a random order of the classes has at least `same` of them in their place (exact)."""
+    total = 0.0
+    for k in range(same, classes + 1):
+        rest = sum((-1) ** j / math.factorial(j) for j in range(min(classes - k, 20) + 1))
+        total += rest / math.factorial(k) if k < 150 else 0.0
+    return min(1.0, total)
 
 
 def _standard(images: list[np.ndarray]) -> np.ndarray:

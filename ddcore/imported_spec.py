@@ -15,7 +15,7 @@ from ddcore.data.spec import DataSpec
 from ddcore.errors import DataError, SpecError
 from ddcore.importers import Report, importer
 from ddcore.importers.facts import LABELS
-from ddcore.importers.scales import SCALES
+from ddcore.importers.scales import REGULARISED, SCALES, WHITENED
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.protocols import PROTOCOLS, Protocol
@@ -23,6 +23,9 @@ from ddcore.specs import Spec, TaskSpec
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_TILES = 3
+# Where the constants that everybody normalises with are not the deviation of all pixels.
+DEVIATIONS = {"cifar10": (0.2470, 0.2435, 0.2616)}
+PIXELS = ("unit", "byte", "signed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,10 @@ class ImportTask(TaskSpec):
     `data`, `ipc`, `net`, `protocol`, `params`, `start` and `seed` (always 0) are as of a run, so that a
     set made elsewhere is judged beside the same baselines. `per_class` images of each class are seen by
     networks (0: `ipc`). `scale` is what the numbers are; `mean` and `std` are those the images were
-    normalised with, where they are not the dataset's own. `labels` says what soft ones are. `tiles` x
-    `tiles` images lie in each stored one. `lr` is a learned step size that is in no file (0: none).
+    normalised with, where they are not the dataset's own. Pixels and normalised images may be judged under
+    whitening (`data.preprocess`) too, as runs are whose images were written as pixels. `labels` says what
+    soft ones are. `tiles` x `tiles` images lie in each stored one. `lr` is a learned step size that is in
+    no file (0: none).
     """
 
     KIND: ClassVar[str] = "import"
@@ -93,9 +98,8 @@ class ImportTask(TaskSpec):
             "scale", (self.scale == "own") == (self.format == "own"), self._allowed_scale()
         )
         whitens = self.data.preprocess == "zca"
-        if self.scale != "own" and (self.scale == "zca") != whitens:
-            word = "zca" if self.scale == "zca" else "normalise"
-            raise SpecError("preprocess", self.data.preprocess, f"{word} with scale {self.scale}")
+        if self.scale in WHITENED and not whitens:
+            raise SpecError("preprocess", self.data.preprocess, f"zca with scale {self.scale}")
         self.require("std", len(self.mean) == len(self.std), "as many values as mean has")
         self.require("std", all(s > 0 for s in self.std), "values above 0")
         normalised = self.scale == "normalised"
@@ -144,19 +148,28 @@ def size_text(shape: Sequence[int]) -> str:
     return f"{h} x {w} pixels, {'grey' if c == 1 else 'colour'}"
 
 
-def propose(report: Report, data: DataSpec, **choices: Any) -> ImportTask:
+def propose(
+    report: Report,
+    data: DataSpec,
+    whiten: bool | None = None,
+    spread: Sequence[float] = (),
+    **choices: Any,
+) -> ImportTask:
     """The task for a set, with what its layout and numbers suggest; `choices` override single fields.
 
-    Fields that follow from others (whitening, the budget, constants) are filled in.
+    Fields that follow from others (whitening, the budget, constants) are filled in. `whiten`: whether
+    pixels are judged under whitening (None: if their names say so); `spread` is the dataset's
+    standard deviation per channel, which the regularised whitening depends on.
     """
     source, found, facts = report.importer, report.found, report.facts
+    whiten = likely_whitening(report) if whiten is None else whiten
     made = found.made
     scale = choices.get("scale", report.guess.scale)
     tiles = choices.get("tiles", facts.tiles)
     values: dict[str, Any] = {
         "format": source.name,
         "files": tuple(sha for _, sha in report.files),
-        "data": _data(report, data, scale),
+        "data": _data(report, data, scale, whiten, spread),
         "ipc": _budget(report),
         "method": made.method if made else source.method(report.names),
         "net": made.net if made else source.net(facts.shape),
@@ -165,7 +178,7 @@ def propose(report: Report, data: DataSpec, **choices: Any) -> ImportTask:
         "experiment": report.experiment,
         "scale": scale,
         "tiles": tiles,
-        "labels": "softmax" if facts.labels == "scores" and not made else "keep",
+        "labels": likely_labels(report),
     }
     values["per_class"] = facts.per_class * tiles**2
     if values["per_class"] == values["ipc"]:
@@ -178,11 +191,30 @@ def propose(report: Report, data: DataSpec, **choices: Any) -> ImportTask:
     return ImportTask(**{**values, **choices})
 
 
-def _data(report: Report, data: DataSpec, scale: str) -> DataSpec:
+def likely_labels(report: Report) -> str:
+    """How soft labels are taken unless somebody says otherwise."""
+    if report.importer.labels or report.found.made:
+        return report.importer.labels or "keep"
+    return "softmax" if report.facts.labels == "scores" else "keep"
+
+
+def likely_whitening(report: Report) -> bool:
+    """Whether pixels seem to come from a whitened run: the code of MTT calls its files images_zca_...."""
+    pixels = report.guess.scale in PIXELS
+    return pixels and any("zca" in name.lower() for name in report.names)
+
+
+def _data(
+    report: Report, data: DataSpec, scale: str, whiten: bool, spread: Sequence[float]
+) -> DataSpec:
     """The dataset with the whitening, and of our own files the split, that the set was made with."""
     made = report.found.made
+    if made is None and scale == "zca-regularised":
+        return data.replace(
+            preprocess="zca", zca_eps=regularised_eps(DEVIATIONS.get(data.name, spread))
+        )
     if made is None:
-        return data.replace(preprocess="zca" if scale == "zca" else "normalise")
+        return data.replace(preprocess="zca" if scale == "zca" or whiten else "normalise")
     names = ("val_fraction", "split_seed", "preprocess", "zca_eps")
     kept = {n: made.data[n] for n in names if n in made.data}
     return data.replace(**{"preprocess": "zca" if made.preprocess.whitens else "normalise", **kept})
@@ -203,6 +235,17 @@ def _params(report: Report, net: NetSpec | None) -> SetParams:
     return SetParams(
         steps=report.found.steps, setting="fixed" if fixed else "", relabel=tuple(relabel)
     )
+
+
+def regularised_eps(spread: Sequence[float]) -> float:
+    """What the regularised whitening adds to variances of pixels on the 0..1 scale.
+
+    It divides channels by their standard deviation, then adds a tenth of the mean variance, which is 1. Where
+    channels have nearly the same deviation that is whitening with a tenth of its square.
+    """
+    if not len(spread):
+        raise SpecError("scale", "zca-regularised", "another scale until the dataset has been read")
+    return float(f"{REGULARISED * float(np.mean(np.square(spread))):.4g}")
 
 
 def constants(spec: ImportTask) -> tuple[np.ndarray, np.ndarray] | None:

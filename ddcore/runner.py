@@ -1,7 +1,7 @@
 """The outer loop of every method: steps, validation, snapshots, checkpoints, recovery from divergence.
 
-Resuming equals never having stopped: the state is the tensors and the optimiser's, and the randomness
-of iteration t is drawn from streams that name t.
+Resuming equals never having stopped: the state is the tensors and the optimiser's, also those to go back
+to after divergence and the best so far, and the randomness of iteration t is drawn from streams that name t.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SNAPSHOT_BYTES = 60 << 20  # of a run's snapshots, before compression
 METRIC_EVENTS = 300  # about so many points on the loss curve
 GOOD_STATE_EVERY = 50
 HALVINGS = 2
+BEST, GOOD = "best.", "good."  # before the names of arrays in a checkpoint
 
 
 def run(context: Context) -> None:
@@ -71,6 +72,7 @@ class _Run:
         self.step, self.halvings = 0, 0
         self.best: dict[str, Any] = {"validation": -1.0, "step": 0}
         self.best_arrays: dict[str, np.ndarray] = {}
+        self.good, self.good_arrays = 0, self.arrays()  # to go back to, and the step of it
         n = self.spec.validations
         self.validate_at = {round(self.total * (i + 1) / n) for i in range(n)} | {self.total}
         per_class = problem.per_class
@@ -81,17 +83,16 @@ class _Run:
     # --- the loop -------------------------------------------------------------------------------
 
     def loop(self) -> None:
-        good = (self.step, self.arrays())
         if self.step == 0:
             self.snapshot()
         while self.step < self.total:
             metrics = self.advance()
             if not all(math.isfinite(v) for v in metrics.values()) or not self.finite():
-                self.recover(good, metrics["loss"])
+                self.recover(metrics["loss"])
                 continue
             self.step += 1
             if self.step % GOOD_STATE_EVERY == 0:
-                good = (self.step, self.arrays())
+                self.good, self.good_arrays = self.step, self.arrays()
             if self.step in self.snapshot_at:
                 self.snapshot()
             if self.step in self.validate_at:
@@ -114,16 +115,17 @@ class _Run:
         parts = [t.isfinite().all() for t in self.distiller.tensors().values()]
         return bool(torch.stack(parts).all())
 
-    def recover(self, good: tuple[int, dict[str, np.ndarray]], loss: float) -> None:
+    def recover(self, loss: float) -> None:
         """Back to the last good state with half the step size, twice; then give up."""
         if self.halvings >= HALVINGS:
             raise Diverged(self.step, loss)
         self.halvings += 1
-        self.step = good[0]
-        self.load_arrays(good[1])
-        self.context._append_event(
-            {"step": self.step, "note": f"halved the step size (loss {loss})"}
-        )
+        self.step = self.good
+        self.load_arrays(self.good_arrays)
+        # What was seen after it belongs to the steps that are taken back, as do checkpoints.
+        self.context.forget_after(self.step)
+        self.context.note(self.step, f"halved the step size (loss {loss})")
+        self.checkpoint()
 
     def report(self, metrics: dict[str, float]) -> None:
         event = self.step % self.event_every == 0 or "validation" in metrics
@@ -222,9 +224,12 @@ class _Run:
 
     def checkpoint(self) -> None:
         """Everything needed to go on from here."""
-        best = {f"best.{k}": v for k, v in self.best_arrays.items()}
-        meta = {"best": self.best, "halvings": self.halvings}
-        self.context.save_checkpoint(self.step, {**self.arrays(), **best}, meta)
+        parts = {"": self.arrays(), BEST: self.best_arrays}
+        if self.good != self.step:
+            parts[GOOD] = self.good_arrays
+        arrays = {prefix + k: v for prefix, part in parts.items() for k, v in part.items()}
+        meta = {"best": self.best, "halvings": self.halvings, "good": self.good}
+        self.context.save_checkpoint(self.step, arrays, meta | {"notes": self.distiller.notes})
 
     def restore(self) -> None:
         """Go on from the last checkpoint, if there is one."""
@@ -233,11 +238,11 @@ class _Run:
             return
         arrays, meta = found
         self.step, self.best, self.halvings = meta["step"], meta["best"], meta["halvings"]
-        prefix = "best."
-        self.best_arrays = {
-            k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)
-        }
-        self.load_arrays({k: v for k, v in arrays.items() if not k.startswith(prefix)})
+        self.distiller.notes = meta["notes"]
+        own = {k: v for k, v in arrays.items() if not k.startswith((BEST, GOOD))}
+        self.best_arrays = _under(BEST, arrays)
+        self.good, self.good_arrays = meta["good"], _under(GOOD, arrays) or own
+        self.load_arrays(own)
 
     def finish(self) -> None:
         """Write the best set on validation data, and what the run cost."""
@@ -263,3 +268,7 @@ class _Run:
                 "findings": self.distiller.findings(),
             }
         )
+
+
+def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import platform
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ddcore import environment
 from ddcore.data.registry import OWN
 from ddcore.data.spec import DataSpec, form
 from ddcore.methods.base import image_macs as macs_of
@@ -63,7 +63,7 @@ class Past:
 
 def here() -> Calibration:
     """The measurement of this machine and its first device."""
-    cores = os.environ.get("DD_THREADS", str(os.cpu_count()))
+    cores = environment.threads()
     text = f"{platform.node()}\n{platform.machine()}\n{cores}"
     place = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Calibration(place=place, device=devices()[0].split(":")[0])
@@ -136,7 +136,7 @@ def seconds_of(result: dict[str, Any]) -> float:
 
 def _past(store: Store, kind: str, method: str, device: str) -> Iterator[Past]:
     for task in store.tasks(kind):
-        if not task.is_done():
+        if not task.opens():
             continue
         result = task.result()
         done, seconds = result.get("work"), seconds_of(result)
@@ -180,12 +180,12 @@ def usual(shape: Shape) -> NetSpec:
 
 
 def _curve(task: Task) -> dict[str, Any] | None:
-    return task.result() if task.is_done() else None
+    return task.result() if task.opens() else None
 
 
 def _shipped_curve(store: Store, device: str) -> dict[str, Any] | None:
     """Measured on the machine that made the shipped runs."""
     for task in store.tasks(Calibration.KIND):
-        if task.shipped and task.is_done() and task.result()["device"] == device:
+        if task.shipped and task.opens() and task.result()["device"] == device:
             return task.result()
     return None

@@ -39,6 +39,7 @@ def run_sleepy(context: Context) -> None:
     if spec.need:
         context.need(SleepyTask(steps=spec.need, pause=spec.pause, seed=spec.seed + 1))
     found = context.load_checkpoint()
+    print(f"{spec.key} computed here")  # into the worker's log, so that tests can count
     total, start = (float(found[0]["total"]), found[1]["step"]) if found else (0.0, 0)
     for step in range(start, spec.steps):
         if step == spec.crash_at and not found:

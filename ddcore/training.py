@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore import augment, rng
+from ddcore import augment, rng, strategies
 from ddcore.data.tensors import Part
 from ddcore.errors import DataError
 from ddcore.nets.architectures import NetSpec
@@ -172,10 +172,10 @@ def train(
     """Train one network per seed on preprocessed images, at the protocol's own step size.
 
     images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
-    device to train on. labels: (M,) integers or (M, K) soft. `chunk` overrides how many networks are
-    trained together. `on_epoch` sees each such group after every epoch (0: untrained); its weights are
-    the ones in training, so what is kept must be copied. Raises nothing on divergence: the accuracy
-    says it.
+    device to train on. labels: (M,) integers, (M, K) soft, or (N, M, K) soft for each network. `chunk`
+    overrides how many networks are trained together. `on_epoch` sees each such group after every epoch
+    (0: untrained); its weights are the ones in training, so what is kept must be copied. Raises nothing on
+    divergence: the accuracy says it.
     """
     shared = images.ndim == 4
     network = network or Network(net, tuple(images.shape[-3:]), classes)
@@ -185,13 +185,14 @@ def train(
     for start in range(0, len(seeds), chunk):
         part = seeds[start : start + chunk]
         own = images if shared else images[start : start + chunk]
+        wanted = labels if labels.ndim < 3 else labels[start : start + chunk]
 
         def report(step: int, total: int, done: int = start, count: int = len(part)) -> None:
             on_step(done * total + count * step, len(seeds) * total)
 
         trained.append(
             _train_chunk(
-                network.with_nets(len(part)), own, labels, protocol, part, report, on_epoch
+                network.with_nets(len(part)), own, wanted, protocol, part, report, on_epoch
             )
         )
     return TrainedNets(
@@ -269,6 +270,7 @@ class Batches:
         self.per_epoch = -(-self.count // self.batch)
         self.orders = [rng.generator(s, "order") for s in seeds]
         self.augments = [rng.generator(s, "augment") for s in seeds]
+        self.together, self.stages = strategies.stages(protocol.augment)
         self.mixes = [rng.generator(s, "cutmix") for s in seeds]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -281,17 +283,22 @@ class Batches:
         nets = torch.arange(len(order), device=order.device)[:, None]
         for index in order.split(self.batch, dim=1):
             x = self.images[index] if self.shared else self.images[nets, index]
-            yield self._mixed(self._augmented(x), self.labels[index])
+            y = self.labels[index] if self.labels.ndim < 3 else self.labels[nets, index]
+            yield self._mixed(self._augmented(x), y)
 
     def _augmented(self, x: Tensor) -> Tensor:
-        if not self.protocol.augment:
+        if not self.stages:
             return x
         n = len(self.augments)
         if x.ndim == 4:
             x = x.expand(n, *x.shape)
-        draws = [augment.sample(self.protocol.augment, x.shape[1], g) for g in self.augments]
-        draw = augment.Draw.cat(draws)
-        return augment.apply(x.flatten(0, 1), draw).unflatten(0, (n, -1))
+        flat = x.flatten(0, 1)
+        for stage in self.stages:
+            draws = [
+                augment.sample(stage, x.shape[1], g, together=self.together) for g in self.augments
+            ]
+            flat = augment.apply(flat, augment.Draw.cat(draws))
+        return flat.unflatten(0, (n, -1))
 
     def _mixed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """CutMix: with probability `cutmix` per network, paste one box of a shuffled batch."""
@@ -332,7 +339,8 @@ def train_ordered(
 ) -> Params:
     """Gradient descent through a set's own steps in order (protocol `native-2018`).
 
-    images (M, C, H, W) or (N, M, ...), step-major with M / steps each; lrs (steps * passes,).
+    images (M, C, H, W) or (N, M, ...), step-major with M / steps each; labels as for `train`; lrs
+    (steps * passes,).
     """
     per_step = images.shape[-4] // steps
     params, velocity = dict(params), dict.fromkeys(params, 0.0)
@@ -340,7 +348,8 @@ def train_ordered(
         s = slice((k % steps) * per_step, (k % steps + 1) * per_step)
         x = images[s] if images.ndim == 4 else images[:, s]
         weights = {name: w.detach().requires_grad_() for name, w in params.items()}
-        loss = cross_entropy(network.logits(weights, x), labels[s])
+        y = labels[s] if labels.ndim < 3 else labels[:, s]
+        loss = cross_entropy(network.logits(weights, x), y)
         gradients = torch.autograd.grad(loss, list(weights.values()))
         velocity = {n: momentum * velocity[n] + g for n, g in zip(weights, gradients)}
         params = {n: (w - lr * velocity[n]).detach() for n, w in weights.items()}

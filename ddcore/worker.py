@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -19,17 +21,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save as safetensors_save
 
-from ddcore import locks, queue
-from ddcore.errors import Cancelled, DDError
+from ddcore import environment, locks, queue
+from ddcore.checkpoints import Checkpoints
+from ddcore.errors import Cancelled, DDError, StoreUnusable
 from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task, write_arrays, write_atomic, write_json
+from ddcore.store import (
+    CHECKPOINTS,
+    EVENTS,
+    Fingerprint,
+    Store,
+    Task,
+    file_hash,
+    remove,
+    snapshot_name,
+    write_arrays,
+    write_atomic,
+    write_json,
+)
 
 STATUS_EVERY_S = 0.5
-HEARTBEAT_EVERY_S = 2.0
-CHECKPOINT_EVERY_S = float(os.environ.get("DD_CHECKPOINT_S", "5"))
+HEARTBEAT_EVERY_S, QUEUED_EVERY_S = 2.0, 10.0
+SNAPSHOTS = snapshot_name(0).partition("/")[0]
+CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
 
 
 class Context:
@@ -46,19 +60,23 @@ class Context:
             parent,
         )
         self._lock = threading.Lock()
-        self._started = time.time()
+        self._began = time.time()
+        self._started = time.monotonic()
         self._status: dict[str, Any] = {}
-        self._last_status = self._last_checkpoint = 0.0
+        self._last_status = self._last_checkpoint = -math.inf
         self._rate: tuple[int, float] | None = None
         self._started_cpu = time.process_time()
         self._seconds_before = self._cpu_before = 0.0
+        self._checkpoints = Checkpoints(task.folder)
+        self._written: dict[str, Fingerprint] = {}  # result files, as they were when written
+        self._notice = ""  # what people should know while it runs
 
     # --- progress -------------------------------------------------------------------------------
 
     @property
     def seconds(self) -> float:
         """Seconds computed so far, those before a resume included."""
-        return self._seconds_before + time.time() - self._started
+        return self._seconds_before + time.monotonic() - self._started
 
     @property
     def cpu_seconds(self) -> float:
@@ -67,7 +85,7 @@ class Context:
 
     def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
         """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
-        now = time.time()
+        now = time.monotonic()
         if metrics:
             event = {"step": step, "total": total, "seconds": round(self.seconds, 3), **metrics}
             self._append_event(event)
@@ -78,7 +96,9 @@ class Context:
             self._rate = (step, now)
         done, spent = step - self._rate[0], now - self._rate[1]
         eta = (total - step) * spent / done if done > 0 else None
-        self._write(state="running", step=step, total=total, eta_s=eta, message=message)
+        self._write(
+            state="running", step=step, total=total, eta_s=eta, message=message or self._notice
+        )
         if self.parent:
             self.parent.forward(f"{self.spec.title()}: {step} of {total}")
 
@@ -94,8 +114,17 @@ class Context:
             self.parent.check_cancel()
 
     def _append_event(self, event: dict[str, Any]) -> None:
-        with open(self.task.folder / "events.jsonl", "ab") as f:
-            f.write(json.dumps(event).encode() + b"\n")
+        path = self.task.folder / EVENTS
+        try:
+            with open(path, "ab") as f:
+                f.write(json.dumps(event).encode() + b"\n")
+        except OSError as error:
+            raise StoreUnusable(path, error) from error
+
+    def note(self, step: int, text: str) -> None:
+        """Something out of the ordinary, kept with the progress events and in the log."""
+        print(f"{self.spec.title()}, step {step}: {text}", file=sys.stderr, flush=True)
+        self._append_event({"step": step, "note": text})
 
     def _write(self, **values: Any) -> None:
         with self._lock:
@@ -107,7 +136,7 @@ class Context:
                 "device": self.device,
                 "seconds": round(self.seconds, 3),
             }
-            self._last_status = time.time()
+            self._last_status = time.monotonic()
             self.task.write_status(**self._status)
 
     @contextlib.contextmanager
@@ -147,51 +176,81 @@ class Context:
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write result.json."""
-        write_json(self.task.folder / "result.json", result)
+        self._written["result.json"] = write_json(self.task.folder / "result.json", result)
 
     def save_arrays(self, arrays: dict[str, np.ndarray], name: str = "arrays") -> None:
         """Write `<name>.safetensors`."""
-        write_arrays(self.task.folder / f"{name}.safetensors", arrays)
+        self._save(f"{name}.safetensors", arrays)
 
     def save_snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
         """Keep what the images look like at `step`, for the pages."""
-        write_arrays(self.task.folder / "snapshots" / f"{step:07d}.safetensors", arrays)
+        self._save(snapshot_name(step), arrays)
+
+    def _save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self._written[name] = write_arrays(self.task.folder / name, arrays)
+
+    def finish(self) -> None:
+        """Seal the folder: what was written, as it was written, for the spec that was computed."""
+        self.store.create(self.spec)
+        self.task.finish(self._written)
 
     def checkpoint_due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
-        return time.time() - self._last_checkpoint >= CHECKPOINT_EVERY_S
+        return time.monotonic() - self._last_checkpoint >= CHECKPOINT_EVERY_S
 
     def save_checkpoint(
         self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
     ) -> None:
-        """One atomic file with everything needed to go on from `step`."""
-        meta = meta | {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
-        contiguous = {k: np.asarray(v, order="C") for k, v in arrays.items()}
-        content = safetensors_save(contiguous, metadata={"meta": json.dumps(meta)})
-        write_atomic(self.task.folder / "checkpoint" / "state.safetensors", content)
-        self._last_checkpoint = time.time()
+        """Keep everything needed to go on from `step`, checked when it is read; the one before stays."""
+        own = {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+        self._checkpoints.save(arrays, meta | own | {"files": self._written})
+        self._last_checkpoint = time.monotonic()
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The last checkpoint (arrays, meta), or None. Events and snapshots after it are dropped."""
-        path = self.task.folder / "checkpoint" / "state.safetensors"
-        self._last_checkpoint = time.time()
-        if not path.exists():
-            self._forget_after(-1)
-            return None
-        with safe_open(path, framework="numpy") as f:
-            meta = json.loads(f.metadata()["meta"])
-            arrays = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-        self._seconds_before, self._cpu_before = meta["seconds"], meta["cpu_seconds"]
-        self._forget_after(meta["step"])
-        return arrays, meta
+        """The last sound checkpoint (arrays, meta), or None. Events and snapshots after it are dropped.
 
-    def _forget_after(self, step: int) -> None:
-        kept = [e for e in self.task.events() if e.get("step", 0) <= step]
+        A damaged one is noted and the one before it taken; without any the task begins again.
+        """
+        self._last_checkpoint = time.monotonic()
+        found, problems = self._checkpoints.load(self._missing)
+        step = -1
+        if found:
+            step, files = found[1]["step"], found[1]["files"]
+            self._seconds_before, self._cpu_before = found[1]["seconds"], found[1]["cpu_seconds"]
+            self._written = {n: f for n, f in files.items() if self._as_written(n, f)}
+            problems += [
+                f"{name} was damaged and left out" for name in files.keys() - self._written
+            ]
+        self.forget_after(step)
+        where = f"went on from step {step}" if found else "started from the beginning"
+        for problem in problems:
+            self.note(max(step, 0), f"{problem}: {where}")
+            self._notice = f"{problem[:1].upper()}{problem[1:]}: {where}."
+        return found
+
+    def _missing(self, meta: dict[str, Any]) -> str:
+        """Why a checkpoint is of no use: a file that was written before it, and is still needed."""
+        for name, known in meta["files"].items():
+            if not name.startswith(SNAPSHOTS) and not self._as_written(name, known):
+                return f"{name} was damaged"
+        return ""
+
+    def _as_written(self, name: str, known: Fingerprint) -> bool:
+        path = self.task.folder / name
+        try:
+            return path.stat().st_size == known["size"] and file_hash(path) == known["sha256"]
+        except OSError:
+            return False
+
+    def forget_after(self, step: int) -> None:
+        """Drop events and snapshots after `step`, and snapshots that are not as they were written."""
+        kept = [e for e in self.task.events() if e["step"] <= step]
         lines = b"".join(json.dumps(e).encode() + b"\n" for e in kept)
-        write_atomic(self.task.folder / "events.jsonl", lines)
-        for later in self.task.snapshot_steps():
-            if later > step:
-                (self.task.folder / "snapshots" / f"{later:07d}.safetensors").unlink()
+        write_atomic(self.task.folder / EVENTS, lines)
+        for at in self.task.snapshot_steps():
+            if at > step or snapshot_name(at) not in self._written:
+                self._written.pop(snapshot_name(at), None)
+                remove(self.task.folder / snapshot_name(at))
 
 
 def run_task(
@@ -207,7 +266,9 @@ def run_task(
         if task.is_done():
             return
         if parent:
-            (task.folder / "cancel").unlink(missing_ok=True)
+            remove(task.folder / "cancel")
+        if task.was_sealed():
+            task.forget()
         _compute(context)
     finally:
         lock.release()
@@ -219,15 +280,12 @@ def _compute(context: Context) -> None:
         context._write(state="running", step=0, total=0, started=time.time(), message="")
         with context.heartbeat():
             spec.run(context)
-        task.finish()
+        context.finish()
         context._write(state="done", message="", eta_s=None)
-        checkpoint = task.folder / "checkpoint"
-        if checkpoint.exists():
-            for f in checkpoint.iterdir():
-                f.unlink()
-            checkpoint.rmdir()
+        remove(task.folder / CHECKPOINTS)
     except Cancelled as stop:
-        context._write(state="cancelled", message=str(stop), eta_s=None)
+        with contextlib.suppress(StoreUnusable):
+            context._write(state="cancelled", message=str(stop), eta_s=None)
         raise
     except BaseException as error:
         expected = isinstance(error, (DDError, OSError, MemoryError))
@@ -253,18 +311,30 @@ def work(folders: list[Path]) -> int:
             except Cancelled:
                 code = 130
                 break
-            except Exception:
+            except Exception as error:
                 traceback.print_exc()
+                _blame(task, error)
                 code = 1
                 break
             finally:
                 lock.release()
     finally:
         for task, lock in held:
+            # Those this worker gave back may have been queued again since, for another one.
+            if code and lock.held and task.status()["state"] == "queued":
+                with contextlib.suppress(StoreUnusable):
+                    task.write_status(state="cancelled", message="A task before it did not finish.")
             lock.release()
-            if code and task.status()["state"] == "queued":
-                task.write_status(state="cancelled", message="A task before it did not finish.")
     return code
+
+
+def _blame(task: Task, error: Exception) -> None:
+    """Say what kept a task from even starting, such as a damaged spec.json."""
+    if task.status()["state"] == "queued":
+        with contextlib.suppress(StoreUnusable):
+            task.write_status(
+                state="failed", message=str(error), expected=isinstance(error, DDError)
+            )
 
 
 def _work_one(task: Task) -> None:
@@ -277,8 +347,9 @@ def _work_one(task: Task) -> None:
         if (task.folder / "cancel").exists():
             context._write(state="cancelled", message="Stopped while waiting.")
             raise Cancelled("Stopped while waiting.")
-        if time.time() - context._last_status > HEARTBEAT_EVERY_S:
-            context._write(state="queued", position=position, queued=context._started)
+        moved = position != context._status.get("position")
+        if moved or time.monotonic() - context._last_status > QUEUED_EVERY_S:
+            context._write(state="queued", position=position, queued=context._began)
 
     try:
         slot = ticket.wait(on_wait)
@@ -297,7 +368,7 @@ def _measure_machine(store: Store, device: str) -> None:
     """Once per machine, after its first result: the speed that estimates need (some seconds)."""
     from ddcore.speed import here
 
-    if os.environ.get("DD_MEASURE", "1") != "1" or store.task(here()).is_done():
+    if not environment.measures() or store.task(here()).is_done():
         return
     try:
         run_task(store, store.create(here()), here(), device)
@@ -309,10 +380,8 @@ def _measure_machine(store: Store, device: str) -> None:
 
 def _prepare_process(spec: TaskSpec, device: str) -> None:
     """Fix the thread count before torch is imported; it is not part of the spec."""
-    threads = (
-        "1" if spec.SLOT == "light" else os.environ.get("DD_THREADS", str(os.cpu_count() or 1))
-    )
-    os.environ.setdefault("OMP_NUM_THREADS", threads)
+    threads = 1 if spec.SLOT == "light" else environment.threads()
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # Threads that spin for long while waiting make small tensors many times slower on a busy machine
     # (measured: 8 ms against 262 ms a step); a short spin costs an idle machine nothing.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -9,9 +9,14 @@ from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
 from ddcore.errors import DDError
-from pages.components import data_views, links, shell, task_panel
+from ddcore.foreign_text import plain
+from pages.components import data_views, links, permissions, runs, shell, task_panel
 
 OWN = "own"
+MIRROR = (
+    "Mirror images of your pictures are taken to show the same class. If they do not (letters, signs), "
+    "choose an augmentation without flip, and a protocol that ends in -digits."
+)
 
 
 def main() -> None:
@@ -37,9 +42,9 @@ def main() -> None:
     )
     if task:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            st.header(task.result()["label"], width="content", anchor=False)
-            plain = spec.name in datasets() and not (spec.resolution or spec.grey)
-            chosen = spec.name if plain else task.key
+            st.header(plain(task.result()["label"]), width="content", anchor=False)
+            as_it_is = spec.name in datasets() and not (spec.resolution or spec.grey)
+            chosen = spec.name if as_it_is else task.key
             shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=chosen)
         data_views.show(task, spec)
 
@@ -69,24 +74,26 @@ def registered(name: str) -> DataSpec | None:
 
 def download(name: str) -> None:
     """A button that downloads, and the state of the last request."""
-    last = [t for t in shell.store().tasks("download") if t.document()["spec"]["name"] == name]
+    asked = [(t, runs.spec_of(t)) for t in shell.store().tasks("download")]
+    last = [(spec["requested"], t) for t, spec in asked if spec and spec["name"] == name]
     if last:
-        newest = max(last, key=lambda t: t.document()["spec"]["requested"])
+        newest = max(last, key=lambda rt: rt[0])[1]
         status = task_panel.show(newest, key="data.download")
         if status["state"] != "done":
             return
     title = datasets()[name].title
-    if st.button(f"Download {title}", key="data.get", icon=":material/download:", type="primary"):
-        from ddcore import jobs
-
-        jobs.submit(shell.store(), [download_task(name)])
+    label = f"Download {title}"
+    if permissions.button(label, key="data.get", icon=":material/download:", type="primary"):
+        permissions.submit(shell.store(), [download_task(name)])
         st.rerun()
 
 
 def own_folder() -> DataSpec | None:
     """The spec of a folder of the user's; None while there is none or it cannot be used."""
+    reason = permissions.refusal()
     path = st.text_input(
         "Folder",
+        disabled=bool(reason),
         key="path",
         bind="query-params",
         placeholder="/home/me/pictures",
@@ -94,26 +101,29 @@ def own_folder() -> DataSpec | None:
         "files with an image and a label column.",
         width=560,
     )
+    if reason:
+        st.info(plain(reason), icon=":material/visibility:")
+        return None
     if not path:
         st.info("Type the path of a folder on this machine.", icon=":material/folder_open:")
         return None
+    st.caption(MIRROR)
     try:
-        return resolve(path, **form_fields(True, None))
+        return resolve(permissions.data_folder(path), **form_fields(True, None))
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return None
 
 
 def form_fields(colour: bool, side: int | None) -> dict:
     """Resolution and colour as chosen by the user."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        resolution = st.number_input(
+        resolution = links.number(
             "Resize to (pixels)",
-            min_value=4,
-            max_value=512,
+            "px",
+            low=4,
+            high=512,
             value=None,
-            key="px",
-            bind="query-params",
             placeholder=f"{side} (as it is)" if side else "as it is",
             help="Side of the square that every picture is resized to.",
             width=200,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from ddcore.errors import DDError
+from ddcore.foreign_text import plain
 from ddcore.methods import Method, methods
 from ddcore.methods.spec import PRESETS, DistillSpec, make_spec
 from pages.components import choices, data_views, distil_views, links, settings_form, shell
@@ -71,7 +72,7 @@ def main() -> None:
         spec, problem = None, str(error)
     with beside:
         if problem:
-            st.error(problem, icon=":material/error:")
+            st.error(plain(problem), icon=":material/error:")
         else:
             distil_views.start(spec, data)
         distil_views.about(chosen)
@@ -114,18 +115,7 @@ def size() -> tuple[int, int]:
 
 def number(label: str, key: str, value: int, low: int, high: int, note: str | None) -> int:
     """A whole number that is part of the link."""
-    return int(
-        st.number_input(
-            label,
-            min_value=low,
-            max_value=high,
-            value=value,
-            key=key,
-            bind="query-params",
-            width=124,
-            help=note,
-        )
-    )
+    return links.number(label, key, low=low, high=high, value=value, width=124, help=note)
 
 
 def method_chooser(data: data_views.Choice, ipc: int, preset: str) -> str:

@@ -9,13 +9,15 @@ import streamlit as st
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import dataset_task
+from ddcore.foreign_text import plain
 from ddcore.store import Task
 from pages.components import exact_views, runs, shell, task_panel
 
 THEOREM = """
 A ridge regression on fixed features is one matrix of weights **W**: ten rows, one for each class. It was
-computed from all training images, but it has only ten rows. So **ten images with labels can carry it**:
-solve for the features at which training gives back W, and then for images that have these features.
+computed from more than a thousand training images, but it has only ten rows. So **ten images with labels
+can carry it**: solve for the features at which training gives back W, and then for images that have these
+features.
 
 - **From the weights to features.** Training on a set multiplies its labels by the (regularised)
   pseudo-inverse of its features. Ask for the pseudo-inverse that gives W; invert that once more; these are
@@ -31,8 +33,9 @@ READ = """
 - Images show the pattern a linear model looks for, or static: they need not look like digits.
 """
 DOUBT = """
-- It is exact for *one* model with *these* features, and this model is weaker than a network: compare the
-  ceilings below. A network trained on these images learns little (see Evaluate with protocol quick).
+- Where it is exact, it is so for *one* model with *these* features, and this model is weaker than a
+  network: compare the ceilings below. A network trained on these images learns little (see Evaluate with
+  protocol quick).
 - It needs 64-bit numbers. As a PNG the set is no longer exact, as the table says.
 - Started from real images the set *shows* them. With as many images as features they stay as they are and
   only labels change: that is no privacy.
@@ -48,8 +51,8 @@ def main() -> None:
     """The whole page."""
     st.title("Exact distillation", anchor=False)
     st.markdown(
-        "Ten images from which a model is learned again that was trained on all data: not nearly, but to "
-        "the last digit, and without any optimisation."
+        "Ten images from which a model is learned again that was trained on all data: where theory allows, "
+        "not nearly but to the last digit, and without any optimisation. Whether it is so is measured."
     )
     left, right = st.columns([6, 5], gap="large")
     with left:
@@ -71,7 +74,8 @@ def example() -> None:
         return
     task = max(found, key=lambda t: t.status().get("finished", 0))
     facts = task.result()["findings"]
-    st.subheader(f"A run on {runs.data_title(task.document()['spec']['data'])}", anchor=False)
+    name = runs.data_title(task.document()["spec"]["data"])
+    st.subheader(f"A run on {plain(name)}", anchor=False)
     exact_views.verdict(facts["weight_error"], facts["exact"])
     from pages.components import evolution, sheet
 
@@ -94,8 +98,8 @@ def example() -> None:
 
 
 def _is_example(task: Task) -> bool:
-    spec = task.document()["spec"]
-    return task.is_done() and spec["method"] == "krr-exact" and spec["ipc"] == 1
+    spec = runs.spec_of(task)
+    return task.opens() and spec["method"] == "krr-exact" and spec["ipc"] == 1
 
 
 def experiment() -> None:
@@ -105,7 +109,9 @@ def experiment() -> None:
         f"{datasets()['digits'].title}: 8 × 8 pixels, ten classes. Everything is recomputed with each "
         "change, in a few milliseconds. Larger data take a run:"
     )
-    shell.link("pages/2_Distil.py", "Distil exactly", icon=":material/science:", method="krr-exact")
+    shell.link(
+        "pages/2_Distil.py", "Distil in closed form", icon=":material/science:", method="krr-exact"
+    )
     decoded = task_panel.ensure(
         dataset_task(spec), key="exact.decode", label="Read the images", estimate="a second"
     )
@@ -173,7 +179,7 @@ def beside_kip() -> None:
     exact_views.ceilings(task.result()["ceilings"])
     st.caption(
         "Accuracies of sets made for different kernels are not comparable: a set can be exact for a model "
-        "that is weak. Ridge chosen on validation data."
+        f"that is weak. Ridge chosen on validation data. {exact_views.ALL_DATA}"
     )
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from ddcore import jobs
 from ddcore.errors import DDError
 from ddcore.estimate import duration
+from ddcore.foreign_text import plain
 from ddcore.store import Task
 from pages.components import open_views, run_views, runs, shell, task_panel
 
@@ -23,7 +24,7 @@ def main() -> None:
         task = shell.find_run(key)
     except DDError as error:
         st.title("Run", anchor=False)
-        st.warning(f"{error} Choose another run.", icon=":material/link_off:")
+        st.warning(f"{plain(error)} Choose another run.", icon=":material/link_off:")
         recent()
         return
     shell.remember(key)
@@ -34,14 +35,14 @@ def one(task: Task) -> None:
     """Everything about one run."""
     store = shell.store()
     card = runs.card(task)
-    st.title(card.title, anchor=False)
+    st.title(plain(card.title), anchor=False)
     state = jobs.state(task)["state"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if state == "done":  # the panel has the badge of every other state
             task_panel.badge(state)
         if card.shipped:
             st.badge("shipped", icon=":material/inventory_2:", color="violet")
-        st.caption(f"{card.facts} · run {card.key}", width="content")
+        st.caption(f"{plain(card.facts)} · run {card.key}", width="content")
     asked = [e for e in runs.evaluations(store, task.key) if not e.is_done()]
     if state in jobs.ACTIVE:
         follows = " Its evaluation follows by itself." if asked else ""
@@ -112,14 +113,14 @@ def recent(without: str = "") -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
             st.button(
-                card.title,
+                plain(card.title),
                 key=f"run.open.{task.key}",
                 type="tertiary",
                 on_click=show,
                 args=[task.key],
             )
             origin = "shipped" if card.shipped else runs.ago(card.started)
-            st.caption(f"{card.facts} · {origin}", width="content")
+            st.caption(f"{plain(card.facts)} · {origin}", width="content")
 
 
 def show(key: str) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ddcore import estimate, jobs
 from ddcore.evaluation_spec import EvaluateTask
+from ddcore.foreign_text import plain
 from ddcore.store import Task
 from pages.components import (
     changes_views,
@@ -39,12 +40,12 @@ def main() -> None:
     with st.expander(FORM, icon=":material/tune:", key="evaluate.form"):
         wanted = evaluation_form.ask(given)
         if given.unfit:
-            st.caption(" ".join(given.unfit))
+            st.caption(plain(" ".join(given.unfit)))
     task = task_panel.ensure(
         wanted,
         key="evaluate.task",
         label="Measure",
-        why=f"Protocol {evaluation_form.describe(wanted)}. Figures that exist already are used again.",
+        why=f"Protocol {plain(evaluation_form.describe(wanted))}. Figures that exist already are used again.",
         estimate=estimate.evaluation(wanted, given.run, shell.store(), shape, classes).sentence(),
     )
     if task:
@@ -81,7 +82,7 @@ def show(
     evaluation_views.dots(one, "evaluate.dots")
     if "attack" not in one["distilled"]:  # by the true labels an attack is no gain
         evaluation_views.table(one)
-    st.caption(f"Network {arch}, protocol {wanted.protocol.name}. Evaluation {task.key}.")
+    st.caption(f"Network {arch}, protocol {plain(wanted.protocol.name)}. Evaluation {task.key}.")
     if len(archs) > 1:
         st.header("On other networks", anchor=False)
         evaluation_views.matrix(rows, given.run.net.label())
@@ -122,7 +123,8 @@ def more(run: Task, task: Task | None) -> None:
         if task.result()["protocol"] != made.protocol.to_dict():
             changed = {}  # figures of another protocol
         with measures:
-            ranking_views.show(run, made, runs.accuracies(task, arch), changed, arch)
+            rows = runs.accuracies(task, arch)
+            ranking_views.show(run, made, rows, changed, arch, task.spec().protocol)
 
 
 def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:
@@ -139,7 +141,7 @@ def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:
     st.subheader("Also measured", anchor=False)
     for text, state, query in found:
         note = "" if state == "done" else f" ({state})"
-        shell.link("pages/5_Evaluate.py", text + note, icon=":material/balance:", **query)
+        shell.link("pages/5_Evaluate.py", plain(text) + note, icon=":material/balance:", **query)
 
 
 with shell.page(

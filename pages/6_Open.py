@@ -8,12 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import imported, jobs
+from ddcore import jobs
 from ddcore.errors import DDError
+from ddcore.foreign_text import plain
 from ddcore.imported_spec import ImportTask, size_text
 from ddcore.importers import Report
 from ddcore.importers.base import MAX_UPLOAD
-from pages.components import open_views, shell, task_panel
+from pages.components import open_views, permissions, shell, task_panel
 
 INTRO = """A distilled set made with another program becomes a set like those made here: look at every image,
 measure it beside random real images and class means, take it away as a file. Files are only read on this
@@ -27,14 +28,18 @@ def main() -> None:
     """The whole page."""
     st.title("Open a set", anchor=False)
     st.markdown(INTRO)
+    reason = permissions.refusal()
     uploads = st.file_uploader(
         "Files of one set",
+        disabled=bool(reason),
         accept_multiple_files=True,
         max_upload_size=MAX_UPLOAD >> 20,
         key="open.files",
         help="Where images and labels are in two files, give both.",
     )
-    if uploads:
+    if reason:
+        st.info(plain(reason), icon=":material/visibility:")
+    if uploads and not reason:
         given(uploads)
         with st.expander("What can be opened", icon=":material/help:", key="open.layouts"):
             st.markdown(open_views.layouts())
@@ -49,7 +54,7 @@ def given(uploads: Sequence[Any]) -> None:
     try:
         report = open_views.read(uploads, st.session_state.get(f"{key}.experiment", 0))
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     st.header("What was found", anchor=False)
     open_views.found(report)
@@ -63,7 +68,7 @@ def given(uploads: Sequence[Any]) -> None:
         try:
             spec, chosen = open_views.ask(report, known, key)
         except DDError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(error), icon=":material/error:")
             return
         opener(spec, uploads)
     with left:
@@ -104,12 +109,14 @@ def opener(spec: ImportTask, uploads: Sequence[Any]) -> None:
             st.markdown(f"**It is open.** {open_views.opened_sentence(task)}")
             open_views.ways_on(task)
     elif state == "missing":
-        st.caption(f"Network {spec.net.label()}, protocol {spec.protocol.name}.")
+        st.caption(f"Network {spec.net.label()}, protocol {plain(spec.protocol.name)}.")
         if spec.data.preprocess == "zca":
             st.caption(WHITENING)
-        if st.button("Open it", key="open.go", type="primary", icon=":material/file_open:"):
-            imported.bring(store, spec, [f.getvalue() for f in uploads], [f.name for f in uploads])
-            jobs.submit(store, [spec])
+        if permissions.button(
+            "Open it", key="open.go", type="primary", icon=":material/file_open:"
+        ):
+            files, names = [f.getvalue() for f in uploads], [f.name for f in uploads]
+            permissions.bring(store, spec, files, names)
             st.rerun()
     else:
         task_panel.show(task, key="open.task")

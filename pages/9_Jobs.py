@@ -9,8 +9,9 @@ import streamlit as st
 from ddcore import jobs, locks, queue
 from ddcore.distilled import KINDS
 from ddcore.estimate import size
+from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
-from pages.components import runs, shell, task_panel
+from pages.components import permissions, runs, shell, task_panel
 
 STOPPED = ("failed", "cancelled", "lost")
 RECENT = 20
@@ -32,6 +33,7 @@ def main() -> None:
     found = [(t, jobs.state(t)) for t in store.tasks() if not t.shipped]
     active = [t for t, s in found if s["state"] in jobs.ACTIVE]
     stopped = [(t, s) for t, s in found if s["state"] in STOPPED]
+    damaged = [(t, s) for t, s in found if s["state"] == "damaged"]
     done = [(t, s) for t, s in found if s["state"] == "done" and t.kind not in PARTS]
     machine(store, len(stopped))
     st.header("Now", anchor=False)
@@ -41,6 +43,11 @@ def main() -> None:
     for task in sorted(active, key=lambda t: t.status().get("queued", 0)):
         task_panel.show(task, key=f"jobs.{task.key}")
         jobs.escalate(task)
+    if damaged:
+        st.header("Damaged", anchor=False)
+        st.caption("Files of these are not as they were written. Nothing is taken from them.")
+        for task, status in newest(damaged):
+            row(store, task, status)
     if stopped:
         st.header("Stopped", anchor=False)
         for task, status in newest(stopped):
@@ -86,8 +93,10 @@ def machine(store: Store, stopped: int) -> None:
             f"Delete the folders of {stopped} stopped tasks, with their checkpoints? "
             "Finished results stay."
         )
-        if st.button("Delete them", key="jobs.prune", type="primary", icon=":material/delete:"):
-            removed = jobs.prune(store, states=STOPPED)
+        if permissions.button(
+            "Delete them", key="jobs.prune", type="primary", icon=":material/delete:"
+        ):
+            removed = permissions.prune(store, STOPPED)
             st.toast(f"{len(removed)} folders deleted.")
             disk.clear()
             st.rerun()
@@ -103,47 +112,61 @@ def disk(root: str) -> tuple[int, int]:
 
 def row(store: Store, task: Task, status: dict) -> None:
     """One stopped or finished task with its actions."""
-    stopped = status["state"] in STOPPED
+    stopped = status["state"] in (*STOPPED, "damaged")
     left, right = st.columns([7, 2], vertical_alignment="center")
     with left.container(gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
             name(task)
+            task_panel.started_by(task)
         message = status.get("message") if stopped else ""
-        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), message]
+        facts = [runs.ago(changed(task)), size(task.bytes_on_disk()), plain(message or "")]
         st.caption(" · ".join(filter(None, facts)))
     with right.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        if stopped:
+        if status["state"] == "damaged":
+            recompute(store, task)
+        elif stopped:
             resume(store, task)
-        delete(store, task)
+        delete(store, task, again=task_panel.readable(task))
 
 
 def name(task: Task) -> None:
     """The task's title; a link where there is a page about it."""
     if task.kind in KINDS:
-        shell.link("pages/3_Run.py", task_panel.title(task), run=task.key)
+        shell.link("pages/3_Run.py", plain(task_panel.title(task)), run=task.key)
     elif task.kind in ABOUT and (run := runs.subject_of(task)):
-        shell.link(ABOUT[task.kind], task_panel.title(task), run=run)
+        shell.link(ABOUT[task.kind], plain(task_panel.title(task)), run=run)
     else:
-        st.markdown(task_panel.title(task), width="content")
+        st.markdown(plain(task_panel.title(task)), width="content")
 
 
 def resume(store: Store, task: Task) -> None:
     """Queue a stopped task again."""
     key = f"jobs.resume.{task.key}"
-    if st.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
-        jobs.resume(store, task)
+    if permissions.button("Resume", key=key, type="tertiary", icon=":material/restart_alt:"):
+        permissions.resume(store, task)
         st.rerun()
 
 
-def delete(store: Store, task: Task) -> None:
-    """Delete a folder, after asking."""
+def recompute(store: Store, task: Task) -> None:
+    """Queue a damaged task again, where it is still known what it was."""
+    if not task_panel.readable(task):
+        return
+    key = f"jobs.recompute.{task.key}"
+    if permissions.button("Compute again", key=key, type="tertiary", icon=":material/restart_alt:"):
+        permissions.recompute(store, task)
+        st.rerun()
+
+
+def delete(store: Store, task: Task, again: bool) -> None:
+    """Delete a folder, after asking; `again` says whether it could be computed again."""
     ask = f"jobs.ask.{task.key}"
     with st.popover("Delete", type="tertiary", icon=":material/delete:", key=ask):
-        again = "Its files go with it." if task.kind == "import" else "It can be computed again."
-        st.markdown(f"Delete this folder for good? {again}")
-        if st.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
-            store.delete(task)
+        note = "It can be computed again." if again else ""
+        note = "Its files go with it." if task.kind == "import" else note
+        st.markdown(f"Delete this folder for good? {note}")
+        if permissions.button("Delete it", key=f"jobs.delete.{task.key}", type="primary"):
+            permissions.delete(store, task)
             disk.clear()
             st.rerun()
 

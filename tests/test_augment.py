@@ -55,7 +55,25 @@ def test_parse():
 @pytest.mark.parametrize("strategy", [p.augment for p in PROTOCOLS.values()])
 def test_every_protocol_names_a_known_strategy(strategy):
     assert strategy in strategies.STRATEGIES
-    strategies.parse(strategy)
+    strategies.stages(strategy)
+
+
+def test_stages():
+    assert strategies.stages("") == (False, ())
+    assert strategies.stages(FULL) == (False, (FULL,))
+    assert strategies.stages("batch:flip+crop_scale") == (True, ("flip", "crop_scale"))
+    for wrong in ("batch:", "flip+", "+flip", "flip+jpeg", "flip+batch:crop"):
+        with pytest.raises(SpecError, match="augment"):
+            strategies.stages(wrong)
+    with pytest.raises(SpecError, match="operations joined by _"):
+        strategies.parse("batch:flip")  # methods draw in ways of their own
+
+
+def test_together_all_entries_share_the_operation_but_not_its_parameters():
+    each = augment.sample(FULL, 50, generator(7))
+    shared = augment.sample(FULL, 50, generator(7), together=True)
+    assert len(each.op.unique()) > 1 and shared.op.unique().tolist() == [each.op[0].item()]
+    assert torch.equal(shared.shift, each.shift) and len(shared.angle.unique()) > 1
 
 
 def test_no_strategy_leaves_the_images_alone():

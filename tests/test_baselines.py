@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import baselines, rng
+from ddcore import bank, baselines, rng
 from ddcore.data import ensure, resolve
+from ddcore.data.tensors import DeviceData
 from ddcore.engines.match import class_means, mean_feature_distance
-from ddcore.errors import DataError
+from ddcore.engines.problem import Problem
+from ddcore.errors import DataError, SpecError
 from ddcore.evaluation import baseline_task, step_major, summary
-from ddcore.evaluation_spec import BASELINES, BaselineTask
+from ddcore.evaluation_spec import BASELINES, LABELLED, BaselineTask, default_evaluation
+from ddcore.kernels import machine
+from ddcore.kernels.spec import KernelSpec
+from ddcore.methods import methods
+from ddcore.methods.spec import make_spec
 from ddcore.nets import NetSpec
+from ddcore.nets.network import Network
+from ddcore.protocols import PROTOCOLS, whole_protocol
+from ddcore.training import train, train_ordered
 
 DATA = resolve("digits")
 NET = NetSpec(width=4, depth=2)
@@ -76,6 +85,86 @@ def test_herding_and_kcenter_against_brute_force(monkeypatch):
     for k in (1, 2):
         gaps = distance[:, centres[:k]].min(1).values
         assert centres[k] == int(gaps.argmax())
+
+
+SOFT = {"labels": "soft", "init": "real", "net.width": "4", "val_nets": "1", "validations": "1"}
+
+
+@pytest.fixture
+def quick_teacher(monkeypatch):
+    """One network instead of five, trained for three epochs."""
+    monkeypatch.setattr(bank, "TEACHERS", 1)
+    monkeypatch.setattr(bank, "whole_protocol", lambda n: whole_protocol(n).replace(epochs=3))
+
+
+def soft_run(method="bptt", **settings):
+    """A tiny run with a teacher's labels."""
+    small = {**methods()[method].smallest, "iterations": "1", **SOFT, **settings}
+    return make_spec(method, DATA, (1, 8, 8), ipc=2, settings=list(small.items()))
+
+
+def test_random_images_get_the_labels_of_the_same_teacher(compute, store, quick_teacher):
+    """Those that the set's own code gives them; the images are the ones with class labels."""
+    run = soft_run()
+    compute(run)
+    tasks = {n: compute(baseline_task(n, run, 3)) for n in ("random", LABELLED)}
+    dataset = ensure(Here(store), DATA)
+    plain, taught = (baselines.sets(t, dataset, "cpu") for t in tasks.values())
+    assert torch.equal(plain[0], taught[0])
+    assert taught[1].shape == (10, 20, 10)
+    problem = Problem(run, DeviceData(dataset), "cpu", store.task)
+    for images, labels in zip(*taught):
+        torch.testing.assert_close(labels, problem._teacher_labels(images))
+    assert (taught[1].argmax(2) == plain[1]).float().mean() > 0.7  # and far from chance
+
+
+@pytest.mark.parametrize("protocol", ["quick", "idc-digits", "native-2018", "kernel"])
+def test_a_set_with_soft_labels_is_judged_beside_random_images_with_them(
+    compute, protocol, quick_teacher
+):
+    run = soft_run("dd2018", setting="unknown") if protocol == "native-2018" else soft_run()
+    compute(run)
+    recipe = PROTOCOLS[protocol]
+    recipe = recipe.replace(epochs=min(recipe.epochs, 40), batch=min(recipe.batch, 8))
+    wanted = default_evaluation(run.key, run, protocol=recipe, nets=2)
+    assert wanted.baselines == ("random", "class_mean", LABELLED)
+    rows = {r["subject"]: r for r in compute(wanted).result()["rows"]}
+    assert rows[LABELLED]["accuracies"] != rows["random"]["accuracies"]
+    assert rows[LABELLED]["mean"] > 0.2  # chance is 0.1: images and labels belong together
+
+
+def test_each_network_learns_from_the_labels_of_its_own_draw():
+    """Labels by network, at once and one by one, in minibatches and step by step."""
+    images = torch.randn(3, 20, 1, 8, 8, generator=rng.generator(0))
+    labels = torch.rand(3, 20, 10, generator=rng.generator(1)).softmax(2)
+    recipe = PROTOCOLS["quick"].replace(epochs=3, batch=8, cutmix=0.5)
+    together = train(NET, images, labels, 10, recipe, [0, 1, 2], chunk=2)
+    for i in range(3):
+        alone = train(NET, images[i], labels[i], 10, recipe, [i])
+        for name, weight in alone.params.items():
+            torch.testing.assert_close(together.params[name][i], weight[0], rtol=1e-3, atol=1e-4)
+    network = Network(NET, (1, 8, 8), 10, 3)
+    start, lrs = network.init([rng.generator(i) for i in range(3)], "cpu"), torch.tensor([0.1, 0.2])
+    ordered = train_ordered(network, start, images, labels, lrs, 2)
+    for i in range(3):
+        one = {k: w[i : i + 1] for k, w in start.items()}
+        alone = train_ordered(network.with_nets(1), one, images[i], labels[i], lrs, 2)
+        for name, weight in alone.items():
+            torch.testing.assert_close(ordered[name][i], weight[0], rtol=1e-3, atol=1e-4)
+    kernel = KernelSpec(ridge=1e-3)
+    machines = machine.train(kernel, images, labels, 10, [0, 1, 2]).outputs(images[0])
+    for i in range(3):
+        alone = machine.train(kernel, images[i], labels[i], 10, [i]).outputs(images[0])
+        torch.testing.assert_close(machines[i], alone[0])
+
+
+def test_hard_labelled_sets_are_judged_as_before():
+    run = make_spec("dm", DATA, (1, 8, 8))
+    assert default_evaluation(run.key, run).baselines == ("random", "class_mean")
+    with pytest.raises(
+        SpecError, match="net = None is not allowed: expected a network that labels"
+    ):
+        BaselineTask(name=LABELLED, data=DATA, ipc=1)
 
 
 def test_too_few_images_is_one_sentence(compute):

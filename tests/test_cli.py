@@ -1,15 +1,20 @@
 """The command line as a user meets it, in a process of its own."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from ddcore import ranking
 from ddcore.cli import main
 from ddcore.exports import load
 from ddcore.methods import methods
+from ddcore.store import Store
+from ddcore.testing import SleepyTask
 
 SMALL = [
     "--set",
@@ -60,6 +65,12 @@ def test_distill_evaluate_export(store, tmp_path, capsys):
     assert main(["verify", "--json"]) == 0
     assert last_json(capsys)["problems"] == []
 
+    out.write_bytes(b"mine")
+    assert main(["export", key, "--format", "npz", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err and out.read_bytes() == b"mine"
+    assert main(["export", key, "--format", "npz", str(out), "--force"]) == 0
+    assert np.array_equal(load(out).images, stored["images"])
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -81,6 +92,32 @@ def test_mistakes_are_one_sentence(store, capsys, arguments, words):
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert words in err and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [("linear", "exact: the weights"), ("affine", "not exact: the weights")],
+)
+def test_a_closed_form_is_called_exact_by_its_error_only(store, capsys, mapping, words):
+    """Affine features need more than one image per class."""
+    arguments = ["distill", "krr-exact", "--set", f"map={mapping}"]
+    assert main([*arguments, "--no-evaluate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    run = Store().find(lines[0].split()[1].rstrip(":"))  # shipped, or computed now
+    error = run.result()["findings"]["weight_error"]
+    assert lines[1].startswith(words) and f"{error:.1e}" in lines[1]
+    assert (error < 1e-8) == (mapping == "linear")
+
+
+def test_improvement_over_random_says_when_labels_differ(store, capsys):
+    """Solved labels are no gain of the images; class labels need no sentence."""
+    small = ["--set", "real_batch=50", "--set", "val_nets=1"]
+    assert main(["distill", "label-solve", *small]) == 0
+    shown = capsys.readouterr().out
+    assert "improvement over random: " in shown and ranking.LABELS_DIFFER in shown
+    assert main(["distill", "dm", *SMALL]) == 0
+    shown = capsys.readouterr().out
+    assert "improvement over random: " in shown and "labels" not in shown
 
 
 @pytest.mark.parametrize("what", ["methods", "datasets", "protocols", "nets", "runs"])
@@ -118,3 +155,85 @@ print("ok")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "ok", done.stderr
+
+
+def damaged(store, compute):
+    """A sound result, one with a flipped bit, one cut short, one without its spec."""
+    tasks = [compute(SleepyTask(steps=2, seed=seed)) for seed in range(4)]
+    paths = [t.folder / "arrays.safetensors" for t in tasks]
+    content = bytearray(paths[1].read_bytes())
+    content[-1] ^= 1
+    paths[1].write_bytes(content)
+    paths[2].write_bytes(paths[2].read_bytes()[:-1])
+    (tasks[3].folder / "spec.json").write_bytes(b"[]")
+    return tasks
+
+
+def test_verify_names_what_is_damaged_and_recompute_mends_it(store, compute, capsys):
+    tasks = damaged(store, compute)
+    assert main(["verify", "--json"]) == 1
+    answer = last_json(capsys)
+    assert answer["checked"] > 4  # those of the gallery too
+    assert answer["damaged"] == sorted(t.key for t in tasks[1:])
+    assert all(any(str(t.folder) in p for p in answer["problems"]) for t in tasks[1:])
+    assert main(["verify", tasks[2].key]) == 1
+    assert f"python -m ddcore recompute {tasks[2].key}" in capsys.readouterr().out
+    for command in (["jobs"], ["jobs", "--all"], ["list", "runs"]):
+        assert main([*command, "--json"]) == 0
+    assert main(["recompute", tasks[1].key, tasks[2].key, "--json"]) == 0
+    assert [a["state"] for a in last_json(capsys)] == ["done", "done"]
+    assert all(t.verify() == [] for t in tasks[:3])
+    for key, words in ((tasks[0].key, "is not damaged"), (tasks[3].key, "spec.json")):
+        assert main(["recompute", key]) == 2
+        err = capsys.readouterr().err
+        assert words in err and len(err.strip().splitlines()) == 1
+    assert main(["prune", "--json"]) == 0 and last_json(capsys) == []
+    assert main(["prune", tasks[3].key, "--json"]) == 0
+    assert last_json(capsys) == [f"sleepy/{tasks[3].key}"]
+    assert main(["verify"]) == 0
+
+
+def test_prune_asks_before_it_deletes_results(store, compute, capsys):
+    task = compute(SleepyTask(steps=1))
+    for arguments in (["--state", "done"], [task.key]):
+        assert main(["prune", *arguments]) == 2
+        assert "--yes" in capsys.readouterr().err and task.is_done()
+    assert main(["prune", "--state", "done", "--yes"]) == 0 and not task.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "No space left on device"),
+        (errno.EROFS, "(Read-only file system)"),
+        (errno.EACCES, "(Permission denied)"),
+    ],
+)
+def test_a_store_that_cannot_be_written_is_one_sentence(store, capsys, monkeypatch, number, words):
+    def refused(path, content):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("ddcore.store.write_atomic", refused)
+    assert main(["distill", "dm", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and len(printed.err.strip().splitlines()) == 1
+    assert json.loads(printed.out)["state"] == "failed"
+
+
+@pytest.mark.parametrize("name", ["there.html", ".", "pipe", "there.html/x.html"])
+def test_a_report_takes_the_place_of_nothing_and_says_so_before_it_computes(
+    store, tmp_path, capsys, name
+):
+    from analysis.__main__ import main as analysis_main
+
+    (tmp_path / "there.html").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    assert analysis_main(["report", "--run", "0" * 16, str(tmp_path / name)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {tmp_path}") and len(err.strip().splitlines()) == 1
+    assert (tmp_path / "there.html").read_text() == "mine"
+
+
+def test_devices_are_not_read_to_their_end(store, capsys):
+    assert main(["import", "/dev/zero", "--dataset", "digits"]) == 2
+    assert "/dev/zero is not a file" in capsys.readouterr().err

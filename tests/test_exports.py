@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import pickle
+import stat
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ddcore import exports, render
+from ddcore import exports, foreign_files, render
 from ddcore.errors import DataError, SpecError
 from tests.test_distilled import VARIANTS, assert_same, make
 
@@ -166,7 +169,7 @@ def test_files_are_replaced_and_folders_only_if_ours(tmp_path):
     for format in EXACT:
         out = tmp_path / f"set-{format}"
         exports.export(first, format, out)
-        assert_same(second, exports.load(exports.export(second, format, out)))
+        assert_same(second, exports.load(exports.export(second, format, out, force=True)))
     assert len(list(tmp_path.iterdir())) == len(EXACT)
     (tmp_path / "set-hf" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"notes\.txt"):
@@ -187,6 +190,30 @@ def test_folders_of_others_are_refused(tmp_path):
     assert_same(make(), exports.load(exports.export(make(), "hf", tmp_path / "empty")))
 
 
+@pytest.mark.parametrize("format", EXACT)
+def test_what_is_there_is_replaced_only_when_told_to(tmp_path, format):
+    out = exports.export(make(), format, tmp_path / "set")
+    with pytest.raises(DataError, match="is there already: choose another name, or add --force"):
+        exports.export(make(soft=True), format, out)
+    assert_same(make(), exports.load(out))
+
+
+@pytest.mark.parametrize("format", exports.FORMATS)
+def test_devices_pipes_and_what_lies_below_a_file_are_refused_also_when_told_to(tmp_path, format):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("mine")
+    for name, words in (
+        ("pipe", "is a device or a pipe|is a file"),
+        ("file/set", "is not a folder"),
+        ("/dev/null", "is a device or a pipe|is a file"),
+    ):
+        with pytest.raises(DataError, match=words):
+            exports.export(make(), format, tmp_path / name, force=True)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_failed_write_leaves_the_old_folder(tmp_path, monkeypatch):
     out = exports.export(make(), "hf", tmp_path / "set")
     real = exports.os.replace
@@ -198,7 +225,7 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(exports.os, "replace", failing)
     with pytest.raises(OSError, match="disk full"):
-        exports.export(make(soft=True), "hf", out)
+        exports.export(make(soft=True), "hf", out, force=True)
     assert_same(make(), exports.load(out))
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
 
@@ -241,15 +268,17 @@ def test_pickles_are_never_run(tmp_path):
     np.savez(npz, images=np.array([Evil()], dtype=object))
     torch.save({"images": Evil()}, pt)
     torch.save({"images": torch.zeros(1)}, old, _use_new_zipfile_serialization=False)
-    for content in (plain, npz.getvalue(), pt.getvalue(), old.getvalue()):
+    for content in (plain, npz.getvalue(), pt.getvalue()):
         with pytest.raises(DataError, match="pickle"):
             exports.load_bytes(content)
+    with pytest.raises(DataError, match="not a distilled set"):
+        exports.load_bytes(old.getvalue())
 
 
 def test_tensors_larger_than_their_storage_are_refused():
     out = io.BytesIO()
     torch.save({"images": torch.zeros(1).expand(1 << 31, 4), "labels": torch.zeros(1)}, out)
-    with pytest.raises(DataError, match="2 GiB"):
+    with pytest.raises(DataError, match="unpacks to 8,589,934,592 numbers"):
         exports.load_bytes(out.getvalue())
     out = io.BytesIO()
     torch.save({"images": torch.zeros(3, device="meta")}, out)
@@ -265,12 +294,22 @@ def test_npz_that_promises_more_than_it_holds():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("images.npy", header.getvalue() + bytes(16))
+    with pytest.raises(DataError, match="unpacks to 1,099,511,627,776 numbers"):
+        exports.load_bytes(out.getvalue())
+    header.truncate(0)
+    header.seek(0)
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 20,)}
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(16))
     with pytest.raises(DataError, match="cut off"):
         exports.load_bytes(out.getvalue())
 
 
 def test_zip_bombs_are_refused(monkeypatch):
-    monkeypatch.setattr(exports, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(foreign_files, "MAX_UNPACKED", 1 << 20)
     out = io.BytesIO()
     np.savez_compressed(out, images=np.zeros((2 << 20,), np.uint8))
     assert len(out.getvalue()) < 1 << 16
@@ -285,14 +324,14 @@ def test_zip_bombs_are_refused(monkeypatch):
         ("MAX_BYTES", 400, "at most|2 GiB"),
         ("MAX_CHANNELS", 2, "3 channels"),
         ("MAX_SIDE", 5, "4 x 6 pixels"),
-        ("MAX_META_BYTES", 100, "16 MiB"),
+        ("MAX_META_BYTES", 100, "1 MiB"),
     ],
 )
-def test_oversize(limit, value, message, monkeypatch, tmp_path):
-    out = exports.export(make(shape=(3, 4, 6)), "safetensors", tmp_path / "set")
+def test_oversize(limit, value, message, monkeypatch):
+    content, *_ = exports.export_bytes(make(shape=(3, 4, 6)), "safetensors")
     monkeypatch.setattr(exports, limit, value)
     with pytest.raises(DataError, match=message):
-        exports.load(out)
+        exports.load_bytes(content)
 
 
 @pytest.mark.parametrize(

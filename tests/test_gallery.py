@@ -5,9 +5,13 @@ import statistics
 import pytest
 
 from ddcore import gallery, paths
+from ddcore.data import resolve
 from ddcore.data.registry import get
 from ddcore.distilled import DistilledSet
+from ddcore.evaluation import baseline_task
 from ddcore.evaluation_spec import AccuracyTask, default_evaluation
+from ddcore.methods.mtt import experts
+from ddcore.methods.spec import make_spec
 from ddcore.recipes import table
 from ddcore.store import Store
 
@@ -77,6 +81,28 @@ def test_the_table_in_the_readme_is_that_of_the_gallery():
     text = (paths.PROJECT / "README.md").read_text()
     shown = text.split("<!-- reproduce table -->\n")[1].split("\n<!-- end -->")[0]
     assert shown == table.markdown(table.lines(SHIPPED)), "put in what `reproduce table` prints"
+
+
+def test_the_table_of_shipped_runs_in_the_readme_is_that_of_the_gallery():
+    """All of them, whatever they reach: none can be left out."""
+    text = (paths.PROJECT / "README.md").read_text()
+    shown = text.split("<!-- gallery table -->\n")[1].split("\n<!-- end -->")[0]
+    assert shown == gallery.markdown(SHIPPED), "put in what `gallery --table` prints"
+    assert len(shown.splitlines()) == 2 + len(gallery.runs())
+
+
+def test_what_the_readme_says_that_seeds_share():
+    """Draws of random images, judging networks and experts; shipped evaluations have one seed."""
+    runs = [make_spec("mtt", resolve("digits"), gallery.SHAPE, seed=seed) for seed in (0, 1)]
+    assert runs[0].key != runs[1].key
+    assert experts(runs[0]).key == experts(runs[1]).key
+    judged = [default_evaluation(run.key, run) for run in runs]
+    assert {task.seed for task in judged} == {0} and judged[0].nets == judged[1].nets
+    assert len({baseline_task("random", run, 10).key for run in runs}) == 1
+    draws = {
+        task.spec().draws for task in SHIPPED.tasks("baseline") if task.spec().name == "random"
+    }
+    assert draws <= {10, 20}
 
 
 def test_pictures_of_others_are_not_shipped():

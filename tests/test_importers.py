@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import json
 import pickle
 import subprocess
@@ -15,18 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import exports, imported
+from ddcore import exports, foreign_files, imported
 from ddcore.cli import main
 from ddcore.data import load, resolve
 from ddcore.data.preprocess import Preprocess
+from ddcore.data.spec import DataSpec
 from ddcore.data.zca import fit
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DataError, SpecError
 from ddcore.evaluation_spec import default_evaluation
-from ddcore.imported_spec import ImportTask, misfit, propose
+from ddcore.imported_spec import ImportTask, misfit, propose, regularised_eps
 from ddcore.importers import examine, facts, files, importers, open_file, scales
 from ddcore.nets import NetSpec
 from ddcore.protocols import PROTOCOLS
+from ddcore.texts import percent
 from tests.test_distilled import make
 
 K = 10
@@ -341,6 +344,138 @@ def test_whitened_images_stay_and_are_shown_through_the_inverse(store, compute):
     np.testing.assert_allclose(made.preprocess.forward(made.pixels()), images, atol=1e-2)
 
 
+def photographs(count=600, seed=0):
+    """Smooth colour images, uint8, whose channels differ as little as those of photographs."""
+    g = np.random.default_rng(seed)
+    coarse = g.integers(0, 200, (count, 3, 4, 4)).repeat(4, 2).repeat(4, 3)
+    return (coarse + g.integers(0, 50, coarse.shape)).astype(np.uint8)
+
+
+def regularised(images):
+    """What the official code of KIP and RFAD makes of pixels, from its description."""
+    x = images / 255
+    x = (x - x.mean((0, 2, 3), keepdims=True)) / x.std((0, 2, 3), keepdims=True)
+    flat = x.reshape(len(x), -1)
+    covariance = flat.T @ flat / len(flat)
+    size = len(covariance)
+    values, axes = np.linalg.eigh(covariance + 0.1 * np.trace(covariance) / size * np.eye(size))
+    return (flat @ (axes / np.sqrt(values)) @ axes.T).reshape(x.shape).astype(np.float32)
+
+
+def test_the_regularised_whitening_is_a_tenth_of_the_mean_variance():
+    images = photographs()
+    std = (images / 255).std((0, 2, 3))
+    theirs = regularised(images)
+    off = {}
+    for eps in (regularised_eps(std), 0.1):
+        arrays = {f"zca_{name}": a for name, a in fit(images, eps)[0].items()}
+        ours = Preprocess(np.zeros(3, np.float32), np.ones(3, np.float32), **arrays).forward(images)
+        off[eps] = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+    assert off[regularised_eps(std)] < 0.05 < 0.3 < off[0.1]
+
+
+def rfad_file(images, labels):
+    """best.npz of the official code: targets for regression, a temperature and a ridge."""
+    targets = np.eye(K, dtype=np.float32)[labels] - 1 / K
+    return npz(images=images, labels=targets, valid_loss=0.1, k=np.float32(3.7), jit=5e-3)
+
+
+def test_rfad_is_known_by_its_file_and_judged_in_its_whitening():
+    white = regularised(photographs(20)) * 1.5
+    report = opened(rfad_file(white, np.arange(20) % K), names=["best.npz"])
+    assert report.importer.name == "rfad"
+    spec = propose(report, DataSpec(name="cifar10", source="torchvision"), scale="zca-regularised")
+    assert spec.data.preprocess == "zca" and spec.data.zca_eps == pytest.approx(0.00628, rel=0.01)
+    assert spec.labels == "keep" and spec.method == "rfad"  # their softmax would be nearly flat
+    own = DataSpec(name="folder", source="folder", path="/x", fingerprint="0" * 64)
+    assert (
+        propose(report, own, spread=(0.2, 0.2, 0.2), scale="zca-regularised").data.zca_eps == 0.004
+    )
+    with pytest.raises(SpecError, match="until the dataset has been read"):
+        propose(report, own, scale="zca-regularised")
+
+
+@pytest.mark.parametrize(("std", "neighbours"), [(0.755, 0.337), (0.767, 0.378)])
+def test_the_published_sets_of_rfad_are_not_called_normalised(std, neighbours):
+    """Figures of distilled_images_final/cifar10/1 and 10/best.npz in the authors' repository."""
+    facts = {"low": -6.1, "high": 5.7, "mean": 0.001, "outside": 0.57, "whole": False}
+    values = scales.Values(**facts, std=std, neighbours=neighbours, channels=3)
+    assert scales.guess(values).scale == "zca-regularised"
+    assert scales.guess(dataclasses.replace(values, neighbours=0.02, std=1.0)).scale == "normalised"
+    assert scales.guess(dataclasses.replace(values, neighbours=0.9)).scale == "normalised"
+
+
+@pytest.mark.parametrize("scale", ["unit", "byte", "normalised"])
+def test_pixels_of_whitened_runs_are_judged_whitened(store, compute, digits, scale):
+    images, labels = real(digits, 2)
+    stored = {"unit": images / np.float32(255), "byte": images}.get(
+        scale, digits.preprocess(images)
+    )
+    task = bring_in(store, compute, [npz(images=stored, labels=labels)], whiten=True)
+    made = DistilledSet.from_task(task)
+    assert task.spec().scale == scale and task.spec().data.preprocess == "zca"
+    assert made.preprocess.whitens
+    np.testing.assert_allclose(made.pixels(), images / 255, atol=2e-3)
+    np.testing.assert_allclose(made.images, made.preprocess.forward(images), atol=1e-3)
+
+
+def test_pixel_files_that_are_named_after_whitening():
+    images, labels = noise(2)
+    content = pt(images.sigmoid()), pt(labels)
+    data = resolve("digits")
+    plain = opened(*content, names=["images_best.pt", "labels_best.pt"])
+    assert propose(plain, data).data.preprocess == "normalise"
+    named = opened(*content, names=["images_zca_5000.pt", "labels_5000.pt"])
+    assert propose(named, data).data.preprocess == "zca"
+    assert propose(named, data, whiten=False).data.preprocess == "normalise"
+
+
+def colours(low, high, dtype):
+    """Colour images with this range of values."""
+    x = np.random.default_rng(0).normal(0.5, 0.25, (K, 3, 16, 16))
+    return (low + (high - low) * np.clip(x, 0.02, 0.98)).astype(dtype)
+
+
+def test_stretched_and_cut_off_files_are_warned_about():
+    fine = colours(0, 255, np.uint8)
+    assert scales.measure(fine).warnings() == []
+    stretched = fine.copy()
+    stretched[:, 0, 0, 0], stretched[:, 0, 0, 1] = 0, 255
+    (warning,) = scales.measure(stretched).warnings()
+    assert warning.startswith("100 % of the images reach exactly from black to white")
+    cut = np.clip(colours(-100, 330, np.float64), 0, 255).astype(np.uint8)
+    assert any(
+        "exactly black or white: what lay beyond" in w for w in scales.measure(cut).warnings()
+    )
+    for other in (cut / np.float32(255), cut[:, :1]):
+        assert bool(scales.measure(other).warnings()) == (
+            other.shape[1] == 3
+        )  # digits are so by nature
+    assert scales.measure(cut.astype(np.float32) / 128 - 1).warnings() == []  # no pixels
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.999, "99.90 %"),
+        (0.9999999, "99.99 %"),
+        (0.582, "58 %"),
+        (0.0366, "3.7 %"),
+        (0.00366, "0.37 %"),
+        (1e-7, "less than 0.01 %"),
+    ],
+)
+def test_shares_are_percent_texts(share, text):
+    assert percent(share) == text
+
+
+def test_no_share_is_written_as_a_power_of_ten():
+    x = np.random.default_rng(0).normal(5, 1, (K, 3, 8, 8))
+    assert "; 100 % lie outside 0..1." in scales.measure(x).sentence()
+
+
 def test_other_constants(store, compute, digits):
     images, labels = real(digits, 1)
     pixels = images / np.float32(255)
@@ -450,7 +585,8 @@ def test_pickled_code_is_never_run(tmp_path, monkeypatch, legacy):
 
 def test_pickled_numpy_is_not_run_either():
     """Only the names of numpy's scalars are passed over, and what stands for them does nothing."""
-    stored = files._torch(pt({"a": np.float64(2), "b": [np.float32(1), torch.ones(2)]}), "x.pt")
+    content = pt({"a": np.float64(2), "b": [np.float32(1), torch.ones(2)]})
+    stored = open_file(content, "x.pt").content
     assert stored["a"] is None and stored["b"][0] is None and stored["b"][1].tolist() == [1, 1]
     with pytest.raises(DataError, match="never loaded"):
         opened(pt({"images": np.zeros((2, 1, 8, 8)), "labels": np.arange(2)}))
@@ -467,7 +603,7 @@ def test_limits_hold_before_anything_is_expanded(monkeypatch):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("images.npy", bytes(20 << 20))
-    monkeypatch.setattr(files, "MAX_VALUES", 1 << 20)
+    monkeypatch.setattr(foreign_files, "MAX_UNPACKED", 1 << 20)
     with pytest.raises(DataError, match="unpacks to"):
         opened(out.getvalue())
     monkeypatch.setattr(files, "MAX_UPLOAD", 1 << 10)
@@ -522,6 +658,9 @@ def test_a_set_is_a_task_with_its_files(store, compute):
     assert (task.folder / "upload" / "0").read_bytes() == content
     assert task.result()["files"] == ["res_DC_1ipc.pt"]  # a text for people, never a path
     assert not (task.folder / "upload" / ".." / ".." / "etc").exists()
+    for damage in ("[", "17"):
+        (task.folder / "upload" / "names.json").write_text(damage)
+        assert imported.names_of(task) == []
 
 
 def test_the_key_is_of_bytes_and_choices(digits):
@@ -571,8 +710,20 @@ def test_label_order_is_checked_against_the_real_classes(store, compute, digits)
     images, labels = real(digits, 20)
     right = bring_in(store, compute, [npz(images=images, labels=labels)])
     wrong = bring_in(store, compute, [npz(images=images, labels=(labels + 1) % K)])
-    assert right.result()["alike"] == {"same": 10, "classes": 10}
-    assert wrong.result()["alike"]["same"] < 3
+    assert right.result()["alike"] == {"same": 10, "classes": 10, "other": 10}
+    assert wrong.result()["alike"]["same"] < 3 and wrong.result()["alike"]["other"] == 10
+
+
+def test_the_chance_of_an_order_is_exact():
+    for classes in (2, 5, 6):
+        orders = list(itertools.permutations(range(classes)))
+        for same in range(classes + 1):
+            hits = sum(sum(i == o for i, o in enumerate(order)) >= same for order in orders)
+            assert imported.chance(same, classes) == pytest.approx(hits / len(orders))
+    assert imported.chance(5, 10) == pytest.approx(0.00366, rel=0.01)
+    assert imported.chance(1000, 1000) < 1e-100 and imported.chance(1, 1000) == pytest.approx(
+        0.632, 0.01
+    )
 
 
 def test_sets_of_another_dataset_are_refused(store, compute):
@@ -595,7 +746,7 @@ def test_an_ordered_protocol_needs_step_sizes(store, compute):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": "gif"}, "one of dc, dd2018, idc, mtt, own, arrays"),
+        ({"format": "gif"}, "one of dc, dd2018, idc, mtt, own, rfad, arrays"),
         ({"files": ("../x",)}, "64 hex digits"),
         ({"scale": "percent"}, "one of normalised"),
         ({"scale": "own"}, "scale = 'own'"),

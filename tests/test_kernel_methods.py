@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import exports
-from ddcore.data import resolve
+from ddcore import exports, worker
+from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.distilled import DistilledSet
 from ddcore.engines.kernel_regression import FeaturePool
 from ddcore.engines.problem import Problem
 from ddcore.errors import SpecError
 from ddcore.evaluation_spec import default_evaluation
+from ddcore.methods.krr_exact import METHOD
 from ddcore.methods.spec import make_spec
 from ddcore.protocols import PROTOCOLS
+from ddcore.recipes import krr_exact as krr_recipe
 
 SHAPE = (1, 8, 8)
 
@@ -94,6 +96,41 @@ def test_affine_features_need_one_image_more_than_classes(compute):
     """Beside the origin one image per class cannot carry the model; nothing calls that exact."""
     found = compute(exact(1, map="affine", lam=10)).result()["findings"]
     assert found["weight_error"] > 1e-2 and not found["exact"] and not found["guaranteed"]
+
+
+def test_what_the_copied_model_has_learned_from(compute, store):
+    """The training images without those that chose lambda; with these it would be another. It is said."""
+    task = compute(exact(1))
+    made, found = DistilledSet.from_task(task), task.result()["findings"]
+    data = ensure(worker.Context(store, task, task.spec(), "cpu"), resolve("digits"))
+
+    def weights(*parts):
+        x = np.concatenate([data.preprocess(getattr(data, f"{p}_images")) for p in parts])
+        x = x.reshape(len(x), -1).astype(np.float64)
+        y = np.eye(10)[np.concatenate([getattr(data, f"{p}_labels") for p in parts])]
+        return np.linalg.solve(x.T @ x + found["lam"] * np.eye(x.shape[1]), x.T @ y).T
+
+    model = made.exact["model"]
+    both = (weights("train"), weights("train", "val"))
+    off = [np.linalg.norm(w - model) / np.linalg.norm(model) for w in both]
+    assert off[0] < 1e-5 and off[1] > 0.01
+    assert "without those held out for validation" in METHOD.caveat
+    assert "held out for validation are not among them" in METHOD.measured(found)
+    assert "a tenth" in krr_recipe.CLAIM and "tenth that chooses" in krr_recipe.RECIPE.about
+
+
+def test_only_a_measured_error_calls_a_set_exact():
+    """Titles and descriptions promise nothing; the verdict follows the error."""
+    promises = (
+        METHOD.title,
+        METHOD.idea,
+        METHOD.explanation,
+        METHOD.caveat,
+        krr_recipe.RECIPE.title,
+    )
+    assert not any("exact" in text.lower() for text in promises)
+    run = exact(1, map="affine")
+    assert "exact" not in run.title().lower()
 
 
 def test_a_ridge_above_the_bound_is_refused_with_the_bound(compute):

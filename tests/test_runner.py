@@ -11,7 +11,7 @@ import pytest
 from ddcore import jobs
 from ddcore.data import resolve
 from ddcore.distilled import DistilledSet
-from ddcore.errors import Diverged, SpecError
+from ddcore.errors import Cancelled, Diverged, SpecError
 from ddcore.evaluation_spec import default_evaluation
 from ddcore.methods import methods
 from ddcore.methods.spec import LABELS, make_spec, unfit
@@ -204,3 +204,114 @@ def test_evaluation_has_baselines_spread_and_the_other_inits(compute):
     assert rows["distilled"]["n"] == 1 and rows["other_inits"]["n"] == 3
     assert rows["random"]["n"] == 3 and rows["random"]["step_size"] is not None
     assert all(len(r["accuracies"]) == r["n"] for r in rows.values())
+
+
+@pytest.mark.parametrize("stop", [7, 53, 58, 99])
+def test_divergence_after_resuming_ends_as_without_a_stop(compute, store, monkeypatch, stop):
+    """The state to go back to is that of step 50, or the start; not that of the checkpoint."""
+    from ddcore import worker
+    from ddcore.engines.match import FeatureMatching
+
+    real_step, real_progress = FeatureMatching.step, worker.Context.progress
+
+    def diverging(self, iteration):
+        metrics = real_step(self, iteration)
+        # As with a step size that is too large: it never comes through with the first one.
+        if iteration == bad and self.optimiser.param_groups[0]["lr"] > 0.5 * self.params.lr:
+            metrics["loss"] = float("nan")
+        return metrics
+
+    class Killed(BaseException):
+        pass
+
+    def dying(self, step, total, message="", **metrics):
+        real_progress(self, step, total, message, **metrics)
+        if self.spec.KIND == "distill" and step == stop:
+            raise Killed
+
+    bad = 40 if stop < 50 else 60 if stop < 60 else 110
+    monkeypatch.setattr(FeatureMatching, "step", diverging)
+    monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0.0)
+    spec = tiny("dm", iterations=120)
+    whole = compute(spec)
+    assert whole.result()["halvings"] == 1
+    made, events = DistilledSet.from_task(whole), told(whole)
+    snapshots = [whole.snapshot(s)["pixels"] for s in whole.snapshot_steps()]
+    store.delete(whole)
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.Context, "progress", dying)
+        with pytest.raises(Killed):
+            compute(spec)
+    resumed = compute(spec)
+    assert np.array_equal(DistilledSet.from_task(resumed).images, made.images)
+    assert told(resumed) == events and resumed.result()["halvings"] == 1
+    again = [resumed.snapshot(s)["pixels"] for s in resumed.snapshot_steps()]
+    assert len(again) == len(snapshots) and all(map(np.array_equal, again, snapshots))
+
+
+def told(task):
+    """Progress events without what depends on the clock."""
+    return [{k: v for k, v in e.items() if k != "seconds"} for e in task.events()]
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+def test_nothing_that_a_step_leaves_behind_is_outside_the_checkpoint(
+    compute, monkeypatch, name, settings
+):
+    """A fresh distiller, given the state of another, goes on as that one does, and finds the same."""
+    from ddcore import runner
+
+    seen = {}
+
+    def loop(self):
+        while self.step < min(self.total, 3):
+            self.advance()
+            self.step += 1
+        self.checkpoint()
+        other = runner._Run(
+            self.context, self.problem, methods()[name].build(self.problem), self.dataset
+        )
+        other.restore()
+        if self.total > 3:
+            for run in (self, other):
+                run.advance()
+        seen["arrays"] = self.arrays(), other.arrays()
+        seen["findings"] = self.distiller.findings(), other.distiller.findings()
+        raise Stop
+
+    class Stop(BaseException):
+        pass
+
+    monkeypatch.setattr(runner._Run, "loop", loop)
+    with pytest.raises(Stop):
+        compute(tiny(name, **settings))
+    one, two = seen["arrays"]
+    assert one.keys() == two.keys() and all(np.array_equal(one[k], two[k]) for k in one)
+    one, two = seen["findings"]
+    assert one == two
+
+
+def test_findings_survive_a_stop(compute, store, monkeypatch):
+    from ddcore import worker
+
+    spec = tiny("krr-exact")
+    whole = dict(compute(spec).result()["findings"])
+    store.delete(store.task(spec))
+    real_progress = worker.Context.progress
+
+    def stopping(self, step, total, message="", **metrics):
+        real_progress(self, step, total, message, **metrics)
+        if self.spec.KIND == "distill":
+            (self.task.folder / "cancel").touch()
+            self.check_cancel()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.Context, "progress", stopping)
+        with pytest.raises(Cancelled):
+            compute(spec)
+    (store.task(spec).folder / "cancel").unlink()
+    found = compute(spec).result()["findings"]
+    assert found.keys() == whole.keys() and "rank" in found
+    assert {k: v for k, v in found.items() if "seconds" not in k} == {
+        k: v for k, v in whole.items() if "seconds" not in k
+    }

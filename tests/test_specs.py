@@ -1,18 +1,27 @@
 """Specs: keys, validation messages, round trips."""
 
+import dataclasses
+import importlib
 import json
+import pkgutil
+import sys
+import typing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcore.data import DataSpec
+import analysis
+import ddcore
+from ddcore.data import DataSpec, registry
 from ddcore.errors import SpecError
 from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec, make_spec, with_text_setting
 from ddcore.nets import NetSpec
+from ddcore.paths import GALLERY
 from ddcore.protocols import PROTOCOLS
-from ddcore.specs import task_from_document
+from ddcore.specs import TaskSpec, task_class, task_from_document
+from ddcore.store import Store
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 SOURCE = {"digits": "bundled", "mnist": "torchvision", "cifar10": "torchvision"}
@@ -30,6 +39,29 @@ def test_every_preset_is_valid_and_fits_the_images(name, preset, dataset, ipc):
     spec = make_spec(name, data(dataset), SHAPES[dataset], ipc=ipc, preset=preset)
     assert spec.net.plan(SHAPES[dataset], 10)
     assert methods()[name].cost(spec, SHAPES[dataset], 10).macs > 0
+
+
+NOT_MIRRORED = [name for name, source in registry.datasets().items() if not source.flips]
+
+
+@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("dataset", [*NOT_MIRRORED, "rings"])
+def test_what_a_source_does_not_let_be_mirrored_is_not(name, dataset, monkeypatch):
+    """Neither while distilling nor while judging, also of a dataset that no method has heard of."""
+    known = registry.datasets()
+    rings = dataclasses.replace(known["cifar10"], name="rings", flips=False)
+    monkeypatch.setattr(registry, "_found", lambda: {**known, "rings": rings})
+    source = registry.get(dataset)
+    spec_of = DataSpec(name=dataset, source=source.kinds[0])
+    for preset in ("quick", "teaching", "paper"):
+        spec = make_spec(name, spec_of, source.shape, preset=preset)
+        assert "flip" not in getattr(spec.params, "augment", "")
+        assert "flip" not in spec.protocol.augment
+
+
+def test_what_a_source_lets_be_mirrored_is():
+    assert registry.mirrored("cifar10") and registry.mirrored("folder")
+    assert "flip" in make_spec("dsa", data("cifar10"), (3, 32, 32)).params.augment
 
 
 def test_document_round_trip_keeps_the_key():
@@ -88,6 +120,52 @@ def test_network_knobs_take_defaults_and_refuse_strangers():
         NetSpec(depth=5).plan((1, 8, 8), 10)
 
 
-def test_only_own_modules_are_imported_from_a_document():
-    with pytest.raises(SpecError, match="a module of ddcore or analysis"):
-        task_from_document({"module": "os.path", "kind": "x", "spec": {}})
+def test_what_a_document_names_as_its_module_is_not_imported(monkeypatch):
+    document = DistillSpec(method="dm").document()
+    spec = task_from_document(document | {"module": "antigravity"})
+    assert spec == DistillSpec(method="dm") and "antigravity" not in sys.modules
+    with pytest.raises(SpecError, match="kind = 'x' is not allowed: expected one of accuracy"):
+        task_from_document({"module": "ddcore.testing", "kind": "x", "spec": {}})
+
+
+@pytest.mark.parametrize("fields", [None, [], 5, {"ipc": "x"}, {"net": []}, {"net": {"width": []}}])
+def test_a_document_of_odd_shape_is_a_spec_error(fields):
+    with pytest.raises(SpecError):
+        task_from_document({"kind": "distill", "spec": fields})
+    with pytest.raises(SpecError):
+        task_from_document({"kind": ["distill"], "spec": {}})
+
+
+def test_every_folder_of_the_gallery_opens_wherever_its_file_said_it_was():
+    tasks = list(Store(GALLERY, gallery=None).folders())
+    assert len(tasks) > 300 and len({t.kind for t in tasks}) > 15
+    for task in tasks:
+        document = task.document()
+        spec = task_from_document(document | {"module": "no.such.place"})
+        assert (spec.KIND, spec.key) == (task.kind, task.key)
+        assert spec.to_dict() == document["spec"]
+
+
+def test_every_kind_is_in_a_table():
+    """Also the kinds of which nothing is shipped; what tests define has no place in tables."""
+    for package in (ddcore, analysis):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    classes = [
+        c for c in descendants(TaskSpec) if c.KIND and c.__module__[:5] in ("ddcor", "analy")
+    ]
+    assert len(classes) > 25
+    for cls in classes:
+        assert task_class(cls.KIND) is cls
+
+
+def descendants(cls):
+    return [c for child in cls.__subclasses__() for c in (child, *descendants(child))]
+
+
+def test_types_of_fields_are_resolved_once_for_each_class(monkeypatch):
+    DistillSpec(method="dm")
+    monkeypatch.setattr(typing, "get_type_hints", lambda _: pytest.fail("resolved again"))
+    DistillSpec(method="dm", seed=1)
+    with_text_setting(DistillSpec(method="dm"), "seed", "2")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import rng
+from ddcore import rng, strategies, training
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.tensors import Part
 from ddcore.distilled import DistilledSet
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, to_module
-from ddcore.protocols import PROTOCOLS, Protocol, protocol
+from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol, protocol
 from ddcore.training import cross_entropy, squared_error, train, train_on_set, train_ordered
 
 NET = NetSpec(width=4, depth=2)
@@ -33,8 +33,9 @@ def toy(count=20, seed=0):
         SHORT.replace(cutmix=0.7),
         SHORT.replace(cutmix=1.0, batch=0),
         SHORT.replace(ema=0.9),
+        SHORT.replace(augment="batch:flip+color+crop_scale_rotate"),
     ],
-    ids=["sgd", "full-batch", "adam", "augment", "mse", "cutmix", "cutmix-full", "ema"],
+    ids=["sgd", "full-batch", "adam", "augment", "mse", "cutmix", "cutmix-full", "ema", "stages"],
 )
 def test_at_once_equals_one_by_one(recipe):
     images, labels = toy()
@@ -187,6 +188,74 @@ def test_accuracy_and_loss_count_right():
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocols_are_named_after_themselves(name):
     assert protocol(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "drops"),
+    [
+        # for epoch in range(1001): train; after epoch 501 of these divide the step size.
+        ("dsa-official", 1001, {502: 0.1}),
+        ("mtt-official", 1001, {502: 0.1}),
+        # 1000 epochs; MultiStepLR steps after each, with milestones 666 and 833.
+        ("idc-official", 1000, {666: 0.2, 833: 0.2}),
+    ],
+)
+def test_official_protocols_divide_the_step_size_when_the_official_codes_do(
+    name, epochs, drops, monkeypatch
+):
+    kept, lrs = [], []
+    made = training.make_optimiser
+    monkeypatch.setattr(training, "make_optimiser", lambda *a: kept.append(made(*a)) or kept[-1])
+    images, labels = toy(1)
+    recipe = protocol(name).replace(augment="", cutmix=0.0)
+    net = NetSpec(arch="mlp", width=2, depth=1)
+
+    def look(epoch, nets):
+        if epoch:
+            lrs.append(kept[0].param_groups[0]["lr"])
+
+    train(net, images, labels, 10, recipe, [0], on_epoch=look)
+    expected, lr = [], recipe.lr
+    for epoch in range(epochs):
+        lr *= drops.get(epoch, 1.0)
+        expected.append(lr)
+    assert lrs == pytest.approx(expected)
+
+
+def test_official_protocols_draw_one_operation_per_minibatch(monkeypatch):
+    """DSA's code one of all; IDC's always a flip (of half the images) and colour, then one more."""
+    seen = []
+    monkeypatch.setattr(
+        training.augment, "apply", lambda x, draw: seen.append(draw.op.view(2, -1)) or x
+    )
+    images, labels = toy(64)
+
+    def stages(name):
+        seen.clear()
+        recipe = protocol(name).replace(batch=16)
+        for _ in training.Batches(images, labels, 10, recipe, [0, 1]).epoch():
+            pass
+        return [[sorted(set(ops.tolist())) for ops in draw] for draw in seen]
+
+    code = {name: i for i, name in enumerate(strategies.OPERATIONS)}
+    batches = stages("dsa-official")
+    assert len(batches) == 4 and all(len(ops) == 1 for draw in batches for ops in draw)
+    assert len({ops[0] for draw in batches for ops in draw}) > 1
+    assert any(len(ops) > 1 for draw in stages("dsa") for ops in draw)
+    found = stages("idc-official")
+    assert found[0::3] == [[[code["flip"]]] * 2] * 4
+    assert found[1::3] == [[[code["color"]]] * 2] * 4
+    last = {code[name] for name in ("crop", "scale", "rotate")}
+    assert all(len(ops) == 1 and ops[0] in last for draw in found[2::3] for ops in draw)
+
+
+def test_deviations_from_official_code_are_said():
+    for name in ("dsa", "mtt"):
+        assert "one operation per image" in PURPOSE[name] and f"{name}-official" in PURPOSE[name]
+    assert "idc-official" in PURPOSE["idc"]
+    for name in ("dc", "dc-mnist"):
+        assert "one epoch more" in PURPOSE[name]
+    assert set(PURPOSE) == set(PROTOCOLS)
 
 
 def test_a_set_trains_a_network_in_three_lines():

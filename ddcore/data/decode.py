@@ -11,7 +11,7 @@ from ddcore import paths
 from ddcore.data.images import Form, convert
 from ddcore.data.lookup import fingerprint
 from ddcore.data.registry import OWN, get
-from ddcore.data.sources import _folder, _parquet
+from ddcore.data.sources import _apart
 from ddcore.data.sources._base import Progress, RawData
 from ddcore.data.spec import DatasetTask
 from ddcore.errors import DataError
@@ -59,10 +59,8 @@ def run(context: Context) -> None:
 def read(task: DatasetTask, progress: Progress) -> RawData:
     """The decoded pictures in the size and colours the task asks for."""
     form = Form(grey=task.grey, resolution=task.resolution)
-    if task.name == "folder":
-        return _folder.read(Path(task.path), form, progress).checked(task.path)
-    if task.name == "parquet":
-        return _parquet.read(Path(task.path), form=form, progress=progress).checked(task.path)
+    if task.name in OWN:
+        return _apart.read(task.name, Path(task.path), form, progress=progress).checked(task.path)
     raw = get(task.name).load(paths.data_root(), task.source, progress)
     return RawData(
         convert(raw.train_images, form, progress),

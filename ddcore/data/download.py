@@ -6,6 +6,7 @@ can be stopped; what arrived is read back and checked, and only then moved to it
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -52,11 +53,19 @@ def fetch(source: Source, root: Path, progress: Progress = no_progress) -> None:
         except DataError as error:
             raise DataError(f"The download of {source.title} is damaged: {error}") from None
         for top in {Path(name).parts[0] for name in source.layout}:
-            if (root / top).exists():  # an incomplete older copy
-                os.replace(root / top, temporary / f".old-{top}")
+            if (root / top).exists():  # incomplete, or something else
+                os.replace(root / top, _aside(root, top, temporary))
             os.replace(temporary / top, root / top)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _aside(root: Path, top: str, temporary: Path) -> Path:
+    """Where to put what is there: beside it, since it is not ours to delete; away if it is empty."""
+    if not any(p.is_file() for p in (root / top).rglob("*")):
+        return temporary / f".old-{top}"
+    names = (root / f"{top}.before-{i}" for i in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _run(source: Source, folder: Path, progress: Progress) -> None:

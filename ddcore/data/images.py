@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import os
-import struct
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,13 @@ THREADS = min(4, os.cpu_count() or 1)
 # Pillow lets go of the interpreter lock while it decodes, but decoding a small picture is mostly
 # Python: threads made 32-pixel pictures 1.6 times slower and 448-pixel ones 1.3 to 2 times faster.
 THREADED_BYTES = 8192
+MAX_PIXELS = (
+    64_000_000  # of one picture: more than any camera's; as RGB 192 MB, twice that while resized
+)
+LARGE = 4_000_000  # pixels beyond which pictures are decoded one at a time
+_ONE_LARGE = threading.Lock()
+
+Room = Callable[[tuple[int, ...], type], np.ndarray]  # where decoded pictures go, by shape and type
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,12 @@ def stack(
     total: int,
     form: Form,
     progress: Progress = no_progress,
+    room: Room = np.empty,
 ) -> tuple[np.ndarray, bool]:
     """Decode `total` (name, file or bytes) pairs into uint8 `(total, C, H, W)`.
 
-    C is 1 if all pictures are grey, else 3. Also returns whether any picture is a JPEG. Raises
-    `DataError` for a broken, huge, non-square or differently sized picture.
+    C is 1 if all pictures are grey, else 3. `room` makes the array. Also returns whether any picture is a
+    JPEG. Raises `DataError` for a broken, huge, non-square or differently sized picture.
     """
     out, first, jpeg, done = np.empty((0, 1, 0, 0), np.uint8), "", False, 0
     with ThreadPoolExecutor(THREADS) as pool:
@@ -57,7 +66,7 @@ def stack(
             for (name, _), (array, is_jpeg) in zip(block, run(partial(_decode, form), block)):
                 if done == 0:
                     _require_fit(name, array.shape, total)
-                    out, first = np.empty((total, *array.shape), np.uint8), name
+                    out, first = room((total, *array.shape), np.uint8), name
                 elif array.shape[1:] != out.shape[2:]:
                     raise DataError(
                         f"{name} is {_size(array)} pixels but {first} is {_size(out)}: choose a "
@@ -65,11 +74,14 @@ def stack(
                     )
                 if array.shape[0] > out.shape[1]:  # the first colour picture after grey ones
                     _require_fit(name, array.shape, total)
-                    out = np.repeat(out, 3, axis=1)
+                    grey, out = out, room((total, *array.shape), np.uint8)
+                    out[:done] = grey[:done]
                 out[done] = array
                 jpeg |= is_jpeg
                 done += 1
             progress(done, total)
+    if done != total:
+        raise DataError(f"{done:,} pictures were found where {total:,} were promised.")
     return out, jpeg
 
 
@@ -112,7 +124,7 @@ def _decode(form: Form, named: tuple[str, bytes | Path]) -> tuple[np.ndarray, bo
     try:
         with Image.open(file, formats=FORMATS) as picture:
             width, height = picture.size
-            if width * height > (Image.MAX_IMAGE_PIXELS or 0):
+            if width * height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{width}x{height} pixels")
             if width != height and form.resolution is None:
                 raise DataError(
@@ -124,18 +136,22 @@ def _decode(form: Form, named: tuple[str, bytes | Path]) -> tuple[np.ndarray, bo
                     f"{name} has pixels of mode {picture.mode}: expected 8 bits per channel."
                 )
             jpeg = picture.format == "JPEG"
-            upright = ImageOps.exif_transpose(picture) if "exif" in picture.info else picture
-            return _shaped(upright, form), jpeg
+            alone = _ONE_LARGE if width * height > LARGE else contextlib.nullcontext()
+            with alone:
+                upright = ImageOps.exif_transpose(picture) if "exif" in picture.info else picture
+                return _shaped(upright, form), jpeg
     except UnidentifiedImageError:
         raise DataError(
             f"{name} is not a readable picture: expected one of {', '.join(FORMATS)}."
         ) from None
     except Image.DecompressionBombError:
         raise DataError(
-            f"{name} is too large to decode safely: expected at most {Image.MAX_IMAGE_PIXELS} pixels."
+            f"{name} is too large to decode safely: expected at most {MAX_PIXELS:,} pixels."
         ) from None
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError) as error:
-        reason = str(error).rstrip(".") or type(error).__name__
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # whatever a decoder meets in bytes that anybody may have written
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")[:120] or type(error).__name__
         raise DataError(f"{name} is a broken picture ({reason}).") from None
 
 

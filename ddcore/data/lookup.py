@@ -12,7 +12,7 @@ from ddcore.data.registry import datasets
 from ddcore.data.sources._folder import picture_files
 from ddcore.data.sources._parquet import parquet_files
 from ddcore.data.spec import DataSpec, canonical
-from ddcore.errors import DataError, SpecError
+from ddcore.errors import DataError, SpecError, short
 
 
 def resolve(
@@ -31,11 +31,11 @@ def resolve(
         kind = source.available(root) or "torchvision"
         mark = fingerprint(root / text, kind, portable=True) if kind == "parquet" else ""
         return canonical(DataSpec(name=text, source=kind, fingerprint=mark, **fields))
-    folder = Path(text).expanduser()
+    folder = paths.typed(text)
     if not text.strip() or not folder.exists():
         if os.sep in text or text.startswith((".", "~")):
             raise DataError(
-                f"{folder} does not exist: expected a folder of pictures or parquet files."
+                f"{short(str(folder))} does not exist: expected a folder of pictures or parquet files."
             )
         names = ", ".join(datasets())
         raise SpecError("data", text, f"one of {names}, or the path of a folder")

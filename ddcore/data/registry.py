@@ -29,6 +29,11 @@ def datasets() -> dict[str, Source]:
     return dict(_found())
 
 
+def mirrored(name: str) -> bool:
+    """Whether a mirror image still shows the same class, as the source declares; own files are taken to."""
+    return name in OWN or get(name).flips
+
+
 def get(name: str) -> Source:
     """The dataset called `name`; `SpecError` lists the known ones."""
     if name not in _found():

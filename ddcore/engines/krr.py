@@ -6,6 +6,7 @@ depend on how many images there are.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -35,8 +36,6 @@ class ExactRidge(Distiller):
         # The factor of the map's range by which features, labels and ridge are shrunk; and lambda.
         self.scale, self.lam = self.images.new_ones(()), self.images.new_zeros(())
         self.optimiser = torch.optim.SGD(list(self.tensors().values()), lr=1.0)
-        self.seconds: dict[str, float] = {}
-        self.diagnostics: krr_exact.Diagnostics | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Images and labels, which the closed form sets."""
@@ -65,11 +64,11 @@ class ExactRidge(Distiller):
             root=p.root,
             generator=self.problem.generator("noise"),
         )
-        self.seconds = {
+        self.notes = {
             "model_seconds": middle - began,
             "construct_seconds": time.perf_counter() - middle,
+            "diagnostics": dataclasses.asdict(made.diagnostics),
         }
-        self.diagnostics = made.diagnostics
         self.images[self.order] = made.images  # kept by class, as every set is
         self.labels[self.order] = made.labels
         self.scale.fill_(made.diagnostics.scale)
@@ -87,7 +86,7 @@ class ExactRidge(Distiller):
             self.scale.item() ** 2 * self.params.lambda_s,
             self.params.root,
             self.start,
-            self.diagnostics,
+            krr_exact.Diagnostics(**said) if (said := self.notes.get("diagnostics")) else None,
         )
 
     def findings(self) -> dict[str, Any]:
@@ -115,19 +114,11 @@ class ExactRidge(Distiller):
             "whole_accuracy": whole,
             "distilled_accuracy": small,
             "train_images": len(data.train),
-            **self.seconds,
         }
-        if d := self.diagnostics:
-            kept = (
-                "guaranteed",
-                "reason",
-                "rank_weights",
-                "rank",
-                "condition",
-                "bound",
-                "residual",
-            )
-            found |= {k: getattr(d, k) for k in (*kept, "soft_labels", "moved")}
+        kept = ("guaranteed", "reason", "rank_weights", "rank", "condition", "bound", "residual")
+        said = self.notes["diagnostics"]
+        found |= {k: self.notes[k] for k in ("model_seconds", "construct_seconds")}
+        found |= {k: said[k] for k in (*kept, "soft_labels", "moved")}
         return found
 
     def current(self) -> Current:

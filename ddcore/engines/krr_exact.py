@@ -66,7 +66,7 @@ class ExactSet:
     lambda_s: float
     root: str
     start: str
-    diagnostics: Diagnostics
+    diagnostics: Diagnostics | None  # None before anything was constructed
 
 
 def construct(

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ddcore import rng
-from ddcore.bank_spec import BankTask
 from ddcore.data.tensors import DeviceData
 from ddcore.kernels.spec import KernelSpec
 from ddcore.methods.spec import DistillSpec
@@ -21,8 +20,6 @@ from ddcore.parametrizations.decoder import step_major_labels
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
 from ddcore.synthetic import Synthetic, one_hot
-
-TEACHERS = 5  # networks whose mean prediction makes soft labels
 
 
 def _no_tasks(spec: TaskSpec) -> Task:
@@ -83,10 +80,9 @@ class Problem:
 
     def _teacher_labels(self, images: Tensor) -> Tensor:
         """What networks trained on the real data say about the first images."""
-        from ddcore import bank
+        from ddcore.bank import teacher_labels
 
-        task = self.need(BankTask(data=self.spec.data, net=self.spec.net, nets=TEACHERS))
-        return bank.soft_labels(bank.load(task, self.device), images)
+        return teacher_labels(self.spec.data, self.spec.net, images, self.need, self.device)
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,8 @@ class Distiller:
     """A method at work: subclasses set `optimiser` and define `step`.
 
     All randomness of iteration t comes from streams that name t. What an iteration leaves behind for the
-    next one, other than learnable tensors, is in `buffers`.
+    next one, other than learnable tensors, is in `buffers`. What it found out for `findings` and no tensor
+    tells, as plain values for JSON, is in `notes`; both are kept in checkpoints.
     """
 
     optimiser: torch.optim.Optimizer
@@ -122,6 +119,7 @@ class Distiller:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.params = problem, problem.spec.params
         self.synthetic = problem.synthetic(free=self.free_labels)
+        self.notes: dict[str, Any] = {}
 
     def tensors(self) -> dict[str, Tensor]:
         """Learnable tensors by name."""

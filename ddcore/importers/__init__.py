@@ -1,10 +1,9 @@
 """Distilled sets that other programs wrote. Adding a layout is adding a file here that defines `IMPORTER`.
 
-    files = [open_file(content, name), ...]
-    report = examine(files)          # or DataError: one sentence on why it is no set
+    report = reading.read([(name, path or bytes), ...])     # or DataError: one sentence on why it is no set
     report.importer, report.found, report.facts, report.guess
 
-Nothing here needs torch but reading a file of torch's; no pickled code is ever run.
+Files are read in a process of their own (`reading`). Nothing here needs torch; no pickled code is ever run.
 """
 
 from __future__ import annotations

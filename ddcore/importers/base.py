@@ -14,7 +14,6 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 
 MAX_UPLOAD = 200 << 20  # bytes of all files together
-MAX_VALUES = 100_000_000  # numbers of all arrays together, 400 MB as float32
 MAX_IMAGES = 50_000
 SIDES = (2, 512)
 CHANNELS = (1, 3)
@@ -80,5 +79,6 @@ class Importer:
     constants: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(
         default_factory=dict
     )
+    labels: str = ""  # a key of `facts.LABELS` for how soft ones are meant, "" if the values tell
     tiled: bool = False  # whether a stored image may hold several, side by side
     rank: int = 0

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ddcore.data.registry import mirrored
 from ddcore.errors import DataError
 from ddcore.importers.base import Found, Importer, Stored
 from ddcore.importers.facts import images_of, labels_of
-from ddcore.methods.base import mirrored
 from ddcore.nets.plan import Shape
 
 

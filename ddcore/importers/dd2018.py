@@ -66,7 +66,8 @@ def _period(images: list[np.ndarray]) -> int:
     """After how many steps the images come back."""
     for steps in range(1, len(images)):
         if len(images) % steps == 0 and all(
-            np.array_equal(images[k], images[k % steps]) for k in range(steps, len(images))
+            images[k] is images[k % steps] or np.array_equal(images[k], images[k % steps])
+            for k in range(steps, len(images))
         ):
             return steps
     return len(images)

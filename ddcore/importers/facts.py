@@ -12,12 +12,12 @@ from ddcore.importers import scales
 from ddcore.importers.base import (
     CHANNELS,
     MAX_IMAGES,
-    MAX_VALUES,
     SIDES,
     Found,
     Importer,
     Stored,
 )
+from ddcore.torch_files import MAX_VALUES
 
 LABELS = {
     "keep": "As they are",
@@ -25,6 +25,7 @@ LABELS = {
     "argmax": "The largest only (hard labels)",
 }
 LARGEST = 1e6
+LARGEST_LABEL = 1e9
 SEAM = 1.5  # differences across a line, beside those across other lines, that say two images meet
 
 
@@ -124,8 +125,7 @@ def check_images(images: np.ndarray) -> None:
         raise DataError(f"Its images have {size} pixels: expected {low} to {high} a side.")
     if images.size > MAX_VALUES:
         raise DataError(f"Its images have {images.size:,} numbers: at most {MAX_VALUES:,}.")
-    if images.dtype.kind == "f" and not (finite := np.isfinite(images)).all():
-        bad = images.size - int(finite.sum())
+    if bad := sum(int((~np.isfinite(x)).sum()) for x in scales.blocks(images)):
         raise DataError(
             f"{bad:,} of its {images.size:,} numbers are not finite (NaN or infinite): the run "
             "diverged, or the file is damaged."
@@ -143,10 +143,14 @@ def seams(images: np.ndarray) -> int:
     Where two pictures meet, values jump: the mean difference across such lines is compared with that
     across all other lines.
     """
-    x = images.astype(np.float32, copy=False)
-    sides = x.shape[2:]
-    rows = np.abs(np.diff(x, axis=2)).mean((0, 1, 3))
-    columns = np.abs(np.diff(x, axis=3)).mean((0, 1, 2))
+    sides = images.shape[2:]
+    rows, columns = np.zeros(sides[0] - 1), np.zeros(sides[1] - 1)
+    for block in scales.blocks(images):
+        x = block.astype(np.float32, copy=False)
+        rows += np.abs(np.diff(x, axis=2)).sum((0, 1, 3), dtype=np.float64)
+        columns += np.abs(np.diff(x, axis=3)).sum((0, 1, 2), dtype=np.float64)
+    count = images.shape[0] * images.shape[1]
+    rows, columns = rows / (count * sides[1]), columns / (count * sides[0])
     best, strongest = 1, SEAM
     for factor in (2, 3):
         if min(sides) < 4 * factor:
@@ -175,9 +179,14 @@ def labels_of(array: np.ndarray, name: str) -> np.ndarray:
             "number per image, or one row of class values per image."
         )
     if array.ndim == 2:
-        return array.astype(np.float32)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused as such
+            return array.astype(np.float32)
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array % 1 == 0).all()):
         raise DataError(f"The labels in {name} are not whole numbers: expected class numbers.")
+    if array.size and max(abs(float(array.min())), abs(float(array.max()))) > LARGEST_LABEL:
+        raise DataError(
+            f"The labels in {name} go up to {float(array.max()):.3g}: expected class numbers."
+        )
     return array.astype(np.int64)
 
 

@@ -120,22 +120,27 @@ def train(
 ) -> Machines:
     """Machines on images (M, C, H, W), or (N, M, C, H, W) with a set of its own for each seed.
 
-    Labels (M,) or (M, K). One machine if neither the sets nor the kernel differ by seed. `phi` is a map
-    kept with the set, else it is drawn from the kernel's seed.
+    Labels (M,), (M, K), or (N, M, K) for each seed. One machine if neither the sets nor the kernel differ
+    by seed. `phi` is a map kept with the set, else it is drawn from the kernel's seed.
     """
     device = images.device
     if images.ndim == 4 and not kernel.random:
         seeds = seeds[:1]
     sets = images if images.ndim == 5 else images.expand(len(seeds), *images.shape)
-    wanted = targets(kernel, labels.to(device), classes)
+    wanted = _for_each(targets(kernel, labels.to(device), classes), len(sets))
     if kernel.explicit:
         phi = phi or feature_map(kernel, sets[0, 0].numel()).to(device)
-        weights = [ridge.fit(phi(own.flatten(1)), wanted, kernel.ridge) for own in sets]
+        weights = [ridge.fit(phi(x.flatten(1)), y, kernel.ridge) for x, y in zip(sets, wanted)]
         outputs = linear_outputs(phi, torch.stack(weights))
     else:
-        each = [_solved(kernel, x, wanted, classes, s) for x, s in zip(sets, seeds)]
+        each = [_solved(kernel, x, y, classes, s) for x, y, s in zip(sets, wanted, seeds)]
         outputs = _joined(each)
     return Machines(outputs, device, images.shape[-4], kernel.ridge)
+
+
+def _for_each(wanted: Tensor, count: int) -> Tensor:
+    """Targets (count, M, K): the same (M, K) for all sets, or those of each."""
+    return wanted if wanted.ndim == 3 else wanted.expand(count, *wanted.shape)
 
 
 def linear_outputs(phi: FeatureMap, weights: Tensor) -> Outputs:
@@ -176,14 +181,16 @@ def best_ridge(
     if images.ndim == 4 and not kernel.random:
         seeds = seeds[:1]
     sets = images if images.ndim == 5 else images.expand(len(seeds), *images.shape)
-    wanted = targets(kernel, labels.to(device), classes)
+    wanted = _for_each(targets(kernel, labels.to(device), classes), len(sets))
     if kernel.explicit:
         phi = feature_map(kernel, sets[0, 0].numel()).to(device)
-        weights = torch.stack([_map_path(phi(own.flatten(1)), wanted, ridges) for own in sets])
+        weights = torch.stack(
+            [_map_path(phi(x.flatten(1)), y, ridges) for x, y in zip(sets, wanted)]
+        )
         outputs = linear_outputs(phi, weights.flatten(0, 1))
     else:
         outputs = _joined(
-            [_kernel_path(kernel, x, wanted, ridges, classes, s) for x, s in zip(sets, seeds)]
+            [_kernel_path(kernel, x, y, ridges, classes, s) for x, y, s in zip(sets, wanted, seeds)]
         )
     right = torch.zeros(len(ridges), dtype=torch.int64)
     for x, y in val.batches(2048):

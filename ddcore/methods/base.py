@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ddcore.bank_spec import Start
+from ddcore.data.registry import mirrored
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
@@ -116,11 +117,6 @@ def image_macs(net: NetSpec, shape: Shape, classes: int) -> float:
 def small(shape: Shape) -> bool:
     """Images small enough for the set-up of the CPU (narrow networks, few iterations)."""
     return shape[1] <= 16
-
-
-def mirrored(data: str) -> bool:
-    """Whether a mirror image still shows the same class; digits and letters do not."""
-    return data not in ("digits", "mnist", "usps", "svhn")
 
 
 def dsa_strategy(data: str) -> str:

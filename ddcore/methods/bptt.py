@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
+from ddcore.data.registry import mirrored
 from ddcore.errors import SpecError
 from ddcore.methods.base import (
     GENERATOR_ONLY,
@@ -13,7 +14,6 @@ from ddcore.methods.base import (
     Method,
     Params,
     image_macs,
-    mirrored,
     small,
 )
 from ddcore.nets.architectures import NetSpec

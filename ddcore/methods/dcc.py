@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
-from ddcore.methods.base import GENERATOR_ONLY, Method, dsa_strategy, mirrored
+from ddcore.data.registry import mirrored
+from ddcore.methods.base import GENERATOR_ONLY, Method, dsa_strategy
 from ddcore.methods.dc import HARD_ONLY, SMALLEST, DCParams, cost, matching, matching_presets
 from ddcore.nets.plan import Shape
 from ddcore.protocols import PROTOCOLS

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
+from ddcore.data.registry import mirrored
 from ddcore.methods.base import (
     GENERATOR_ONLY,
     Cost,
@@ -17,7 +18,6 @@ from ddcore.methods.base import (
     Params,
     dsa_strategy,
     image_macs,
-    mirrored,
     small,
 )
 from ddcore.nets.architectures import NetSpec

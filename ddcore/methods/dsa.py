@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
-from ddcore.methods.base import GENERATOR_ONLY, Method, dsa_strategy, mirrored
+from ddcore.data.registry import mirrored
+from ddcore.methods.base import GENERATOR_ONLY, Method, dsa_strategy
 from ddcore.methods.dc import HARD_ONLY, SMALLEST, DCParams, cost, matching, matching_presets
 from ddcore.nets.plan import Shape
 from ddcore.protocols import PROTOCOLS
@@ -20,7 +21,7 @@ class DSAParams(DCParams):
     """As dc, and `augment` is applied before gradients are compared and in the training in between.
 
     For a comparison one operation is drawn per class, the same for its real and synthetic images; in
-    training one per image.
+    training one per image (in the authors' code one per minibatch).
     """
 
     augment: str = "color_crop_cutout_flip_scale_rotate"
@@ -61,5 +62,7 @@ METHOD = Method(
     smallest=SMALLEST,
     not_labels=HARD_ONLY,
     not_parametrizations=GENERATOR_ONLY,
-    caveat="Its images are meant for training with augmentation: a protocol without it sells them short.",
+    caveat="Its images are meant for training with augmentation: a protocol without it sells them short. "
+    "Training draws one operation per image, the authors' code one per minibatch: the protocol dsa-official "
+    "does the latter.",
 )

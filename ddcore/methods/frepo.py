@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ddcore.data.registry import mirrored
 from ddcore.errors import SpecError
 from ddcore.methods.base import GENERATOR_ONLY, Cost, Method, Params, image_macs, small
 from ddcore.nets.architectures import NetSpec
@@ -99,7 +100,7 @@ def presets(
             **learned,
             "label_lr": 3e-4,
             "net": NetSpec(width=128, depth=3),
-            "protocol": PROTOCOLS["frepo"],
+            "protocol": PROTOCOLS["frepo" if mirrored(data) else "frepo-digits"],
             "validations": 20,
             "params": {"iterations": 500_000},
         },

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
+from ddcore.data.registry import mirrored
 from ddcore.errors import SpecError
-from ddcore.methods.base import GENERATOR_ONLY, Cost, Method, image_macs, mirrored, small
+from ddcore.methods.base import GENERATOR_ONLY, Cost, Method, image_macs, small
 from ddcore.methods.dc import HARD_ONLY, DCParams
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape

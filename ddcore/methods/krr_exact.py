@@ -1,7 +1,8 @@
-"""Exact distillation of kernel ridge regression: Chen, Huang & Weng, NeurIPS 2024.
+"""Kernel ridge regression distilled in closed form: Chen, Huang & Weng, NeurIPS 2024.
 
 No optimisation: images and labels are written down such that ridge regression on them gives the very
-weights that ridge regression on all data gives.
+weights that ridge regression on the training part gives, where theory allows it. As in the authors' code
+that part lacks the validation images, which choose lambda; nothing is fitted again on both.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class KRRExactParams(Params):
 
     `layers` of `features` numbers each (0: as many as the image has; affine: half as many again),
     `orthogonal` weights are better conditioned, `variance` is that of the Fourier weights, `bias` the
-    standard deviation of offsets. `lam` is the ridge of the model of all data (0: best on validation
-    data), `lambda_s` the ridge with which the set is to be trained on, up to a bound that the set has.
-    `root` chooses one of two solutions for lambda_s > 0. The map is drawn from the run's seed.
+    standard deviation of offsets. `lam` is the ridge of the model that is copied, which learns from all
+    training images but those held out for validation (0: best on these), `lambda_s` the ridge with which
+    the set is to be trained on, up to a bound that the set has. `root` chooses one of two solutions for
+    lambda_s > 0. The map is drawn from the run's seed.
     """
 
     iterations: int = 1
@@ -145,15 +147,24 @@ def presets(
     }
 
 
-def measured(found: dict[str, Any]) -> str:
-    """Whether it is exact, never without the error."""
-    same = f"{100 * found['agreement']:.1f} %"
-    verdict = "**Exact**" if found["exact"] else "**Not exact**"
+def verdict(found: dict[str, Any]) -> str:
+    """Whether it is exact, never without the error; found: a run's findings."""
     return (
-        f"{verdict}: the weights learned from the {found['points']} images alone differ from those learned "
-        f"from {found['train_images']:,} by {found['weight_error']:.1g} (relative), and both models call "
-        f"{same} of test images and of noise alike. Test accuracy {100 * found['whole_accuracy']:.1f} % "
-        f"from all data, {100 * found['distilled_accuracy']:.1f} % from the set. Stored as 32-bit floats the "
+        f"{'exact' if found['exact'] else 'not exact'}: the weights learned from the {found['points']} "
+        f"images alone differ by {found['weight_error']:.1e} (relative) from those learned from "
+        f"{found['train_images']:,} training images"
+    )
+
+
+def measured(found: dict[str, Any]) -> str:
+    """The verdict and what belongs to it, in Markdown."""
+    same = f"{100 * found['agreement']:.1f} %"
+    first, _, rest = verdict(found).partition(":")
+    return (
+        f"**{first.capitalize()}**:{rest} (those held out for validation are not among them), and both "
+        f"models call {same} of test images and of noise alike. Test accuracy "
+        f"{100 * found['whole_accuracy']:.1f} % "
+        f"from these, {100 * found['distilled_accuracy']:.1f} % from the set. Stored as 32-bit floats the "
         f"error is {found['float32_error']:.1g}, as 8-bit integers {found['uint8_error']:.1g}. "
         f"λ = {found['lam']:.3g}, λ_S = {found['lambda_s']:.3g}. The page Exact explains it."
     )
@@ -161,13 +172,14 @@ def measured(found: dict[str, Any]) -> str:
 
 METHOD = Method(
     name="krr-exact",
-    title="Exact distillation (ridge regression)",
+    title="Closed-form distillation (ridge regression)",
     family="kernel",
-    idea="Write down images on which ridge regression gives exactly the weights it gives on all data.",
+    idea="Write down images from which ridge regression learns the weights it learns from the training set.",
     explanation="Ridge regression on fixed features has a closed form, and so has its inverse: given the "
-    "weights learned from all data, one can solve for features, and then for images, from which the same "
-    "weights are learned again. One image per class is enough. With more, the free numbers are noise, or "
-    "keep the set near real images.",
+    "weights learned from the training images, one can solve for features, and then for images, from which "
+    "the same weights are learned again. One image per class is enough for most maps; how far the weights "
+    "are from the copied ones is always measured. With more images, the free numbers are noise, or keep the "
+    "set near real ones.",
     paper="Chen, Huang & Weng 2024, Provable and Efficient Dataset Distillation for Kernel Ridge Regression",
     formula=r"X_S = \phi^{-1}(D^{+}), \quad D = Y_S^{+} W + (I - Y_S^{+} Y_S) Z, \quad "
     r"W = Y \Phi^{\top} (\Phi \Phi^{\top} + \lambda I)^{-1}",
@@ -179,9 +191,10 @@ METHOD = Method(
     variants={"map": tuple(MAPS)},
     shipped=(({}, (1, 10)), ({"map": "fcnn"}, (1,))),
     smallest={"iterations": "1", "init": "real"},
-    caveat="Exact for one model with fixed features, which is weaker than a network; networks trained on "
-    "these images learn little. Started from real images, the set shows them nearly unchanged. Affine "
-    "features with offsets need two images per class.",
+    caveat="Made for one model with fixed features, which is weaker than a network; networks trained on "
+    "these images learn little. The model that is copied learns from the training images without those held "
+    "out for validation (a tenth), which choose λ. Started from real images, the set shows them nearly "
+    "unchanged. Affine features with offsets need two images per class.",
     not_labels={
         "soft": "the labels follow from the construction",
         "learned": "the labels follow from the construction",

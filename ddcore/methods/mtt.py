@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
+from ddcore.data.registry import mirrored
 from ddcore.errors import SpecError
 from ddcore.methods.base import (
     GENERATOR_ONLY,
@@ -15,7 +16,6 @@ from ddcore.methods.base import (
     Params,
     dsa_strategy,
     image_macs,
-    mirrored,
     small,
 )
 from ddcore.nets.architectures import NetSpec

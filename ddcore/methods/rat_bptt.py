@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore import strategies
+from ddcore.data.registry import mirrored
 from ddcore.errors import SpecError
 from ddcore.methods.base import (
     GENERATOR_ONLY,
@@ -13,7 +14,6 @@ from ddcore.methods.base import (
     Method,
     Params,
     image_macs,
-    mirrored,
     small,
 )
 from ddcore.nets.architectures import NetSpec
@@ -126,7 +126,7 @@ def presets(
             "teaching": {**common, "params": {**quick, "iterations": 1000}},
             "paper": {**common, "params": paper},
         }
-    augment = "flip_rotate" if mirrored(data) else ""
+    flips = mirrored(data)
     narrow = {"net": NetSpec(width=32, depth=3), "protocol": PROTOCOLS["quick"].replace(nets=5)}
     short = {
         "inner_steps": 30,
@@ -141,10 +141,10 @@ def presets(
         "teaching": {**narrow, "params": {**short, "iterations": 1000, "real_batch": 256}},
         "paper": {
             "net": NetSpec(width=128, depth=3),
-            "protocol": PROTOCOLS["rat-bptt"],
+            "protocol": PROTOCOLS["rat-bptt" if flips else "rat-bptt-digits"],
             "init": "noise",
             "validations": 10,
-            "params": {"batch": min(ipc, 10), "augment": augment},
+            "params": {"batch": min(ipc, 10), "augment": "flip_rotate" if flips else ""},
         },
     }
 

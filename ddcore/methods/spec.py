@@ -15,7 +15,7 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.parametrizations import Knobs, parametrization
 from ddcore.protocols import PROTOCOLS, Protocol, protocol
-from ddcore.specs import Spec, TaskSpec, parse_text, with_setting
+from ddcore.specs import Spec, TaskSpec, field_types, parse_text, with_setting
 
 PRESETS = ("quick", "teaching", "paper")
 INITS = ("real", "noise", "mean")
@@ -144,7 +144,7 @@ def with_text_settings(spec: DistillSpec, settings: Iterable[tuple[str, str]]) -
     for path, text in settings:
         owner = next((o for o in changes if path in _names(getattr(spec, o))), None)
         if owner:
-            hint = typing.get_type_hints(type(getattr(spec, owner)))[path]
+            hint = field_types(type(getattr(spec, owner)))[path]
             changes[owner][path] = parse_text(path, text, hint)
         elif path != "parametrization":
             rest.append((path, text))
@@ -152,7 +152,7 @@ def with_text_settings(spec: DistillSpec, settings: Iterable[tuple[str, str]]) -
     # In one piece with the plain fields, since a method may ask for both to fit (steps and ipc).
     for path, text in rest:
         if "." not in path and path in _names(spec) and path not in ("protocol", "data", "net"):
-            own[path] = parse_text(path, text, typing.get_type_hints(DistillSpec)[path])
+            own[path] = parse_text(path, text, field_types(DistillSpec)[path])
     spec = spec.replace(**own) if own else spec
     for path, text in rest:
         if path not in own:

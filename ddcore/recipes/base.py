@@ -18,6 +18,7 @@ from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec, make_spec
 from ddcore.protocols import protocol
 from ddcore.specs import TaskSpec
+from ddcore.spread import plus_minus
 from ddcore.store import Store
 
 # What several recipes say.
@@ -35,14 +36,13 @@ class Published:
     source: str
     std: float | None = None
 
-    def figure(self) -> dict[str, float]:
-        """Mean and spread (0 where none was given) as shares, as our own figures are stored."""
-        return {"mean": self.mean / 100, "std": (self.std or 0.0) / 100}
+    def figure(self) -> dict[str, float | None]:
+        """Mean and spread (None where none was given) as shares, as our own figures are stored."""
+        return {"mean": self.mean / 100, "std": None if self.std is None else self.std / 100}
 
     def text(self) -> str:
         """ "79.5 ± 8.1 %" """
-        spread = "" if self.std is None else f" ± {self.std:.1f}"
-        return f"{self.mean:.1f}{spread} %"
+        return f"{plus_minus(f'{self.mean:.1f}', self.std)} %"
 
 
 @dataclass(frozen=True)

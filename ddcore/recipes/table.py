@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ddcore.data.registry import get
-from ddcore.estimate import duration, figure_text
+from ddcore.estimate import duration
 from ddcore.evaluation_spec import EvaluateTask
 from ddcore.methods import method
 from ddcore.recipes import recipes
 from ddcore.recipes.base import Judged, Published, Recipe, Row
 from ddcore.specs import canonical_json
+from ddcore.spread import figure_text
 from ddcore.store import Store, Task
 
 FILES = ("source", "fingerprint", "path")  # of a dataset: where its pictures were read from
 WORDS = {  # of quoted findings
     "weight_error": "weights differ by {:.0e}",
-    "whole_accuracy": "all data {:.1%}",
+    "whole_accuracy": "the model copied {:.1%}",
 }
 
 
@@ -80,7 +81,7 @@ def lines(store: Store) -> list[Line]:
 
 def finished(store: Store, kind: str) -> dict[str, Task]:
     """The finished tasks of a kind by their fields, whatever files their dataset was read from."""
-    done = [task for task in store.tasks(kind) if task.is_done()]
+    done = [task for task in store.tasks(kind) if task.opens()]
     return {without_files(task.document()["spec"]): task for task in reversed(done)}
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import typing
 from dataclasses import fields
 
 import streamlit as st
 
 from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, make_spec
 from ddcore.errors import SpecError
+from ddcore.foreign_text import plain
+from ddcore.specs import field_types
 from pages.components import choices, links, settings_form
 from pages.components.settings_form import Field, Settings
 
@@ -28,7 +29,9 @@ def ask(analysis: Analysis, chosen: Chosen) -> AnalysisTask:
         command = st.empty()
     if given:
         names = ", ".join(f"{path} = {text}"[:60] for path, text in given.items())
-        st.warning(f"The link sets what cannot be set here: {names}.", icon=":material/link_off:")
+        st.warning(
+            f"The link sets what cannot be set here: {plain(names)}.", icon=":material/link_off:"
+        )
     settings_form.to_link(changed)
     text = command_line(analysis, chosen, preset, changed)
     command.code(text, language="bash", wrap_lines=True)
@@ -47,7 +50,7 @@ def command_line(analysis: Analysis, chosen: Chosen, preset: str, settings: Sett
 
 
 def _fields(spec: AnalysisTask) -> list[Field]:
-    hints = typing.get_type_hints(type(spec))
+    hints = field_types(type(spec))
     names = [f.name for f in fields(spec) if f.name != "run_keys"]
     names.sort(key="seed".__eq__)  # a stable sort: the seed comes last
     return [Field(n, getattr(spec, n), hints[n], type(spec)) for n in names]

@@ -11,8 +11,9 @@ from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen
 from ddcore import jobs
 from ddcore.errors import SpecError
 from ddcore.estimate import duration
+from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
-from pages.components import analysis_page, analysis_runs, links, shell, task_panel
+from pages.components import analysis_page, analysis_runs, links, permissions, shell, task_panel
 
 COLUMNS = 3
 
@@ -69,8 +70,10 @@ def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if asked:
             label = "Run the whole suite" if not ready else f"Run the other {len(asked)}"
-            if st.button(label, key="suite.start", type="primary", icon=":material/play_arrow:"):
-                jobs.submit(store, [row.spec for row in asked])
+            if permissions.button(
+                label, key="suite.start", type="primary", icon=":material/play_arrow:"
+            ):
+                permissions.submit(store, [row.spec for row in asked])
                 st.rerun()
             seconds = suite_seconds(store, asked, chosen)
             st.caption(
@@ -114,9 +117,9 @@ def _card(row: Row, preset: str) -> None:
             task_panel.badge(row.state)
     st.markdown(analysis.question)
     if row.refused:
-        st.caption(row.refused)
+        st.caption(plain(row.refused))
     elif row.state == "done":
-        st.caption(drawing.typeset(analysis.sentence(row.task.result())))
+        st.caption(drawing.typeset(analysis.sentence(base.seen(row.task.result(), plain))))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
     query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}

@@ -31,6 +31,7 @@ from analysis.base import (
 )
 from analysis.export import csv_text
 from ddcore.estimate import duration
+from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
 from pages.components import (
     analysis_form,
@@ -54,12 +55,12 @@ def path(analysis: Analysis) -> str:
     return f"pages/8_{analysis.name.capitalize()}.py"
 
 
-def plain(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[str, str]) -> None:
+def figure(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[str, str]) -> None:
     """A figure that can be hovered and zoomed."""
     charts.show(drawn.figure, key=key, alt=drawn.caption)
 
 
-def show(name: str, chart: Chart = plain) -> None:
+def show(name: str, chart: Chart = figure) -> None:
     """The whole page of an analysis; `chart` draws its figures."""
     analysis = named(name)
     with shell.page(
@@ -89,7 +90,7 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
         labels = ", ".join(run["label"] for run in example.result()["runs"])
         same = example.spec().run_keys == spec.run_keys
         apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
-        st.caption(f"Example: {labels}, {example.result()['data_label']}. {apart}.")
+        st.caption(f"Example: {plain(labels)}, {plain(example.result()['data_label'])}. {apart}.")
         _result(analysis, example, chart)
 
 
@@ -101,7 +102,7 @@ def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Sto
 
 def newest(store: Store, analysis: Analysis) -> Task | None:
     """The finished task of an analysis that was computed last, shipped ones included."""
-    done = [t for t in store.tasks(analysis.spec.KIND) if t.is_done()]
+    done = [t for t in store.tasks(analysis.spec.KIND) if t.opens()]
     own = [t for t in done if not t.shipped] or done
     return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
 
@@ -112,7 +113,8 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     if base.lacks_images(arrays):
         st.caption("Real images that belong here are shown once the dataset has been read:")
         shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
-    st.subheader(drawing.typeset(analysis.sentence(result)), anchor=False)
+    shown = base.seen(result, plain)
+    st.subheader(drawing.typeset(analysis.sentence(shown)), anchor=False)
     row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
 
     def ask(option: Option) -> str:
@@ -120,9 +122,9 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
             return links.choice(option.label, option.choices, f"view_{option.name}", width=230)
 
     options = base.picked(analysis, result, ask)
-    for place, drawn in enumerate(analysis.figures(result, arrays, options)):
+    for place, drawn in enumerate(analysis.figures(shown, arrays, options)):
         st.markdown(f"**{drawn.title}**")
-        chart(f"{analysis.name}.figure.{place}", drawn, result, arrays, options)
+        chart(f"{analysis.name}.figure.{place}", drawn, shown, arrays, options)
         st.caption(drawing.typeset(drawn.caption))
     for place, group in enumerate(analysis.pictures(result, arrays)):
         _pictures(group, f"{analysis.name}.pictures.{place}")
@@ -136,7 +138,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
 
 def _pictures(group: Pictures, key: str) -> None:
     """Images in rows, with a line over each."""
-    st.markdown(f"**{group.title}**")
+    st.markdown(f"**{plain(group.title)}**")
     for first in range(0, len(group.labels), ROW):
         part = slice(first, first + ROW)
         pixels, labels = group.pixels[part], group.labels[part]

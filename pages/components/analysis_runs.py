@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.base import MOST, ORDER
+from ddcore.foreign_text import plain
 from pages.components import links, runs, shell
 
 PARAMETER = "runs"
@@ -29,7 +30,7 @@ def pick() -> tuple[str, ...]:
     wanted = [key for key in named.split(",") if key]
     if absent := [key for key in wanted if key not in known]:
         names = ", ".join(key[:16] for key in absent[:SHOWN])
-        st.warning(f"Not among the finished runs here: {names}.", icon=":material/link_off:")
+        st.warning(f"Not among the finished runs here: {plain(names)}.", icon=":material/link_off:")
     present = tuple(key for key in known if key in wanted)[:MOST]
     if present and present != usual:
         st.query_params[PARAMETER] = ",".join(present)

@@ -8,6 +8,7 @@ from ddcore import changes, estimate
 from ddcore.changes import ChangesTask
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import default_evaluation
+from ddcore.foreign_text import plain
 from ddcore.store import Task
 from pages.components import charts, evaluation_views, shell, task_panel
 
@@ -37,7 +38,7 @@ def show(run: Task, made: DistilledSet) -> dict[str, dict]:
     dots(rows)
     st.markdown(table(rows))
     st.caption(
-        f"Network {task.result()['arch']}, protocol {task.result()['protocol']['name']}, otherwise "
+        f"Network {task.result()['arch']}, protocol {plain(task.result()['protocol']['name'])}, otherwise "
         "unchanged."
         + (" Judged by the labels that the attack wants." if made.relabel else "")
         + " Where all networks start from one known initialisation there is a single figure, but "

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ddcore.foreign_text import unescaped
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -47,6 +49,7 @@ SUBJECTS = {
     "before": ("Before: not trained on any set", COLOURS[6], "circle-open"),
     "other_inits": ("Distilled, other initialisations", COLOURS[8], "circle-open"),
     "random": ("Random real images", GREY, "square"),
+    "random_labelled": ("Random real images, same teacher", GREY, "square-open"),
     "class_mean": ("Class means", COLOURS[5], "diamond"),
     "optimised_random": ("Best of many random draws", COLOURS[7], "square-open"),
     "kmeans": ("k-means centroids", COLOURS[4], "diamond-open"),
@@ -149,7 +152,7 @@ def dots(
 
 def show(figure: Figure, *, key: str, alt: str) -> None:
     """Draw a figure; `alt` says in a sentence what it shows."""
-    st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=alt)
+    st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=unescaped(alt))
 
 
 def _framed(

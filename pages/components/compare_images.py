@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ddcore.foreign_text import plain
 from pages.components import evolution, links, sheet, shell
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def show(sides: list[Side]) -> None:
             places, sides, movies, grids, pictures
         ):
             with place:
-                st.markdown(f"**{side.name}**, {words(movie, stop)}")
+                st.markdown(f"**{plain(side.name)}**, {words(movie, stop)}")
                 sheet.show(
                     pixels[order.ravel()],
                     columns=order.shape[1],

@@ -12,6 +12,7 @@ from ddcore import estimate, jobs
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DDError
 from ddcore.evaluation_spec import EvaluateTask, default_evaluation
+from ddcore.foreign_text import plain
 from ddcore.protocols import PURPOSE, Protocol
 from ddcore.store import Task
 from pages.components import (
@@ -20,6 +21,7 @@ from pages.components import (
     evaluation_views,
     evolution,
     links,
+    permissions,
     run_views,
     runs,
     settings_form,
@@ -82,7 +84,7 @@ def choose() -> list[Side]:
     absent = [k for k in st.query_params.get(PARAMETER, "").split(",") if k and k not in known]
     if absent:
         st.warning(
-            f"Not among the finished runs here: {', '.join(k[:16] for k in absent[:MOST])}.",
+            f"Not among the finished runs here: {plain(', '.join(k[:16] for k in absent[:MOST]))}.",
             icon=":material/link_off:",
         )
     if not known:
@@ -103,7 +105,7 @@ def _readable(task: Task) -> bool:
     try:
         evolution.made_by(task)
     except DDError as error:
-        st.error(f"{runs.card(task).line}: {error}", icon=":material/error:")
+        st.error(plain(f"{runs.card(task).line}: {error}"), icon=":material/error:")
         return False
     return True
 
@@ -131,8 +133,8 @@ def heads(sides: list[Side]) -> None:
     """A card for each run: title, size, budget, ways to its own pages."""
     for column, side in zip(st.columns(len(sides)), sides):
         with column.container(border=True, height="stretch", gap="small"):
-            st.markdown(f"**{side.name}**")
-            st.caption(side.card.facts)
+            st.markdown(f"**{plain(side.name)}**")
+            st.caption(plain(side.card.facts))
             st.markdown(stored_views.budget(side.made))
             with st.container(horizontal=True, gap="small"):
                 for path, label in WAYS.items():
@@ -146,7 +148,7 @@ def differences(sides: list[Side]) -> None:
     rows = {n: [one.get(n, "–") for one in every] for n in names}
     differ = {n: values for n, values in rows.items() if len(set(values)) > 1}
     head = ["Setting", *(side.letter for side in sides)]
-    body = [[f"{settings_form.label_of(n)} `{n}`", *values] for n, values in differ.items()]
+    body = [[f"{settings_form.label_of(n)} `{n}`", *map(plain, v)] for n, v in differ.items()]
     if body:
         st.markdown(evaluation_views.markdown_table(head, body))
     st.caption(f"{len(rows) - len(differ)} other settings are the same.")
@@ -276,7 +278,7 @@ def table(sides: list[Side], rows: dict[str, dict], protocols: dict[str, Protoco
         cells = [
             evaluation_views.figure_cell(own[n]) if n in own else "" for n in ("distilled", *FREE)
         ]
-        how = f"{side.spec.net.label()}, {protocols[side.letter].name}"
+        how = plain(f"{side.spec.net.label()}, {protocols[side.letter].name}")
         body.append([side.letter, *cells, how])
     st.markdown(evaluation_views.markdown_table(head, body))
     st.caption("± is the standard deviation over n networks that saw nothing but the set.")
@@ -299,8 +301,10 @@ def measure(missing: list[Side], wanted: dict[str, EvaluateTask]) -> None:
         st.markdown(f"Not measured yet in this way: **{letters}**.")
         seconds = sum(_seconds(side, wanted[side.letter]) for side in asked)
         st.caption(f"It will take about {estimate.duration(seconds)}.")
-        if st.button("Measure", key="compare.go", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, [wanted[side.letter] for side in asked])
+        if permissions.button(
+            "Measure", key="compare.go", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(store, [wanted[side.letter] for side in asked])
             st.rerun()
 
 

@@ -13,7 +13,7 @@ from ddcore.data.registry import OWN, datasets
 from ddcore.data.spec import DatasetTask, DataSpec, dataset_task
 from ddcore.errors import DDError
 from ddcore.store import Store, Task
-from pages.components import shell
+from pages.components import links, shell
 
 if TYPE_CHECKING:
     from ddcore.data.dataset import Dataset
@@ -99,17 +99,16 @@ def show(task: Task, spec: DataSpec) -> None:
     _facts(task.result(), data, numbers)
     shown = _classes_shown(data.num_classes)
     names = [data.class_names[i] for i in shown]
-    draw = st.number_input(
+    draw = links.number(
         "Draw",
-        min_value=0,
-        max_value=999,
+        "draw",
+        low=0,
+        high=999,
         value=0,
-        key="draw",
-        bind="query-params",
         width=160,
         help="0 shows the first images of each class; others are random draws.",
     )
-    _pictures(data, shown, names, int(draw))
+    _pictures(data, shown, names, draw)
     with st.expander("Images per class", icon=":material/table_rows:", key="data.per_class"):
         rows = {"class": list(data.class_names), **numbers}
         st.dataframe(rows, hide_index=True, alt="Images per class in each part", key="data.counts")

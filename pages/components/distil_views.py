@@ -8,11 +8,12 @@ import streamlit as st
 
 from ddcore import estimate, jobs
 from ddcore.errors import DDError
+from ddcore.foreign_text import plain
 from ddcore.methods import Method, methods
 from ddcore.methods.base import FAMILIES
 from ddcore.methods.spec import DistillSpec, make_spec
 from ddcore.parametrizations import parametrization
-from pages.components import data_views, runs, shell, task_panel
+from pages.components import data_views, permissions, runs, shell, task_panel
 
 HINT_S = 60  # seconds for which a cost hint is believed
 
@@ -50,7 +51,7 @@ def _cost_hint(name: str, data: data_views.Choice, ipc: int, preset: str, root: 
         spec = make_spec(name, data.spec, data.shape, ipc=ipc, preset=preset)
         guess = estimate.distillation(spec, shell.store(), data.shape, data.classes)
     except DDError as error:
-        return f"Not with this preset: {error}"
+        return f"Not with this preset: {plain(error)}"
     return f"About {estimate.duration(guess.seconds)}."
 
 
@@ -78,7 +79,7 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
     state = jobs.state(task)["state"]
     with st.container(border=True, key="distil.start"):
         st.markdown(size(spec, data))
-        st.caption(f"{learner(spec)}, judged by protocol {spec.protocol.name}")
+        st.caption(f"{learner(spec)}, judged by protocol {plain(spec.protocol.name)}")
         if state == "done":
             st.markdown("These images have been made already, with exactly these settings.")
             shell.link("pages/4_Images.py", "Open them", icon=":material/grid_view:", run=spec.key)
@@ -92,8 +93,10 @@ def start(spec: DistillSpec, data: data_views.Choice) -> None:
             return
         guess = estimate.distillation(spec, store, data.shape, data.classes)
         st.markdown(f"It will take {guess.sentence()}. Its evaluation follows.")
-        if st.button("Start", key="distil.go", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, [spec, *spec.follow_ups()])
+        if permissions.button(
+            "Start", key="distil.go", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(store, [spec, *spec.follow_ups()])
             shell.go("pages/3_Run.py", run=spec.key)
 
 
@@ -102,7 +105,7 @@ def size(spec: DistillSpec, data: data_views.Choice) -> str:
     seen = data.classes * spec.images_per_class(data.shape, data.classes)
     budget = data.classes * spec.ipc
     floats = f"{budget * math.prod(data.shape):,} numbers"
-    text = f"**{seen:,} synthetic images** of {data.title}, {floats}"
+    text = f"**{seen:,} synthetic images** of {plain(data.title)}, {floats}"
     if seen == budget:
         return text
     stored = parametrization(spec.parametrization).title.lower()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ddcore.errors import SpecError
-from ddcore.evaluation_spec import BASELINES, WHOLE, EvaluateTask, default_evaluation
+from ddcore.evaluation_spec import BASELINES, LABELLED, WHOLE, EvaluateTask, default_evaluation
 from ddcore.methods.spec import DistillSpec
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape, cost
@@ -148,7 +148,7 @@ def evaluation(
 def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
     """The link parameters that choose this evaluation; None if no choice of the form does."""
     ids = [k for k, net in given.nets.items() if net in task.archs]
-    extra = [b for b in task.baselines if b not in ALWAYS]
+    extra = [b for b in task.baselines if b not in (*ALWAYS, LABELLED)]
     name = task.protocol.name
     if (
         not ids

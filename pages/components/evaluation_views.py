@@ -9,8 +9,10 @@ from typing import Any
 
 import streamlit as st
 
+from ddcore import spread
 from ddcore.bank_spec import Start
-from ddcore.estimate import figure_text
+from ddcore.foreign_text import cell, plain
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import charts
 
@@ -29,8 +31,9 @@ def gain(row: Row, other: Row) -> float:
 
 
 def within_spread(row: Row, other: Row) -> bool:
-    """Whether the difference is smaller than the larger of the two spreads over networks."""
-    return abs(row["mean"] - other["mean"]) < max(row["std"], other["std"])
+    """Whether the difference is smaller than the larger of the spreads over networks that there are."""
+    known = [std for std in (spread.of(row), spread.of(other)) if std is not None]
+    return abs(row["mean"] - other["mean"]) < max(known, default=0.0)
 
 
 def answer(rows: dict[str, Row]) -> str:
@@ -109,7 +112,7 @@ def before_and_after(rows: dict[str, Row], start: Start, ordered: bool) -> str:
 def attack_answer(rows: dict[str, Row], names: Sequence[str]) -> str:
     """What an attack does, in two sentences."""
     own, before = rows["distilled"]["attack"], rows["before"]["attack"]
-    attacked, target = names[own["attacked"]], names[own["target"]]
+    attacked, target = plain(names[own["attacked"]]), plain(names[own["target"]])
     return (
         f"After training on the set **{figure_text(own['flipped'])}** of the test images of {attacked} "
         f"are taken for {target}; before it were {figure_text(before['flipped'])}. On the other classes "
@@ -155,7 +158,7 @@ def attack_table(rows: dict[str, Row], names: Sequence[str]) -> None:
     """What every set of an attack does, and how the networks do on each class before and after."""
     attacks = {name: row["attack"] for name, row in rows.items() if "attack" in row}
     own = attacks["distilled"]
-    attacked, target = names[own["attacked"]], names[own["target"]]
+    attacked, target = plain(names[own["attacked"]]), plain(names[own["target"]])
     columns = {
         "flipped": f"{attacked} taken for {target}",
         "others": "Other classes right",
@@ -173,7 +176,7 @@ def attack_table(rows: dict[str, Row], names: Sequence[str]) -> None:
     )
     shares = {n: [f"{100 * v:.1f} %" for v in a["per_class"]] for n, a in attacks.items()}
     head = ["Class", *(charts.subject(n)[0] for n in shares)]
-    body = [[str(name), *(s[c] for s in shares.values())] for c, name in enumerate(names)]
+    body = [[plain(name), *(s[c] for s in shares.values())] for c, name in enumerate(names)]
     with st.expander("Accuracy of each class"):
         st.markdown(markdown_table(head, body))
 
@@ -205,7 +208,8 @@ def csv_of(task: Task) -> str:
     )
     for row in result["rows"]:
         for i, (accuracy, loss) in enumerate(zip(row["accuracies"], row["losses"])):
-            facts = [spec["run_key"], task.key, result["protocol"]["name"], row["subject"]]
+            name = cell(result["protocol"]["name"])
+            facts = [spec["run_key"], task.key, name, row["subject"]]
             writer.writerow([*facts, row["arch"], i, accuracy, loss, row["key"]])
     return out.getvalue()
 

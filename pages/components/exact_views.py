@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ddcore.data.spec import DataSpec
+from ddcore.foreign_text import plain
 from ddcore.kernels.spec import MAPS, KernelSpec
 from ddcore.store import Task
 from pages.components import charts, data_views, links, sheet
@@ -25,7 +26,10 @@ TITLES = {
 WIDTHS = {"": "as many as pixels", "128": "128, twice as many"}
 LAMBDAS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.01, 1.5)
-TRIAL = "exact.trial"
+ALL_DATA = (
+    "«All data» are all training images but the tenth of each class that is held out to choose λ, as in the "
+    "authors' code (there a twentieth)."
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def _lab(folder: str, stamp: int, kernel: dict, _decoded: Task, _spec: DataSpec)
 def outcome(found: Outcome, names: list[str]) -> None:
     """Both models, how far they are apart, and the images."""
     if found.refused:
-        st.error(found.refused, icon=":material/block:")
+        st.error(plain(found.refused), icon=":material/block:")
         st.caption(
             "A singular value s of the features becomes s / (s² + λ_S), at most 1 / (2 √λ_S): beyond the "
             "bound no images can have the values that the model needs. Nothing is clipped in silence."
@@ -124,7 +128,11 @@ def outcome(found: Outcome, names: list[str]) -> None:
     check, theory = found.check, found.diagnostics
     verdict(check.weights, check.exact)
     whole, small, apart, agree = st.columns(4)
-    whole.metric("Model of all data", f"{100 * found.whole_accuracy:.1f} %", help="Test accuracy")
+    whole.metric(
+        "Model of all data",
+        f"{100 * found.whole_accuracy:.1f} %",
+        help=f"Test accuracy. {ALL_DATA}",
+    )
     small.metric(
         f"Model of {len(found.pixels)} images",
         f"{100 * found.accuracy:.1f} %",
@@ -144,7 +152,8 @@ def outcome(found: Outcome, names: list[str]) -> None:
         f"λ = {found.lam:g}, λ_S = {found.lambda_s:.3g} (at most {found.bound:.3g}). Rank of the model "
         f"{theory.rank_weights}; rank of the set {theory.rank}, condition {theory.condition:.3g}. "
         f"{theory.reason.capitalize()}. "
-        + ("Theory promises exactness." if theory.guaranteed else "Theory promises nothing here.")
+        + ("Theory promises exactness. " if theory.guaranteed else "Theory promises nothing here. ")
+        + ALL_DATA
     )
     pictures(found, names)
     stored(check)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from analysis import features
 from analysis.base import Arrays, Drawn, Result
+from ddcore.foreign_text import unescaped
 from pages.components import charts, sheet
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"], "scrollZoom": True}
@@ -73,7 +74,7 @@ def draw(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[s
         key=key,
         theme="streamlit",
         config=CONFIG,
-        alt=drawn.caption,
+        alt=unescaped(drawn.caption),
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
     )

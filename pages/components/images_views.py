@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from ddcore.texts import percent
 from pages.components import links, sheet
 from pages.components.evolution import Evolution, outside
 
@@ -58,4 +59,4 @@ def outside_text(pixels: np.ndarray, mode: str) -> str:
     """The share outside 0..1 where the sheet's own caption does not state it."""
     if mode == "clip":
         return ""
-    return f"{100 * outside(pixels):.2g} % of the values lie outside 0..1."
+    return f"{percent(outside(pixels))} of the values lie outside 0..1."

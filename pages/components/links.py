@@ -1,7 +1,7 @@
 """Choices that live in the address bar under a stable id, so that a view can be sent as a link.
 
-Streamlit's own `bind="query-params"` writes the *label* of an option; use it for numbers and switches,
-and `choice` for anything whose id differs from what people read.
+Streamlit's own `bind="query-params"` writes the *label* of an option; use it for texts and switches,
+`number` for whole numbers and `choice` for anything whose id differs from what people read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
+
+from ddcore.errors import SpecError
 
 
 def choice(
@@ -46,6 +48,44 @@ def choice(
     if remember:
         st.session_state[memory] = chosen
     return chosen
+
+
+def number(
+    label: str, parameter: str, *, low: int, high: int, value: int | None, **details: Any
+) -> int | None:
+    """Choose a whole number; the link keeps it. What a link names that is none is said and left out.
+
+    Not bound to the link by Streamlit, which fails on numbers such as 1e999.
+    """
+    named = st.query_params.get(parameter, "")
+    known = _is_whole(named, low, high)
+    if named and not known:
+        allowed = f"a whole number from {low} to {high}"
+        st.warning(str(SpecError(parameter, named, allowed)), icon=":material/link_off:")
+    st.session_state[parameter] = int(named) if known else value
+
+    def write() -> None:
+        chosen = st.session_state[parameter]
+        if chosen is None or chosen == value:
+            st.query_params.pop(parameter, None)
+        else:
+            st.query_params[parameter] = str(int(chosen))
+
+    chosen = st.number_input(
+        label,
+        min_value=low,
+        max_value=high,
+        value=None,
+        key=parameter,
+        on_change=write,
+        **details,
+    )
+    return value if chosen is None else int(chosen)
+
+
+def _is_whole(text: str, low: int, high: int) -> bool:
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) < 20 and low <= int(text) <= high
 
 
 def grouped(

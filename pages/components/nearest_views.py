@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ddcore.foreign_text import plain
 from ddcore.store import Task
 from pages.components import evolution, sheet, shell
 from pages.components.evolution import Evolution
 from pages.components.images_views import WIDTH
-from pages.components.one_image import markdown_cell
 
 if TYPE_CHECKING:
     from analysis.nearest import NearestTask, Neighbours
@@ -43,7 +43,7 @@ def show(movie: Evolution, index: int, mode: str, found: Neighbours, result: dic
 def _distances(found: Neighbours, names: list[str]) -> str:
     rows = ["| Nearest | Class | Distance | PSNR (dB) |", "| ---: | --- | ---: | ---: |"]
     for i, name in enumerate(names):
-        note = markdown_cell(name) if found.agrees[i] else f"{markdown_cell(name)} (another)"
+        note = plain(name) if found.agrees[i] else f"{plain(name)} (another)"
         ratio = f"{found.psnr[i]:.1f}" if np.isfinite(found.psnr[i]) else "∞"
         rows.append(f"| {i + 1} | {note} | {found.distances[i]:.3f} | {ratio} |")
     return "\n".join(rows)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ddcore.foreign_text import plain
+from ddcore.texts import percent
 from pages.components import sheet
 from pages.components.evolution import Evolution, film, image_id, outside, parse_image_id
 from pages.components.images_views import WIDTH, outside_text
@@ -131,9 +133,9 @@ def facts(
     ipc = movie.rows.shape[1]
     rows = {
         "Image": f"`{name}`",
-        "Class": f"{movie.names[image[0]]} (image {image[1] + 1} of {ipc})",
+        "Class": f"{plain(movie.names[image[0]])} (image {image[1] + 1} of {ipc})",
         "Values": f"{pixels.min():.3f} to {pixels.max():.3f}, mean {pixels.mean():.3f}",
-        "Outside 0..1": f"{100 * outside(pixels):.2g} % of them",
+        "Outside 0..1": f"{percent(outside(pixels))} of them",
     }
     made = movie.made
     if made is not None and made.steps > 1:
@@ -143,13 +145,8 @@ def facts(
         rates = rates[:1] if (rates == rates[0]).all() else rates
         label = "Learned step size" if len(rates) == 1 else "Learned step sizes, pass by pass"
         rows[label] = ", ".join(f"{r:.3g}" for r in rates)
-    head, *lines = (f"| {k} | {markdown_cell(v)} |" for k, v in rows.items())
+    head, *lines = (f"| {k} | {v} |" for k, v in rows.items())
     return "\n".join([head, "| --- | --- |", *lines])
-
-
-def markdown_cell(text: str) -> str:
-    """Text that does not end a cell of a table."""
-    return text.replace("|", "\\|")
 
 
 def strip(movie: Evolution, index: int, mode: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,25 @@ from ddcore import imported
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
-from ddcore.imported_spec import ImportTask, misfit, propose, size_text
-from ddcore.importers import Report, examine, importers, open_file
+from ddcore.foreign_text import plain
+from ddcore.imported_spec import (
+    PIXELS,
+    ImportTask,
+    likely_labels,
+    likely_whitening,
+    misfit,
+    propose,
+    size_text,
+)
+from ddcore.importers import Report, importers, reading
 from ddcore.importers.facts import LABELS
 from ddcore.importers.files import check_size
-from ddcore.importers.scales import SCALES, SLACK, phrase
+from ddcore.importers.scales import SCALES, SLACK, WHITENED, phrase
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import cost
 from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol
 from ddcore.store import Task
+from ddcore.texts import percent
 from pages.components import data_views, runs, shell
 
 if TYPE_CHECKING:
@@ -29,6 +40,8 @@ if TYPE_CHECKING:
 
 PREVIEW_CLASSES, PREVIEW_EACH = 20, 10
 SAMPLE = 500  # images on which the meaning of a scale is judged
+SHOWN = 5_000_000  # numbers looked at, 20 MB as float32: fewer images where they are large
+RARE = 0.01  # chance below which an order of labels counts as found
 WIDTH, NAMES = 450, 90  # screen pixels of the preview and of the class names in it, about
 SIDE_BY_SIDE = {1: "One", 2: "2 × 2, enlarged", 3: "3 × 3, enlarged"}
 
@@ -45,7 +58,7 @@ def read(uploads: Sequence[UploadedFile], experiment: int) -> Report:
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the files ...")
 def _read(ids: tuple[str, ...], experiment: int, _uploads: tuple[Any, ...]) -> Report:
-    return examine([open_file(f.getvalue(), f.name) for f in _uploads], experiment=experiment)
+    return reading.read([(f.name, f.getbuffer()) for f in _uploads], experiment=experiment)
 
 
 def layouts() -> str:
@@ -83,7 +96,9 @@ def found(report: Report) -> None:
             "Images are shown with the class of their place."
         )
     for note in notes:
-        st.info(note, icon=":material/info:")
+        st.info(plain(note), icon=":material/info:")
+    for warning in facts.values.warnings() if report.guess.scale in PIXELS else ():
+        st.warning(plain(warning), icon=":material/contrast:")
 
 
 def _steps(report: Report) -> str:
@@ -155,6 +170,14 @@ def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTa
     choices: dict[str, Any] = {}
     if report.found.made is None:
         choices |= _scale(report, chosen, f"{key}.scale")
+        if choices["scale"] not in WHITENED and report.facts.shape[0] == 3:
+            choices["whiten"] = st.checkbox(
+                "Judge it under ZCA whitening",
+                value=likely_whitening(report),
+                key=f"{key}.whiten",
+                help="For images that come from a whitened run and were written as pixels, as "
+                "images_zca_... of MTT are: networks see them, and test images, whitened.",
+            )
     if report.facts.labels != "hard":
         choices["labels"] = _labels(report, f"{key}.labels")
     if report.importer.tiled:
@@ -168,6 +191,7 @@ def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTa
         )
     if report.importer.name == "mtt" and report.found.lrs is None:
         choices["lr"] = _step_size(f"{key}.lr")
+    choices["spread"] = () if chosen.std is None else chosen.std
     base = propose(report, chosen.spec, **choices)
     with st.expander("Network and protocol", icon=":material/tune:", key=f"{key}.more"):
         choices["net"] = _network(base.net, report, f"{key}.net")
@@ -177,7 +201,7 @@ def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTa
 
 def _scale(report: Report, chosen: Candidate, key: str) -> dict[str, Any]:
     """The scale of the numbers, with what each would mean; other constants if wanted."""
-    options = [s for s in SCALES if s != "own" and (s != "zca" or report.facts.tiles == 1)]
+    options = [s for s in SCALES if s != "own" and (s not in WHITENED or report.facts.tiles == 1)]
     likely = report.guess.scale
     scale = st.radio(
         "Its numbers are",
@@ -225,19 +249,20 @@ def _joined(values: Sequence[float]) -> str:
 
 def meaning(report: Report, scale: str, chosen: Candidate) -> str:
     """What reading the numbers so would make of them."""
-    if scale == "zca":
+    if scale in WHITENED:
         return "Seen through the inverse once it is open."
     count = report.facts.images
-    rows = np.linspace(0, count - 1, min(count, SAMPLE)).astype(int)
+    most = max(1, min(SAMPLE, SHOWN // math.prod(report.facts.shape)))
+    rows = np.linspace(0, count - 1, min(count, most)).astype(int)
     pixels = imported.preview(report, rows, scale, chosen.mean, chosen.std)
     if pixels is None:
         return "The dataset's, known once it has been read."
-    outside = 100 * float(((pixels < -SLACK) | (pixels > 1 + SLACK)).mean())
-    return f"{outside:.2g} % outside 0..1, mean {pixels.mean():.2f}."
+    outside = float(((pixels < -SLACK) | (pixels > 1 + SLACK)).mean())
+    return f"{percent(outside)} outside 0..1, mean {pixels.mean():.2f}."
 
 
 def _labels(report: Report, key: str) -> str:
-    likely = "softmax" if report.facts.labels == "scores" and not report.found.made else "keep"
+    likely = likely_labels(report)
     return st.selectbox(
         "Its soft labels are taken",
         list(LABELS),
@@ -321,10 +346,10 @@ def preview(report: Report, spec: ImportTask, chosen: Candidate) -> None:
     shown, names = places(report), class_names(chosen.spec, report.facts.classes)
     pixels = imported.preview(report, shown, spec.scale, mean, std)
     images = report.found.images[shown].astype(np.float32) if pixels is None else pixels
-    each = len(shown) // min(report.facts.classes, PREVIEW_CLASSES)
+    each = places_each(report)
     hidden = [] if len(shown) == report.facts.images else [f"{len(shown)} of them."]
     if pixels is None:
-        what = "whitening" if spec.scale == "zca" else "the dataset"
+        what = "whitening" if spec.scale in WHITENED else "the dataset"
         hidden.append(f"Colours come right once {what} is known, when the set is open.")
     look: dict[str, Any] = {
         "key": "open.preview",
@@ -351,8 +376,15 @@ def places(report: Report) -> np.ndarray:
     order, _ = class_order(found_set.labels, facts.classes, found_set.steps)
     rows = order.reshape(found_set.steps, facts.classes, -1).transpose(1, 0, 2)
     rows = rows.reshape(facts.classes, -1)
-    each = max(4, min(PREVIEW_EACH, (WIDTH - NAMES) // (2 * facts.shape[2] + 3)))
-    return rows[:PREVIEW_CLASSES, :each].ravel()
+    each = places_each(report)
+    most = max(1, SHOWN // (each * math.prod(facts.shape)))
+    return rows[: min(PREVIEW_CLASSES, most), :each].ravel()
+
+
+def places_each(report: Report) -> int:
+    """How many images of each class are shown."""
+    room = max(4, min(PREVIEW_EACH, (WIDTH - NAMES) // (2 * report.facts.shape[2] + 3)))
+    return min(room, report.facts.per_class)
 
 
 def class_names(data: DataSpec, classes: int) -> tuple[str, ...]:
@@ -371,20 +403,28 @@ def class_names(data: DataSpec, classes: int) -> tuple[str, ...]:
 def opened_sentence(task: Task) -> str:
     """Where a set comes from, how its numbers were taken, and whether its labels are in order."""
     spec, result = task.document()["spec"], task.result()
-    files = ", ".join(f"`{name}`" for name in result["files"]) or "a file"
+    files = plain(", ".join(result["files"])) or "a file"
     text = f"Opened from {files}. Numbers: {phrase(spec['scale'])}."
-    same, classes = result["alike"]["same"], result["alike"]["classes"]
-    if not classes:
-        return text
-    text += (
-        f" For {same} of {classes} classes the mean image looks most like the real images of that class "
-        "(by chance 1)"
+    alike = result["alike"]
+    return f"{text} {order_sentence(**alike)}" if alike["classes"] else text
+
+
+def order_sentence(same: int, classes: int, other: int = 0) -> str:
+    """Whether the labels are in the order of the dataset, as far as the images tell."""
+    text = (
+        f"For {same} of {classes} classes the mean image looks most like the real images of that class; of "
+        f"random orders {percent(imported.chance(same, classes))} reach that"
     )
-    if 2 * same > classes:
+    if imported.chance(same, classes) < RARE:
         return f"{text}, so the labels are in the order used here."
+    if other > same and imported.chance(other, classes) < RARE:
+        return (
+            f"{text}, while another order, found on half of the images, has {other} of {classes} right on "
+            f"the other half ({percent(imported.chance(other, classes))} of random orders do): the classes "
+            "seem to be numbered differently here."
+        )
     return (
-        f"{text}: usual for images that look like noise; of others it says that the classes are numbered "
-        "differently here."
+        f"{text}: no evidence for or against their order, as usual for images that look like noise."
     )
 
 
@@ -404,5 +444,7 @@ def before() -> None:
     st.header("Opened before", anchor=False)
     for card in cards:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            shell.link("pages/4_Images.py", card.title, icon=":material/grid_view:", run=card.key)
-            st.caption(f"{card.facts} · {runs.ago(card.started)}", width="content")
+            shell.link(
+                "pages/4_Images.py", plain(card.title), icon=":material/grid_view:", run=card.key
+            )
+            st.caption(f"{plain(card.facts)} · {runs.ago(card.started)}", width="content")

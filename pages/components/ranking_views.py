@@ -9,27 +9,39 @@ import streamlit as st
 from ddcore import changes, ranking
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import WHOLE
+from ddcore.protocols import Protocol
 from ddcore.store import Task
 from pages.components import runs, shell
 
 TITLE = "Is it the images, or their treatment?"
 SOURCE = (
     "After DD-Ranking (Li et al. 2025). ± takes the networks of both figures as independent. All "
-    "training images are used with a minibatch training of their own, as the protocols are made for "
-    "small sets."
+    "training images (but those held out for validation) are used with a minibatch training of their own, "
+    "as the protocols are made for small sets."
 )
 Row = dict[str, Any]
 
 
 def show(
-    run: Task, made: DistilledSet, rows: dict[str, Row], changed: dict[str, Row], arch: str
+    run: Task,
+    made: DistilledSet,
+    rows: dict[str, Row],
+    changed: dict[str, Row],
+    arch: str,
+    protocol: Protocol,
 ) -> None:
-    """Both measures for one network `arch`; `changed` are rows of the set used otherwise, if any."""
+    """Both measures for one network `arch` under `protocol`, from rows by subject.
+
+    `changed` are rows of the set used otherwise, if any.
+    """
     st.header(TITLE, anchor=False)
     left, right = st.columns(2, gap="large")
     better, gap = ranking.DEFINITIONS
     with left:
-        _measure(better, ranking.improvement_over_random(rows))
+        found = ranking.improvement_over_random(rows, ranking.with_own_labels(made, protocol))
+        _measure(better, found.over_random if found else None)
+        if found and found.note:
+            st.markdown(found.note)
     with right:
         everything = rows.get(WHOLE) or whole(run, arch)
         hard = hard_labels(made, rows, changed, arch)
@@ -53,13 +65,8 @@ def show(
 
 
 def _measure(name: str, found: ranking.Difference | None) -> None:
-    st.metric(name.capitalize(), points(found) if found else "not measured")
+    st.metric(name.capitalize(), found.points() if found else "not measured")
     st.caption(ranking.DEFINITIONS[name])
-
-
-def points(found: ranking.Difference) -> str:
-    """ "+17.8 ± 2.8 points"."""
-    return f"{100 * found.mean:+.1f} ± {100 * found.std:.1f} points"
 
 
 def whole(run: Task, arch: str) -> Row | None:

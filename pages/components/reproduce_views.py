@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ddcore import jobs
+from ddcore import spread
 from ddcore.recipes import make
 from ddcore.recipes.base import MACHINES, Recipe
 from ddcore.recipes.table import Line, percent
-from pages.components import charts, shell
+from pages.components import charts, permissions, shell
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,7 +21,8 @@ HELP = {
     "Ours": "Test accuracy: mean ± standard deviation over n networks (one, where the network is known).",
     "Also": "What belongs beside the accuracy. Attack: the share of the attacked class that is called the "
     "other one, and the accuracy on all other classes. Closed form: how far the weights are from those of "
-    "the model of all data, relative to them, and that model's accuracy.",
+    "the model copied (ridge regression on the training images but those held out to choose λ), relative to "
+    "them, and that model's accuracy.",
     "Random real": "Random real images, as many, under the same protocol.",
     "Class means": "Class means, as many, under the same protocol.",
 }
@@ -44,8 +45,10 @@ def answer(lines: list[Line]) -> str:
 
 
 def _spread(line: Line) -> float:
-    """In points: of our networks and of the published figure, whichever is larger."""
-    return max(100 * line.ours["std"], line.published.std or 0.0)
+    """In points: of our networks and of the published figure, whichever is larger; 0 if neither has one."""
+    own, theirs = spread.of(line.ours), line.published.std
+    known = [100 * own] if own is not None else []
+    return max(known + ([theirs] if theirs is not None else []), default=0.0)
 
 
 def figure(lines: list[Line]) -> Figure | None:
@@ -67,7 +70,7 @@ def figure(lines: list[Line]) -> Figure | None:
             name=label,
             x=[row["mean"] for _, row in known],
             y=[name for name, _ in known],
-            error_x={"array": [row["std"] for _, row in known], "thickness": 1},
+            error_x={"array": [spread.of(row) for _, row in known], "thickness": 1},
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 10},
         )
@@ -126,8 +129,8 @@ def start(of: Recipe, lines: list[Line]) -> None:
             return
         planned = make.plan(store, of.steps(only=name))
         st.caption(make.total(planned))
-        if st.button("Queue it", key=f"reproduce.queue.{of.name}", type="primary"):
-            jobs.submit(store, [step.spec for step, guess in planned if guess])
+        if permissions.button("Queue it", key=f"reproduce.queue.{of.name}", type="primary"):
+            permissions.submit(store, [step.spec for step, guess in planned if guess])
             shell.go("pages/9_Jobs.py")
 
 

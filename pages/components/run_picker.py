@@ -6,6 +6,7 @@ import streamlit as st
 
 from ddcore import jobs
 from ddcore.errors import DDError
+from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
 from pages.components import links, runs, shell
 
@@ -48,7 +49,7 @@ def _explain(named: str, finished: set[str]) -> None:
     try:
         task = shell.find_run(named)
     except DDError as error:
-        st.warning(f"{error} Showing another run instead.", icon=":material/link_off:")
+        st.warning(f"{plain(error)} Showing another run instead.", icon=":material/link_off:")
         return
     state = jobs.state(task)["state"]
     st.warning(f"Run {named[:8]} is {state}, so there is nothing to show of it yet.")

@@ -11,7 +11,9 @@ from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.errors import DDError
 from ddcore.evaluation_spec import default_evaluation
+from ddcore.foreign_text import plain
 from ddcore.methods import methods
+from ddcore.spread import figure_text
 from ddcore.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
@@ -38,7 +40,7 @@ def curves(task: Task, key: str) -> None:
         else:
             st.caption("Appears with the first check on held-out training images.")
     for note in (e["note"] for e in events if "note" in e):
-        st.caption(f"Note: {note}.")
+        st.caption(f"Note: {plain(note)}.")
 
 
 def _line(
@@ -101,7 +103,7 @@ def measured(task: Task) -> None:
 
 def settings(task: Task) -> None:
     """Every setting of the run as a table."""
-    rows = [f"| `{name}` | `{value}` |" for name, value in flat(task.document()["spec"])]
+    rows = [f"| `{name}` | {plain(value)} |" for name, value in flat(task.document()["spec"])]
     st.markdown("\n".join(["| Setting | Value |", "| --- | --- |", *rows]))
 
 
@@ -112,7 +114,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict):
             found += flat(value, f"{prefix}{name}.")
         elif value not in (None, "", []):
-            found.append((prefix + name, str(value).replace("|", "\\|")))
+            found.append((prefix + name, str(value)))
     return found
 
 
@@ -133,12 +135,12 @@ def evaluation(task: Task) -> None:
     subjects = ("distilled", "before", "other_inits", "random", "class_mean")
     shown = [n for n in subjects if n in rows]
     for column, name in zip(st.columns(max(4, len(shown))), shown):
-        value = estimate.mean_std(rows[name]["accuracies"])
+        value = figure_text(rows[name])
         column.metric(charts.subject(name)[0], value.partition(" (")[0], help=value)
     n = rows["distilled"]["n"]
     what = "kernel machine" if spec.protocol.closed_form else "network"
     what += "s" if n > 1 else ""
-    st.caption(f"Test accuracy, {n} {what}, protocol {spec.protocol.name}.")
+    st.caption(f"Test accuracy, {n} {what}, protocol {plain(spec.protocol.name)}.")
     if "attack" in rows["distilled"]:
         st.markdown(evaluation_views.attack_answer(rows, class_names(task)))
 

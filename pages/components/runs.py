@@ -173,10 +173,15 @@ def evaluations(store: Store, run_key: str) -> Iterator[Task]:
 
 def subject_of(task: Task) -> str:
     """The key of the run that a task is about; "" if it is about none or cannot be read."""
+    return spec_of(task).get("run_key", "")
+
+
+def spec_of(task: Task) -> dict[str, Any]:
+    """The fields of a task's spec; none for a folder that is damaged or has just been deleted (for lists)."""
     try:
-        return task.document()["spec"].get("run_key", "")
-    except (DDError, OSError, KeyError, TypeError):
-        return ""
+        return task.document()["spec"]
+    except DDError:
+        return {}
 
 
 def is_evaluated(store: Store, run_key: str) -> bool:

@@ -19,11 +19,12 @@ import streamlit as st
 
 from ddcore.data.spec import DataSpec
 from ddcore.errors import SpecError
+from ddcore.foreign_text import plain
 from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec, with_text_settings
 from ddcore.parametrizations import parametrization
 from ddcore.protocols import PURPOSE
-from ddcore.specs import Spec, parse_text
+from ddcore.specs import Spec, field_types, parse_text
 from pages.components import choices
 
 PARAMETER = "set"
@@ -171,7 +172,7 @@ class Form:
             st.markdown("Also set by the link:", width="content")
             for path, text in self.rest:
                 st.button(
-                    f"{path} = {text}"[:80],
+                    plain(f"{path} = {text}"[:80]),
                     key=f"{self.key}.remove.{path}",
                     icon=":material/close:",
                     on_click=remove,
@@ -183,7 +184,7 @@ class Form:
 def not_offered(found: choices.Choices, words: Callable[[str], str] = str) -> None:
     """What cannot be chosen, and why."""
     for value, reason in found.reasons.items():
-        st.caption(f"Not **{words(value)}**: {reason}.")
+        st.caption(f"Not **{words(value)}**: {plain(reason)}.")
 
 
 def find(spec: DistillSpec, path: str) -> Field:
@@ -198,7 +199,7 @@ def find(spec: DistillSpec, path: str) -> Field:
     value = getattr(owner, name)
     if isinstance(value, Spec):  # chosen by its name
         return Field(path, value.name, str, type(owner))
-    return Field(path, value, typing.get_type_hints(type(owner))[name], type(owner))
+    return Field(path, value, field_types(type(owner))[name], type(owner))
 
 
 def from_link() -> Settings:

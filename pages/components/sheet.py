@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from ddcore.texts import percent
+
 # Never resampled: on a narrow screen the sheet scrolls.
 CSS = (
     "<style>.st-key-NAME{overflow-x:auto}"
@@ -112,20 +114,28 @@ def fit(width: int, columns: int, room: int, largest: int) -> int:
 def how(pixels: np.ndarray, scale: int, mode: str) -> str:
     """How values became colours, in one or two sentences."""
     from ddcore import render
+    from ddcore.importers.scales import SATURATED
 
     size = "Shown pixel for pixel." if scale == 1 else f"Each pixel is drawn {scale} × {scale}."
     if mode != "clip":
         return f"{size} Shown with {render.MODES[mode]}."
     share = clipped(pixels)
+    if share == 0 and (ends := saturated(pixels)) > SATURATED:
+        return f"{size} {percent(ends)} of the values are exactly black or white, maybe cut off earlier."
     if share == 0:
         return f"{size} No value is clipped."
-    return f"{size} {100 * share:.2g} % of the values lie outside 0..1 and are clipped."
+    return f"{size} {percent(share)} of the values lie outside 0..1 and are clipped."
 
 
 def clipped(pixels: np.ndarray) -> float:
     """Share of the values that lie outside 0..1 by more than half a grey level."""
     slack = 0.5 / 255
     return float(((pixels < -slack) | (pixels > 1 + slack)).mean())
+
+
+def saturated(pixels: np.ndarray) -> float:
+    """Share of a colour image's values at either end; 0 for grey ones, which may be black and white."""
+    return 0.0 if pixels.shape[-3] == 1 else float(((pixels == 0) | (pixels == 1)).mean())
 
 
 # --- labels ---------------------------------------------------------------------------------------

@@ -22,10 +22,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from ddcore import jobs, paths, queue
+from ddcore import environment, jobs, paths, queue
 from ddcore.distilled import KINDS
-from ddcore.errors import DDError, NotReady
+from ddcore.errors import DDError, NotReady, refused_by_system
+from ddcore.foreign_text import plain
 from ddcore.store import KEY_PATTERN, Store, Task
+from pages.components import permissions
 
 PRODUCT = "Dataset Distillation Explorer"
 RUN = "run"  # the query parameter that names the current run
@@ -73,21 +75,37 @@ def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> I
     with st.sidebar:
         _links()
         here = st.container()
-        with boundary():
-            _machine()
+    _require_settings()
+    with st.sidebar, boundary():
+        _machine()
+        permissions.account()
     with boundary():
         yield
     with here, boundary():
         _current_run()
 
 
+def _require_settings() -> None:
+    """Stop here, with a sentence, where the machine's settings are not usable: no page could work."""
+    try:
+        environment.check()
+    except DDError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
 @contextlib.contextmanager
 def boundary() -> Iterator[None]:
-    """Show a `DDError` as its sentence; anything else is a bug and is shown by Streamlit in full."""
+    """Show a `DDError`, and what the system refused, as a sentence.
+
+    Anything else is a bug and is shown by Streamlit in full.
+    """
     try:
         yield
     except DDError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
+    except OSError as error:  # a full disk, a store that is read-only
+        st.error(plain(refused_by_system(error)), icon=":material/error:")
 
 
 def link(path: str, label: str, *, icon: str | None = None, **query: str | None) -> None:
@@ -206,8 +224,8 @@ def _current_run() -> None:
         return
     with st.container(border=True, gap="xxsmall"):
         st.caption("Current run")
-        st.markdown(f"**{card.title}**")
-        st.caption(f"{card.facts} · `{key[:8]}`")
+        st.markdown(f"**{plain(card.title)}**")
+        st.caption(f"{plain(card.facts)} · `{key[:8]}`")
 
 
 def _machine() -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from ddcore.distilled import DistilledSet
 from ddcore.errors import DDError
+from ddcore.foreign_text import plain
 from ddcore.parametrizations import parametrization
 from pages.components import sheet
 
@@ -55,9 +56,9 @@ def about(made: DistilledSet) -> str:
     try:
         idea = parametrization(made.parametrization).idea
     except DDError:  # a set from elsewhere
-        idea = f"Stored as {made.parametrization}."
+        idea = f"Stored as {plain(made.parametrization)}."
     sizes = {n: " × ".join(map(str, a.shape)) for n, a in made.stored.items()}
-    return f"{idea} Stored: {', '.join(f'`{n}` ({s})' for n, s in sizes.items())}."
+    return f"{idea} Stored: {', '.join(f'{plain(n)} ({s})' for n, s in sizes.items())}."
 
 
 def is_pictures(stored: np.ndarray, made: DistilledSet) -> bool:
@@ -77,7 +78,7 @@ def canvas(made: DistilledSet, image: int, mode: str) -> None:
     name = made.class_names[made.hard_labels[chosen * windows]]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**The canvas of {name}, {COPIES} × {COPIES} times**")
+        st.markdown(f"**The canvas of {plain(name)}, {COPIES} × {COPIES} times**")
         sheet.show(
             tiled(own),
             columns=1,
@@ -132,12 +133,11 @@ def pictures(made: DistilledSet, name: str, stored: np.ndarray, image: int, mode
     decoded = made.pixels()[made.hard_labels == label]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**Stored for {whose}: {len(shown):,} picture{_s(len(shown))}**")
+        st.markdown(f"**Stored for {plain(whose)}: {len(shown):,} picture{_s(len(shown))}**")
         _some(shown, "images.stored", mode if as_pixels else "minmax", f"Stored {name} of {whose}")
     with right:
-        st.markdown(
-            f"**Decoded for {made.class_names[label]}: {len(decoded):,} image{_s(len(decoded))}**"
-        )
+        name = plain(made.class_names[label])
+        st.markdown(f"**Decoded for {name}: {len(decoded):,} image{_s(len(decoded))}**")
         _some(decoded, "images.decoded", mode, f"Images of class {made.class_names[label]}")
 
 

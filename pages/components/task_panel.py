@@ -5,7 +5,8 @@
         figure(done.arrays())
 
 Everything is read from the task's folder; buttons submit, flag or resume and then rerun. While a task is
-queued or running, only the panel itself reruns, once per second; when that ends the page does, once.
+queued or running, only the panel itself reruns, once per second, and what is drawn below it less often;
+when that ends the page does, once.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from ddcore import jobs
 from ddcore.distilled import KINDS
 from ddcore.errors import DDError
 from ddcore.estimate import duration
+from ddcore.foreign_text import plain
 from ddcore.specs import TaskSpec
 from ddcore.store import Task
-from pages.components import runs, shell
+from pages.components import permissions, runs, shell
 
 EVERY_S = 1.0
+EXTRA_EVERY_S = 4.0  # two figures cost twenty times as much as the panel
 ABOUT = ("run_key", "subject")  # fields of a spec that may name a run
 ICONS = {
     "missing": ":material/pending:",
@@ -34,6 +37,7 @@ ICONS = {
     "failed": ":material/error:",
     "cancelled": ":material/stop_circle:",
     "lost": ":material/link_off:",
+    "damaged": ":material/broken_image:",
 }
 COLOURS = {
     "missing": "gray",
@@ -43,6 +47,7 @@ COLOURS = {
     "failed": "red",
     "cancelled": "gray",
     "lost": "orange",
+    "damaged": "red",
 }
 
 
@@ -84,7 +89,9 @@ def show(
     """
     status = jobs.state(task)
     if status["state"] in jobs.ACTIVE:
-        st.fragment(_live, run_every=EVERY_S)(task, key, extra)
+        st.fragment(_live, run_every=EVERY_S)(task, key)
+        if extra:
+            st.fragment(_extra, run_every=EXTRA_EVERY_S)(task, extra)
     elif status["state"] != "done":
         _stopped(task, status, key, then)
     return status
@@ -140,17 +147,24 @@ def _missing(
     spec: TaskSpec, submit: Sequence[TaskSpec], key: str, label: str, why: str, estimate: str
 ) -> None:
     with st.container(border=True):
-        st.markdown(f"**{words(spec)}**: not computed yet.")
+        st.markdown(f"**{plain(words(spec))}**: not computed yet.")
         if why:
             st.markdown(why)
         if estimate:
             st.caption(f"It will take {estimate}.")
-        if st.button(label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(shell.store(), submit)
+        if permissions.button(
+            label, key=f"{key}.start", type="primary", icon=":material/play_arrow:"
+        ):
+            permissions.submit(shell.store(), submit)
             st.rerun()
 
 
-def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
+def _extra(task: Task, extra: Callable[[Task], None]) -> None:
+    with shell.boundary():
+        extra(task)
+
+
+def _live(task: Task, key: str) -> None:
     """One tick of the live panel; asks for one rerun of the page when the task has stopped."""
     with shell.boundary():
         status = jobs.state(task)
@@ -166,19 +180,22 @@ def _live(task: Task, key: str, extra: Callable[[Task], None] | None) -> None:
                 share = min(1.0, step / total) if total else 0.0
                 st.progress(share, text=progress_text(status))
             if status.get("message"):
-                st.caption(status["message"])
+                st.caption(plain(status["message"]))
             stopping = (task.folder / "cancel").exists()
-            st.button(
+            permissions.button(
                 "Stopping ..." if stopping else "Stop",
                 key=f"{key}.stop",
                 icon=":material/stop:",
                 disabled=stopping,
-                on_click=jobs.cancel,
+                on_click=_stop,
                 args=[task],
                 help="It writes a checkpoint first, so that it can be resumed.",
             )
-        if extra:
-            extra(task)
+
+
+def _stop(task: Task) -> None:
+    with shell.boundary():
+        permissions.cancel(task)
 
 
 def _queue_text(task: Task) -> str:
@@ -197,27 +214,53 @@ def _stopped(task: Task, status: dict[str, Any], key: str, then: Sequence[Task])
         silent = (
             "It has not been queued." if state == "missing" else "It stopped without a message."
         )
-        message = status.get("message") or silent
-        if state == "failed":
-            st.error(message, icon=ICONS["failed"])
+        message = plain(status.get("message") or silent)
+        if state in ("failed", "damaged"):
+            st.error(message, icon=ICONS[state])
         else:
             st.markdown(message)
-        resumable = (task.folder / "checkpoint" / "state.safetensors").exists()
-        step = status.get("step") or 0
-        label = "Start again"
-        if resumable:
-            label = f"Resume from about step {step:,}" if step else "Resume"
-        if st.button(label, key=f"{key}.resume", type="primary", icon=":material/restart_alt:"):
-            jobs.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
+        if not readable(task):
+            st.caption("What it was to compute cannot be read any more: it can only be deleted.")
+            if permissions.button("Delete it", key=f"{key}.delete", icon=":material/delete:"):
+                permissions.delete(shell.store(), task)
+                st.rerun()
+        elif permissions.button(
+            _again(task, status), key=f"{key}.resume", type="primary", icon=":material/restart_alt:"
+        ):
+            permissions.submit(shell.store(), [task.spec(), *(t.spec() for t in then)])
             st.rerun()
         log(task, key)
+
+
+def readable(task: Task) -> bool:
+    """Whether it is known what a folder was to compute, so that it can be computed again."""
+    try:
+        return task.spec().key == task.key
+    except DDError:
+        return False
+
+
+def _again(task: Task, status: dict[str, Any]) -> str:
+    if status["state"] == "damaged" and task.was_sealed():
+        return "Compute it again"
+    step = status.get("step") or 0
+    if not task.has_checkpoint():
+        return "Start again"
+    return f"Resume from about step {step:,}" if step else "Resume"
 
 
 def _head(task: Task, status: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         name = title(task)
-        st.markdown(f"**{name[:1].upper()}{name[1:]}**", width="content")
+        st.markdown(f"**{plain(name[:1].upper() + name[1:])}**", width="content")
         badge(status["state"])
+        started_by(task)
+
+
+def started_by(task: Task) -> None:
+    """Who asked for it, where people log in."""
+    if person := permissions.started_by(task):
+        st.caption(f"by {plain(person)}", width="content")
 
 
 def log(task: Task, key: str) -> None:

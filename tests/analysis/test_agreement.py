@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from sklearn.metrics import cohen_kappa_score
 
 from analysis import agreement, base
@@ -143,8 +144,21 @@ def test_lead_and_its_error():
     )
     expected = sum(np.var(e, ddof=1) / len(e) for e in effects)
     assert found["error"] == pytest.approx(np.sqrt(expected))
+    parts = [np.var(e, ddof=1) / len(e) for e in effects]
+    df = expected**2 / sum(v**2 / (len(e) - 1) for v, e in zip(parts, effects))
+    assert found["df"] == pytest.approx(df)
+    assert found["p"] == pytest.approx(t.sf(found["mean"] / found["error"], df))
     assert agreement.lead({EARLY: early, SUBSET: subset[:0]}) is None
-    assert agreement.lead({EARLY: early[:1], SUBSET: subset[:1]})["error"] == 0
+    alone = agreement.lead({EARLY: early[:1], SUBSET: subset[:1]})
+    assert alone["error"] is alone["df"] is alone["p"] is None
+    one_net = {EARLY: early[early[:, 0] == 0], SUBSET: subset[subset[:, 0] == 0]}
+    assert agreement.lead(one_net)["p"] is None  # however many networks it is compared with
+
+
+@pytest.mark.parametrize(("shape", "ipc"), [((1, 8, 8), 1), ((1, 8, 8), 10), ((3, 32, 32), 10)])
+def test_every_preset_has_networks_to_test_with(shape, ipc):
+    for name, values in agreement.presets("digits", shape, ipc).items():
+        assert values["nets"] >= 3, name
 
 
 def test_majority():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -19,9 +20,11 @@ from ddcore import jobs, paths, worker
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.errors import SpecError
+from ddcore.foreign_text import plain, unescaped, unmathematical
 from ddcore.specs import task_from_document
 from ddcore.store import Store
 from tests.analysis.conftest import computed, smallest, two_sets
+from tests.pages import hostile
 from tests.pages.fakes import done, spec
 
 NAMES = list(analyses())
@@ -110,6 +113,78 @@ def test_table_sentence_and_pictures(name, finished, analysed):
         assert group.title
         assert len(group.pixels) == len(group.labels) > 0
         assert group.pixels.shape[1:] == tuple(result["shape"])
+
+
+@EACH
+def test_foreign_names_are_no_markup(name, finished, analysed):
+    """In figures, sentences, static figures and tables; `hostile` differs for each run and class."""
+    task, of = finished(name), analysis(name)
+    arrays, places = base.load_arrays(analysed, task), iter(range(1000))
+    result = base.seen(task.result(), lambda text: f"{hostile.NAME} {next(places)}")
+    shown = base.seen(result, plain)
+    texts = [of.sentence(shown)]
+    for drawn in of.figures(shown, arrays, base.picked(of, shown)):
+        texts += [drawn.title, drawn.caption, *map(str, leaves(drawn.figure.to_dict()))]
+    for text in texts:
+        assert not any(
+            raw in text for raw in ("![x]", "](http", "<img", "$x^2$", ":red[", "`c`")
+        ), text
+    assert any("foreign.invalid" in unescaped(text) for text in texts)
+    assert drawing.static_bytes(of, result, arrays, "svg")
+    of.pictures(result, arrays)
+    assert "\n=" not in csv_text([{"a": "=1"}, *of.table(result, arrays)])
+
+
+def leaves(value: object):
+    """Every text in the parts of a figure."""
+    if isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, str):
+        yield value
+    elif not isinstance(value, (bytes, np.ndarray)) and hasattr(value, "__iter__"):
+        for one in value:
+            yield from leaves(one)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        yield from map(str, value.ravel())
+
+
+def test_static_figures_show_dollars(finished):
+    """Between two of them matplotlib would set a formula."""
+    from matplotlib.text import Text
+
+    of, task = analysis("pixels"), finished("pixels")
+    result = base.seen(task.result(), lambda text: f"$x^2$ {text}")
+    figure = of.static(base.seen(result, unmathematical), task.arrays())
+    words = [t for t in figure.findobj(Text) if "x^2" in t.get_text()]
+    assert words
+    for word in words:
+        assert word._preprocess_math(word.get_text()) == (
+            word.get_text().replace(r"\$", "$"),
+            False,
+        )
+
+
+@pytest.mark.parametrize("name", ["pixels", "recognition"])
+def test_report_shows_foreign_names_as_they_are(name, finished, analysed, monkeypatch):
+    from html.parser import HTMLParser
+
+    from analysis.report import html
+    from ddcore.store import Task
+
+    task = finished(name)
+    result = base.seen(task.result(), lambda text: f"{hostile.NAME} <b>{text}</b>")
+    read = Task.result
+    monkeypatch.setattr(Task, "result", lambda t: result if t.key == task.key else read(t))
+    page = html([task], analysed)
+    page = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    found = []
+    parser = HTMLParser(convert_charrefs=True)
+    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser.feed(page)
+    assert not [a for tag, a in found if tag == "img" and not a["src"].startswith("data:image/png")]
+    assert not [tag for tag, _ in found if tag in ("a", "iframe", "object")]
+    assert "!&#91;x&#93;" in page
+    assert "&amp;#91;" not in page  # readers see the name, not its entities
 
 
 @EACH

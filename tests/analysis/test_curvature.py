@@ -30,7 +30,7 @@ SMALL = {
     "spectra": 2,
     "top": 2,
     "starts": 2,
-    "steps": 4,
+    "steps": 20,
 }
 
 
@@ -58,7 +58,8 @@ def test_same_weights_same_numbers(store):
             assert fisher == pytest.approx(_hessian.fisher_trace(loss), rel=1e-4)
         last = train_real(NET, data.train, 10, [seed], iterations=6, batch=64, lr=0.01)
         loss = _hessian.MeanLoss(network, last.params, source, {})
-        top = _hessian.spectrum(loss, 2, 4, seed=0).top(2)[0].numpy()
+        top = _hessian.spectrum(loss, 2, 20, seed=0).top(2)[0].numpy()
+        assert np.isfinite(top[0])
         np.testing.assert_allclose(arrays[f"top.{key}"][i, 1], top, rtol=1e-4)
 
 
@@ -167,13 +168,13 @@ def test_peak_and_crossing():
     own = np.array([0, 2, 5, 8, 9, 7, 4, 2, 1, 1, 1.0])
     real = np.array([0, 1, 2, 3, 4, 5, 5, 5, 4, 4, 4.0])
     for noise in (0.0, 3.0):  # common to both, so it changes nothing but the error of the peak
-        found = curvature.facts(arrays_of(steps, own, real, noise), "a", 10)["raw"]
+        found = curvature.facts(arrays_of(steps, own, real, noise), 10)["a"]["raw"]
         assert (found["peak_at"], found["below"]) == (40, 60)
         assert found["peak"] == pytest.approx(9)
         assert found["peak_to_real"] == pytest.approx(9 / 5)
         assert found["last_to_real"] == pytest.approx(1 / 4)
     assert found["error"] > 0.3
-    smoothed = curvature.facts(arrays_of(steps, own, real), "a", 10)["smooth"]
+    smoothed = curvature.facts(arrays_of(steps, own, real), 10)["a"]["smooth"]
     assert smoothed["peak_at"] == 40
     assert smoothed["below"] == 70  # later
     values = curvature.smooth(own, 10)
@@ -183,12 +184,12 @@ def test_peak_and_crossing():
 def test_no_crossing_where_there_is_none():
     steps = np.arange(5)
     own, real = np.array([-3.0, 1, 5, 5, 5]), np.array([0.0, 2, 3, 4, 5])
-    found = curvature.facts(arrays_of(steps, own, real), "a", 1)["raw"]
+    found = curvature.facts(arrays_of(steps, own, real), 1)["a"]["raw"]
     assert found["below"] is None  # below at the start does not count; neither does being equal
-    assert curvature.facts(arrays_of(steps, own, real), REAL, 1)["raw"]["below"] is None
+    assert curvature.facts(arrays_of(steps, own, real), 1)[REAL]["raw"]["below"] is None
     barely = np.array([0, 1, 5, 3.999, 5])  # by less than two standard errors (.007 each)
-    assert curvature.facts(arrays_of(steps, barely, real), "a", 1)["raw"]["below"] is None
-    flat = curvature.facts(arrays_of(steps, own, -real), "a", 1)["raw"]
+    assert curvature.facts(arrays_of(steps, barely, real), 1)["a"]["raw"]["below"] is None
+    flat = curvature.facts(arrays_of(steps, own, -real), 1)["a"]["raw"]
     assert flat["last_to_real"] is None
     assert flat["peak_to_real"] is None
 
@@ -218,7 +219,9 @@ def test_result_says_what_the_arrays_hold(finished):
         assert set(VIEWS) < set(facts)
         np.testing.assert_allclose(arrays[f"weights.{key}"].sum(-1), 1)
         top = arrays[f"top.{key}"]
-        assert (np.diff(top) <= 0).all()
+        known = np.isfinite(top)
+        assert (np.diff(top)[known[..., 1:]] <= 0).all()
+        assert (known[..., :-1] >= known[..., 1:]).all()  # none after one that has not converged
         assert (arrays[f"fisher.{key}"] >= 0).all()
     rows = curvature.ANALYSIS.table(result, arrays)
     assert len(rows) == 3 * result["nets"] * len(arrays["steps"])

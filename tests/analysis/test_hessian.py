@@ -279,6 +279,75 @@ def test_top_eigenvalues(known):
     assert bound < 1e-3
 
 
+@pytest.fixture(scope="module")
+def untrained() -> tuple[MeanLoss, torch.Tensor]:
+    """The same network before training, where large eigenvalues are close to each other."""
+    loss = mean_loss()
+    return loss, explicit(loss)
+
+
+@pytest.mark.parametrize("when", ["untrained", "known"])
+@pytest.mark.parametrize(("steps", "least"), [(40, 0.9), (20, 0.0)])
+def test_shown_eigenvalues_are_those_of_their_rank(request, when, steps, least):
+    """Over many starts, the k-th of the explicit Hessian is within the bar of the k-th shown."""
+    _, matrix = request.getfixturevalue(when)
+    matrix = (matrix + matrix.T) / 2
+    exact = torch.linalg.eigvalsh(matrix)
+    shown, right, skipped = torch.zeros(5), torch.zeros(5), 0
+    seeds, rounding = 60, 1e-9
+    for seed in range(seeds):
+        starts = torch.randn(2, len(matrix), generator=rng.generator(seed, "many"))
+        found = lanczos(lambda v: v @ matrix, starts, steps)
+        values, bars = found.top(5)
+        known = values.isfinite()
+        assert torch.equal(known, bars.isfinite())
+        assert torch.equal(known, known.cumprod(0).bool())  # none after one that is not known
+        shown += known
+        right += known & ((values - exact.flip(0)[:5]).abs() <= bars + rounding)
+        # What a residual alone would have promised:
+        nodes, bounds = found.nodes[0].flip(0)[:5], found.bounds[0].flip(0)[:5]
+        skipped += int(((nodes - exact.flip(0)[:5]).abs() > bounds + rounding)[4])
+        low, bar = found.lowest()
+        assert math.isnan(low) or abs(low - float(exact[0])) <= bar + rounding
+    assert (right >= 0.99 * shown).all(), (shown, right)
+    assert (shown[:3] >= least * seeds).all(), shown
+    if when == "untrained" and steps == 20:
+        assert skipped > 0.5 * seeds  # so that this says something
+
+
+def test_equal_eigenvalues_are_not_passed_over():
+    """Each start finds one of two equal eigenvalues, and takes the third for the second: both agree."""
+    values = torch.cat([torch.tensor([9.0, 9.0, 5.0, 4.0]), torch.linspace(-1, 1, 60)]).double()
+    starts = torch.randn(2, len(values), generator=rng.generator(10))
+    found = lanczos(lambda v: v * values, starts, 10)
+    torch.testing.assert_close(found.nodes[:, -2], torch.full((2,), 5.0).double())
+    torch.testing.assert_close(found.joint[-3:], torch.tensor([5.0, 9, 9]).double())
+    top, _ = found.top(3)
+    assert top[0] == pytest.approx(9)
+    assert top[1:].isnan().all()
+
+
+def test_nothing_confirms_a_single_start():
+    values = torch.linspace(-1, 1, 50).double() ** 3
+    found = lanczos(lambda v: v * values, torch.randn(1, 50, generator=rng.generator(11)), 50)
+    assert found.top(2)[0].isnan().all()
+    assert math.isnan(found.lowest()[0])
+
+
+def test_joint_space_is_that_of_all_starts(known):
+    """Against a basis of all Krylov vectors, made orthogonal by a singular value decomposition."""
+    _, matrix = known
+    starts = torch.randn(3, len(matrix), dtype=torch.float64, generator=rng.generator(12))
+    powers = [starts]
+    for _ in range(4):
+        powers.append(F.normalize(powers[-1] @ matrix, dim=1))
+    basis = torch.linalg.svd(torch.cat(powers).T, full_matrices=False).U
+    expected = torch.linalg.eigvalsh(basis.T @ ((matrix + matrix.T) / 2) @ basis)
+    found = lanczos(lambda v: v @ matrix, starts, 5)
+    torch.testing.assert_close(found.joint[-4:], expected[-4:], rtol=1e-6, atol=0)
+    assert (found.joint[-1] >= found.nodes[:, -1] - 1e-9).all()
+
+
 def test_bounds_hold_before_convergence(known):
     loss, matrix = known
     exact = torch.linalg.eigvalsh((matrix + matrix.T) / 2)
@@ -338,7 +407,9 @@ def test_lanczos_goes_on_where_a_space_is_exhausted():
     starts = torch.randn(2, 30, dtype=torch.float64, generator=rng.generator(9))
     found = lanczos(lambda v: v * values, starts, 30)
     assert torch.isfinite(found.nodes).all()
-    torch.testing.assert_close(found.top(10)[0], values[:10], rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        found.nodes[:, -10:].flip(1), values[:10].expand(2, 10), rtol=0, atol=1e-9
+    )
     v = F.normalize(starts, dim=1)
     for power in (1, 2, 5):
         each = (found.weights * found.nodes**power).sum(1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
-from analysis import _attributes, semantics
+from analysis import _attributes, semantics, significance
 from analysis.semantics import SemanticsTask
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
@@ -32,7 +32,7 @@ def random_attributes(seed: int, count: int = 6) -> np.ndarray:
 def found(values: np.ndarray, influence: np.ndarray) -> np.ndarray:
     """(M, A) discoveries at a rate of .05."""
     chosen = semantics.top_of_class(influence, OWN, LABELS, 30)
-    return semantics.discoveries(semantics.attribute_tests(values, LABELS, OWN, chosen).p, 0.05)
+    return significance.discoveries(semantics.attribute_tests(values, LABELS, OWN, chosen).p, 0.05)
 
 
 # --- the test -------------------------------------------------------------------------------------

@@ -182,6 +182,17 @@ def test_a_complete_download_is_moved_into_place(tmp_path, data_root, pretend, c
     assert len(MNIST.load(data_root).train_labels) == 20
 
 
+def test_what_a_download_takes_the_place_of_is_put_aside(tmp_path, data_root, pretend):
+    write_mnist(tmp_path / "remote")
+    pretend(COPY.format(str(tmp_path / "remote" / "MNIST")))
+    mine = data_root / "MNIST" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    MNIST.download(data_root)
+    assert MNIST.available(data_root) == "torchvision"
+    assert (data_root / "MNIST.before-1" / "notes.txt").read_text() == "mine"
+
+
 def test_a_truncated_download_leaves_nothing(tmp_path, data_root, pretend):
     folder = write_mnist(tmp_path / "remote")
     (folder / "t10k-images-idx3-ubyte").write_bytes(b"\0\0")

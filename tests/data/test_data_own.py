@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from ddcore import data
+from ddcore.data.names import distinct_names
+from ddcore.data.sources import _folder, _parquet
 from ddcore.errors import Cancelled, DataError
 
 TWO = {"cat": 5, "dog": 6}
@@ -176,21 +178,30 @@ def test_sixteen_bit_pictures(make_folder, fails):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_huge_pictures(make_folder, fails, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
-    assert "too large to decode safely: expected at most 30 pixels" in fails(make_folder(TWO))
+def test_huge_pictures(make_folder, monkeypatch):
+    monkeypatch.setattr("ddcore.data.images.MAX_PIXELS", 30)
+    with pytest.raises(DataError, match="too large to decode safely: expected at most 30 pixels"):
+        _folder.read(make_folder(TWO))
 
 
-def test_too_much_for_memory(make_folder, fails, monkeypatch):
+def test_large_pictures_are_decoded_alike(make_folder, monkeypatch):
+    root = make_folder(TWO)
+    usual = _folder.read(root).images
+    monkeypatch.setattr("ddcore.data.images.LARGE", 1)  # one at a time
+    assert np.array_equal(_folder.read(root).images, usual)
+
+
+def test_too_much_for_memory(make_folder, monkeypatch):
     monkeypatch.setattr("ddcore.data.images.MAX_BYTES", 100)
-    assert "choose a smaller resolution" in fails(make_folder(TWO))
+    with pytest.raises(DataError, match="choose a smaller resolution"):
+        _folder.read(make_folder(TWO))
 
 
 def test_one_class_and_too_many(make_folder, fails, monkeypatch):
     assert "has 1 classes: expected 2 to 1000" in fails(make_folder({"only": 4}))
     monkeypatch.setattr("ddcore.data.sources._own.MAX_CLASSES", 2)
-    many = make_folder({"a": 3, "b": 3, "c": 3}, name="many")
-    assert "many has 3 classes: expected 2 to 2" in fails(many)
+    with pytest.raises(DataError, match="many has 3 classes: expected 2 to 2"):
+        _folder.read(make_folder({"a": 3, "b": 3, "c": 3}, name="many"))
 
 
 def test_unknown_test_class_and_empty_test_part(make_folder, fails):
@@ -286,6 +297,54 @@ def test_parquet_refuses_labels(tmp_path, make_parquet, fails, ten, kind):
 def test_parquet_label_beyond_the_named_classes(tmp_path, make_parquet, fails, ten):
     folder = make_parquet(tmp_path / "own" / "a.parquet", ten, [0, 2] * 5, ["yes", "no"])
     assert "a.parquet has the label 2 in column label: expected 0 to 1" in fails(folder)
+
+
+def test_parquet_names_by_their_number(tmp_path, make_parquet, load, ten):
+    names = {"1": "cat", "0": "dog"}  # JSON keeps the order in which somebody wrote them
+    folder = make_parquet(tmp_path / "own" / "a.parquet", ten, HALF, names)
+    assert load(folder).class_names == ("dog", "cat")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["tea", "tea"], "names both class 0 and class 1 'tea': expected each name once"),
+        (["tea", 7], "names class 1 '7': expected a text"),
+        (["tea", None], "names class 1 'None': expected a text"),
+        (["tea", " "], "names class 1 ' ': expected a text"),
+        ({"0": "tea", "2": "milk"}, "names its classes by '2': expected the numbers 0 to 1"),
+        ({"tea": "0", "milk": "1"}, "names its classes by 'milk': expected the numbers 0 to 1"),
+        ({"0": "tea", "1": "tea"}, "names both class 0 and class 1 'tea'"),
+        (17, "names its classes by '17': expected a list of texts"),
+        ("ab", "names its classes by 'ab': expected a list of texts"),
+    ],
+)
+def test_parquet_names_that_are_none(tmp_path, make_parquet, ten, names, words):
+    folder = make_parquet(tmp_path / "own" / "a.parquet", ten, HALF, names)
+    with pytest.raises(DataError, match=words) as raised:
+        _parquet.read(folder)
+    assert str(folder) in str(raised.value)
+
+
+def test_parquet_files_must_agree_on_their_names(tmp_path, make_parquet, ten):
+    folder = tmp_path / "own"
+    make_parquet(folder / "train-0.parquet", ten, HALF, ["cat", "dog"])
+    make_parquet(folder / "test-0.parquet", ten, HALF, ["dog", "cat"])
+    with pytest.raises(DataError, match="name their classes differently"):
+        _parquet.read(folder)
+
+
+def test_names_of_no_classes():
+    assert distinct_names([], "it") == () and distinct_names({}, "it") == ()
+
+
+@pytest.mark.parametrize("limit", ["MAX_ROWS", "MAX_LABEL_BYTES", "MAX_PICTURE_BYTES"])
+def test_parquet_is_counted_before_it_is_read(tmp_path, make_parquet, monkeypatch, ten, limit):
+    folder = make_parquet(tmp_path / "own" / "a.parquet", ten, HALF)
+    monkeypatch.setattr(_parquet, limit, 5)
+    monkeypatch.setattr(_parquet._Table, "labels", None)
+    with pytest.raises(DataError, match="are read"):
+        _parquet.read(folder)
 
 
 def test_parquet_broken_picture_and_missing_bytes(tmp_path, make_parquet, fails, ten):

@@ -20,6 +20,7 @@ from ddcore.worker import Context, run_task
 
 CLASSES = tuple("0123456789")
 SHAPE = (1, 8, 8)
+NOBODY = 2**22 + 1  # no process has that number
 
 
 def spec(**changes: object) -> DistillSpec:
@@ -116,7 +117,7 @@ def decoded(store: Store) -> Task:
 def put(store: Store, wanted: TaskSpec, state: str, **status: object) -> Task:
     """A folder in a given state, as a worker of this machine would have left it."""
     task = store.create(wanted)
-    known = {} if state == "queued" else {"pid": 0, "device": "cpu"}
+    known = {} if state == "queued" else {"pid": NOBODY, "device": "cpu"}
     common = {"state": state, "host": socket.gethostname(), "heartbeat": time.time()}
     task.write_status(**common, **known, **status)
     return task

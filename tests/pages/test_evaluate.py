@@ -11,7 +11,7 @@ import pytest
 from ddcore import changes, ranking
 from ddcore.changes import ChangesTask
 from ddcore.data.spec import DataSpec
-from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
+from ddcore.evaluation_spec import BASELINES, LABELLED, WHOLE, default_evaluation
 from ddcore.methods.spec import make_spec
 from ddcore.nets.architectures import NetSpec
 from ddcore.worker import Context
@@ -254,6 +254,23 @@ def test_ranking_measures_come_from_stored_rows(visit, store):
     assert found["Hard-label gap"] == "+15.0 ± 2.0 points"
     for text_of in ranking.DEFINITIONS.values():
         assert text_of in text(app)
+
+
+def test_labels_of_the_set_are_told_from_its_images(visit, store):
+    """With a teacher's labels for the random images both differences; else the sentence that they differ."""
+    task = done(store, labels=soft())
+    run = task.spec()
+    arch = run.net.label()
+    measured(store, run, three(arch, 0.80, 0.60, 0.7))
+    assert ranking.LABELS_DIFFER in text(visit(PAGE, run=task.key))
+
+    settings = [("labels", "soft"), ("init", "real")]
+    run = make_spec("bptt", DataSpec(), SHAPE, settings=settings)
+    task = done(store, run, labels=soft())
+    measured(store, run, [*three(arch, 0.80, 0.60, 0.7), row(LABELLED, 0.75, arch)])
+    app = visit(PAGE, run=task.key)
+    assert metrics(app)["Improvement over random"] == "+5.0 ± 2.8 points"
+    assert "With class labels instead it would be +20.0 ± 2.8 points" in text(app)
 
 
 def test_the_gap_uses_all_training_images_of_another_evaluation(visit, store):

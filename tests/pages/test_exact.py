@@ -10,6 +10,7 @@ from analysis.race import RaceTask
 from ddcore.data.lookup import resolve
 from ddcore.methods.spec import make_spec
 from ddcore.worker import run_task
+from pages.components import exact_views
 from tests.pages.fakes import SHAPE, decoded, text
 
 PAGE = "2_Exact.py"
@@ -44,6 +45,11 @@ def test_starting_the_experiment_is_kept_in_the_link(visit, store):
     app.button(key="exact.start").click().run()
     assert not app.exception and app.query_params["live"] in ("1", ["1"])
     assert error_of(app) < 1e-8
+
+
+def test_all_data_are_said_to_lack_what_chooses_the_ridge(live):
+    shown = text(live())
+    assert exact_views.ALL_DATA in shown and "held out to choose λ" in exact_views.ALL_DATA
 
 
 def test_one_image_per_class_is_enough_and_one_less_is_not(live):

@@ -10,6 +10,7 @@ import pytest
 from analysis.nearest import NearestTask
 from ddcore import exports
 from ddcore.distilled import DistilledSet
+from ddcore.texts import percent
 from ddcore.worker import run_task
 from pages.components import evolution, nearest_views, one_image, player, stored_views
 from tests.pages.fakes import CLASSES, SHAPE, done, images, put, snapshots, spec, text
@@ -55,7 +56,7 @@ def test_finished_shows_the_kept_set(visit, store):
     assert app.select_slider[0].value == 20
     assert "Play" in labels(app)
     made = DistilledSet.from_task(task)
-    assert f"{100 * made.clipped_share():.2g} % of the values lie outside 0..1" in text(app)
+    assert f"{percent(made.clipped_share())} of the values lie outside 0..1" in text(app)
     assert len(app.image) == 2  # the sheet and the strip
     assert len(app.get("plotly_chart")) == 1
     assert {"npz", "pt", "safetensors", "Hugging Face", "PNG"} <= set(labels(app))
@@ -134,7 +135,7 @@ def test_the_link_says_the_step_and_the_scale(visit, store):
     assert app.select_slider[0].value == 0
     shown = text(app)
     pixels = task.snapshot(0)["pixels"].astype(np.float32)
-    assert f"{100 * evolution.outside(pixels):.2g} % of the values lie outside 0..1." in shown
+    assert f"{percent(evolution.outside(pixels))} of the values lie outside 0..1." in shown
     assert "each image from its smallest value" in shown
 
 
@@ -328,7 +329,7 @@ def test_shared_pictures_belong_to_all_classes(visit, store):
     app = visit(PAGE, run=task.key)
     shown = text(app)
     assert "**Stored for all classes: 7 pictures**" in shown
-    assert "`bases` (7 × 1 × 4 × 4), `coefficients` (20 × 7)" in shown
+    assert "bases (7 × 1 × 4 × 4), coefficients (20 × 7)" in shown
     assert f"**{7 * 16 + 140} numbers** are stored" in shown
 
 

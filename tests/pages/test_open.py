@@ -14,8 +14,9 @@ from ddcore import exports, paths
 from ddcore.data.spec import dataset_task
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import default_evaluation
+from ddcore.importers import examine, open_file
 from ddcore.worker import run_task
-from pages.components import evolution, open_views, runs
+from pages.components import evolution, open_views, runs, sheet
 from tests.pages.fakes import decoded, done, text
 
 PAGE = "6_Open.py"
@@ -111,7 +112,7 @@ def test_opening_leads_on(visit, store):
     run_task(store, task, task.spec(), "cpu")
     app.run()
     shown = text(app)
-    assert "**It is open.** Opened from `mine.pt`." in shown
+    assert "**It is open.** Opened from mine.pt." in shown
     assert "of 10 classes the mean image" in shown
     assert "File mine.pt on Digits" in shown
     made = DistilledSet.from_task(task)
@@ -319,7 +320,7 @@ def test_evaluate_and_run(visit, store, imported_set):
     wanted = default_evaluation(imported_set.key, imported_set.spec())
     assert store.task(wanted).status()["state"] == "queued"
     shown = text(visit("3_Run.py", run=imported_set.key))
-    assert "Opened from `res_DM_X_ConvNet_2ipc.pt`" in shown
+    assert "Opened from res_DM_X_ConvNet_2ipc.pt" in shown
     assert "from a file (DC, DSA or DM)" in shown
     assert "best on validation" not in shown
 
@@ -340,9 +341,32 @@ def test_start_offers_to_open_a_set_but_shows_runs_of_ours(visit, store, importe
 # --- small numbers --------------------------------------------------------------------------------
 
 
+def test_the_order_of_labels_is_told_with_its_chance():
+    told = open_views.order_sentence
+    assert "0.37 % reach that, so the labels are in the order used here" in told(5, 10)
+    assert "26 % reach that: no evidence for or against" in told(2, 10, 2)
+    assert "another order, found on half of the images, has 9 of 10 right" in told(1, 10, 9)
+    assert "no evidence" in told(1, 2)  # sets opened before have no other order
+
+
+def test_colour_sheets_say_what_was_cut_off():
+    x = np.full((2, 3, 4, 4), 0.5, np.float32)
+    assert "No value is clipped" in sheet.how(x, 1, "clip")
+    x[:, :, 0] = 1
+    assert "25 % of the values are exactly black or white" in sheet.how(x, 1, "clip")
+    assert "No value is clipped" in sheet.how(x[:, :1], 1, "clip")
+
+
+def test_large_images_are_shown_in_part(store):
+    images = torch.rand(20, 3, 512, 512)
+    report = examine([open_file(pt([images, torch.arange(20)]), "data.pt")])
+    shown = open_views.places(report)
+    assert 1 <= len(shown) * 3 * 512 * 512 <= open_views.SHOWN
+
+
 def test_previews_have_the_same_number_of_each_class(store):
     images, hard = noise(30)
-    report = open_views.examine([open_views.open_file(pt([images, hard]), "data.pt")])
+    report = examine([open_file(pt([images, hard]), "data.pt")])
     shown = open_views.places(report)
     assert len(shown) == K * open_views.PREVIEW_EACH
     assert (np.bincount(hard.numpy()[shown]) == open_views.PREVIEW_EACH).all()

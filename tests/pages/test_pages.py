@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ddcore.evaluation_spec import default_evaluation
@@ -21,6 +23,89 @@ def test_empty_store(visit, page):
 @pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789abcdef", "<b>x</b>"])
 def test_a_bad_run_in_the_link_is_no_exception(visit, page, run):
     visit(page, run=run)
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "words"),
+    [
+        (
+            "1_Data.py",
+            {"px": "1e999"},
+            "px = '1e999' is not allowed: expected a whole number from 4",
+        ),
+        ("1_Data.py", {"px": "9" * 5000}, "(5,002 letters) is not allowed"),
+        ("1_Data.py", {"px": "nan"}, "px = 'nan' is not allowed"),
+        ("1_Data.py", {"px": "3"}, "px = '3' is not allowed"),
+        ("1_Data.py", {"data": "own", "path": "~nosuchuser"}, "there is no such home folder"),
+        ("1_Data.py", {"data": "own", "path": "/" + "x" * 5000}, "File name too long"),
+        ("1_Data.py", {"data": "own", "path": "x/" * 3000}, "File name too long"),
+        (
+            "2_Distil.py",
+            {"ipc": "-1e999"},
+            "ipc = '-1e999' is not allowed: expected a whole number",
+        ),
+        ("2_Distil.py", {"ipc": "1.5"}, "ipc = '1.5' is not allowed"),
+        ("2_Distil.py", {"seed": "inf"}, "seed = 'inf' is not allowed"),
+    ],
+)
+def test_nonsense_in_a_link_is_one_short_sentence(visit, store, page, query, words):
+    decoded(store)
+    app = visit(page, **query)
+    said = [e.value for kind in (app.warning, app.error) for e in kind if words in e.value]
+    assert len(said) == 1 and len(said[0]) < 500, text(app)
+    assert app.title
+
+
+def test_a_number_in_a_link_is_taken(visit, store):
+    decoded(store)
+    app = visit("2_Distil.py", ipc="7", seed="3")
+    assert (app.number_input(key="ipc").value, app.number_input(key="seed").value) == (7, 3)
+    app.number_input(key="ipc").set_value(5).run()
+    assert not app.exception and "".join(app.query_params["ipc"]) == "5"
+    app.number_input(key="ipc").set_value(1).run()
+    assert not app.exception and "ipc" not in app.query_params
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("variable", "value"), [("DD_CACHE", "/etc/passwd"), ("DD_DEVICE", "../x"), ("DD_THREADS", "x")]
+)
+def test_variables_that_are_not_allowed_are_said_on_every_page(
+    visit, monkeypatch, page, variable, value
+):
+    monkeypatch.setenv(variable, value)
+    app = visit(page)
+    assert f"{variable} = '{value}' is not allowed: expected" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(28, "No space left"), (30, "Read-only file system"), (13, "Permission denied")],
+)
+def test_a_store_that_cannot_be_written_is_said(visit, store, monkeypatch, number, words):
+    app = visit("1_Data.py")
+
+    def refused(path, content):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("ddcore.store.write_atomic", refused)
+    app.button(key="data.decode.start").click().run()
+    assert not app.exception
+    assert [e.value for e in app.error if words in e.value]
+
+
+def test_a_stop_that_cannot_be_written_is_said(visit, store, alive, monkeypatch):
+    task = put(store, spec(), "running", step=20, total=40)
+    alive(task)
+    app = visit("3_Run.py", run=task.key)
+
+    def refused(*_, **__):
+        raise OSError(30, "Read-only file system", "cancel")
+
+    monkeypatch.setattr("pathlib.Path.touch", refused)
+    app.button(key="run.stop").click().run()
+    assert not app.exception
+    assert "cancel cannot be used (Read-only file system)" in text(app)
 
 
 def shell_run(app):
@@ -124,7 +209,7 @@ def test_run_lost_offers_to_resume_from_the_checkpoint(visit, store):
     task = put(store, spec(), "running", step=20, total=40)
     status = task.status() | {"heartbeat": 0}
     task.write_status(**status)
-    write = task.folder / "checkpoint" / "state.safetensors"
+    write = task.folder / "checkpoint" / "1.checkpoint"
     write.parent.mkdir()
     write.write_bytes(b"x")
     shown = text(visit("3_Run.py", run=task.key))
@@ -218,6 +303,36 @@ def test_a_damaged_folder_does_not_take_the_lists_away(visit, store):
         visit(page)
     assert "Run" in text(visit("3_Run.py"))
     assert f"run.open.{good.key}" in {b.key for b in visit("3_Run.py").button}
+
+
+def test_jobs_name_damaged_folders_and_offer_what_helps(visit, store):
+    lacking, unknown = done(store), done(store, spec(seed=1))
+    (lacking.folder / "result.json").unlink()
+    (unknown.folder / "spec.json").write_text("[1]")
+    app = visit("9_Jobs.py")
+    assert "Damaged" in [h.value for h in app.header]
+    keys = {b.key for b in app.button}
+    assert f"jobs.recompute.{lacking.key}" in keys
+    assert f"jobs.recompute.{unknown.key}" not in keys
+    app.button(key=f"jobs.delete.{unknown.key}").click().run()
+    assert not unknown.folder.exists()
+    app.button(key=f"jobs.recompute.{lacking.key}").click().run()
+    assert not app.exception and lacking.status()["state"] == "queued"
+
+
+def test_the_panel_of_a_damaged_task_offers_what_helps(visit, store):
+    run = done(store)
+    (run.folder / "set.safetensors").write_bytes(b"")
+    app = visit("3_Run.py", run=run.key)
+    assert "set.safetensors" in text(app)
+    again = app.button(key="run.resume")
+    assert again.label == "Compute it again"
+    again.click().run()
+    assert not app.exception and run.status()["state"] == "queued"
+    lost = put(store, spec(seed=1), "failed", message="It broke.")
+    (lost.folder / "status.json").write_text("[]")
+    app = visit("9_Jobs.py")
+    assert f"jobs.recompute.{lost.key}" in {b.key for b in app.button}
 
 
 def test_data_opens_a_set_read_before_by_its_key(visit, store, tmp_path):

@@ -23,6 +23,23 @@ def no_progress(step: int, total: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
+class Decoded:
+    """Pictures of files of unknown origin, still in one array: `held` marks the test part `(N,)`."""
+
+    images: np.ndarray  # uint8 (N, C, H, W)
+    labels: np.ndarray  # int64 (N,)
+    held: np.ndarray
+    class_names: tuple[str, ...]
+    jpeg: bool
+
+    def split(self) -> RawData:
+        """The two parts, copied."""
+        train, test = ~self.held, self.held
+        parts = (self.images[train], self.labels[train], self.images[test], self.labels[test])
+        return RawData(*parts, self.class_names, self.jpeg)
+
+
+@dataclass(frozen=True, eq=False)
 class RawData:
     """Decoded pictures: images uint8 `(N, C, H, W)`, labels int64 `(N,)`, names of the classes."""
 
@@ -121,9 +138,9 @@ class Source:
         """Read the set from `root` at its own size. Never downloads; `DataError` says what is wrong."""
         kind = kind or self.available(root)
         if kind == "parquet" and (root / self.name).is_dir():
-            from ddcore.data.sources import _parquet
+            from ddcore.data.sources import _apart
 
-            raw = _parquet.read(root / self.name, names=self.classes, progress=progress)
+            raw = _apart.read("parquet", root / self.name, names=self.classes, progress=progress)
         elif kind == "bundled" or (kind == "torchvision" and self.available(root) == kind):
             raw = self.read(root)
         else:

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ddcore.data.images import SUFFIXES, Form, stack
-from ddcore.data.sources._base import Progress, RawData, no_progress
+from ddcore.data.images import SUFFIXES, Form, Room, stack
+from ddcore.data.sources._base import Decoded, Progress, no_progress
 from ddcore.data.sources._own import check_labels, split
 from ddcore.errors import DataError
 
 TEST_NAMES = ("test", "val", "valid", "validation")  # the first that exists is the test part
 
 
-def read(folder: Path, form: Form = Form(), progress: Progress = no_progress) -> RawData:  # noqa: B008
+def read(
+    folder: Path,
+    form: Form = Form(),  # noqa: B008
+    progress: Progress = no_progress,
+    room: Room = np.empty,
+) -> Decoded:
     """Decode a folder of class folders. Without a test folder a fixed stratified fifth is held out."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder: expected one that holds a folder per class.")
@@ -43,8 +48,8 @@ def read(folder: Path, form: Form = Form(), progress: Progress = no_progress) ->
     held = split(labels, names, held, str(folder))
     check_labels(labels, names, held, str(folder))
     named = ((str(path), path) for path, _ in files)
-    images, jpeg = stack(named, len(files), form, progress)
-    return RawData(images[~held], labels[~held], images[held], labels[held], names, jpeg)
+    images, jpeg = stack(named, len(files), form, progress, room)
+    return Decoded(images, labels, held, names, jpeg)
 
 
 def parts(folder: Path) -> tuple[Path, Path | None]:

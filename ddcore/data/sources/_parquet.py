@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ddcore.data.images import Form, stack
-from ddcore.data.sources._base import MAX_CLASSES, Progress, RawData, no_progress
+from ddcore.data.images import Form, Room, stack
+from ddcore.data.names import distinct_names
+from ddcore.data.sources._base import MAX_CLASSES, Decoded, Progress, no_progress
 from ddcore.data.sources._own import check_labels, split
 from ddcore.errors import DataError
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 IMAGE_COLUMNS = ("image", "img", "picture")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 ROWS = 256
+# Counted from the files' own tables of contents, before anything is read. ImageNet has 1.3 million pictures.
+MAX_ROWS = 5_000_000
+MAX_LABEL_BYTES = 64 << 20  # numbers of five million rows take 40 MB, names are stored once
+MAX_PICTURE_BYTES = 16 << 30  # of encoded pictures
+MAX_FACTS = 1 << 20  # bytes of what is told beside the columns
 
 
 def read(
@@ -31,21 +37,30 @@ def read(
     names: tuple[str, ...] | None = None,
     form: Form = Form(),  # noqa: B008
     progress: Progress = no_progress,
-) -> RawData:
+    room: Room = np.empty,
+) -> Decoded:
     """Decode the parquet files of a folder. `names` are the classes if the files do not say."""
     train, test = parts(folder)
     tables = [_Table(path) for path in train + test]
     count = sum(table.rows for table in tables[: len(train)])
     total = sum(table.rows for table in tables)
+    if total > MAX_ROWS:
+        raise DataError(f"{folder} has {total:,} rows: at most {MAX_ROWS:,} are read.")
     if count == 0:
         raise DataError(f"{folder} has no training pictures: at least 2 per class are needed.")
-    names = next((t.names for t in tables if t.names), names)
+    told = {table.names: table.path for table in tables if table.names}
+    if len(told) > 1:
+        one, other = list(told.values())[:2]
+        raise DataError(
+            f"{one} and {other} name their classes differently: expected the same names."
+        )
+    names = next(iter(told), names)
     labels, names = _labels(tables, names, folder)
     held = split(labels, names, np.arange(total) >= count if test else None, str(folder))
     check_labels(labels, names, held, str(folder))
     pictures = (pair for table in tables for pair in table.pictures())
-    images, jpeg = stack(pictures, total, form, progress)
-    return RawData(images[~held], labels[~held], images[held], labels[held], names, jpeg)
+    images, jpeg = stack(pictures, total, form, progress, room)
+    return Decoded(images, labels, held, names, jpeg)
 
 
 def parts(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -77,19 +92,42 @@ class _Table:
         self.path = path
         try:
             self.file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise DataError(f"{path} is not a readable parquet file ({_short(error)}).") from None
         schema = self.file.schema_arrow
         self.rows = self.file.metadata.num_rows
         self.image = _column(path, schema, IMAGE_COLUMNS, _holds_bytes, "picture (encoded bytes)")
         self.label = _column(path, schema, LABEL_COLUMNS, pa.types.is_integer, "label (int64)")
-        self.names = _names(schema.metadata or {}, self.label)
+        self.names = _names(schema.metadata or {}, self.label, str(path))
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Refuse what the table of contents says is too much, or contradicts itself."""
+        facts = self.file.metadata
+        groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+        if self.rows < 0 or sum(group.num_rows for group in groups) != self.rows:
+            raise DataError(
+                f"{self.path} is damaged: it says it has {self.rows:,} rows, and its parts say otherwise."
+            )
+        if self.rows > MAX_ROWS:
+            raise DataError(f"{self.path} has {self.rows:,} rows: at most {MAX_ROWS:,} are read.")
+        for name, most in ((self.label, MAX_LABEL_BYTES), (self.image, MAX_PICTURE_BYTES)):
+            size = sum(_bytes(group, name) for group in groups)
+            if not 0 <= size <= most:
+                raise DataError(
+                    f"{self.path} has {size / 2**20:,.0f} MB in column {name}: at most {most >> 20:,} are "
+                    "read."
+                )
 
     def labels(self) -> np.ndarray:
         """Labels as int64 or as texts; other types and gaps are refused."""
         import pyarrow as pa
 
         column = self._read(self.label)
+        if len(column) != self.rows:
+            raise DataError(
+                f"{self.path} is damaged: it has {len(column):,} labels for {self.rows:,} rows."
+            )
         if column.null_count:
             raise DataError(f"{self.path} has {column.null_count} rows without a {self.label}.")
         if pa.types.is_dictionary(column.type):
@@ -179,14 +217,25 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def _names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
+def _names(metadata: dict[bytes, bytes], label: str, where: str) -> tuple[str, ...] | None:
     """Class names as the datasets library leaves them in the schema; None if it did not."""
+    told = metadata.get(b"huggingface", b"")
+    if len(told) > MAX_FACTS:
+        raise DataError(
+            f"{where} tells {len(told) >> 20:,} MB beside its columns: at most 1 is read."
+        )
     try:
-        names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError):
+        names = json.loads(told)["info"]["features"][label]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
-    values = names.values() if isinstance(names, dict) else names
-    return tuple(str(name) for name in values) or None
+    return distinct_names(names, where) or None if names is not None else None
+
+
+def _bytes(group: Any, column: str) -> int:
+    """Unpacked bytes of a column, or of what is nested in it, in one part of a file."""
+    columns = [group.column(i) for i in range(group.num_columns)]
+    mine = [c for c in columns if c.path_in_schema.split(".")[0] == column]
+    return sum(max(c.total_uncompressed_size, 0) for c in mine)
 
 
 def _short(error: Exception) -> str:

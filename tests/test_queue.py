@@ -1,0 +1,145 @@
+"""The queue: order, dead and young tickets, clocks, and what waiting costs."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ddcore import locks, queue
+from ddcore.errors import SpecError
+
+WAIT = """
+import sys
+from pathlib import Path
+from ddcore import queue
+ticket = queue.Ticket(Path(sys.argv[1]), "compute", sys.argv[2])
+print("drawn", flush=True)
+ticket.wait(lambda position: None)
+print("slot", flush=True)
+sys.stdin.read()
+"""
+
+
+def waiter(root, key):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAIT, str(root), key],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "drawn\n"
+    return process
+
+
+def ended(process):
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def one_slot(monkeypatch):
+    monkeypatch.setenv("DD_DEVICE", "cpu")
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_a_killed_waiter_frees_its_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)
+    slot = locks.acquire(tmp_path / "slots" / "compute-cpu.lock")
+    first, second = waiter(tmp_path, "a" * 16), waiter(tmp_path, "b" * 16)
+    try:
+        names = [p.name.split(".")[2] for p in queue.waiting(tmp_path, "compute")]
+        assert names == ["a" * 16, "b" * 16]
+        ended(first)
+        assert [p.name.split(".")[2] for p in queue.waiting(tmp_path, "compute")] == ["b" * 16]
+        slot.release()
+        assert second.stdout.readline() == "slot\n"
+    finally:
+        ended(first)
+        ended(second)
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_slots_are_given_in_the_order_of_tickets(tmp_path):
+    slot = locks.acquire(tmp_path / "slots" / "compute-cpu.lock")
+    tickets = [queue.Ticket(tmp_path, "compute", f"{i:016x}") for i in range(6)]
+    served = []
+
+    def wait(i):
+        got = tickets[i].wait(lambda _: None)
+        served.append(i)
+        tickets[i].close()
+        got.release()
+
+    threads = [threading.Thread(target=wait, args=[i]) for i in reversed(range(6))]
+    [t.start() for t in threads]
+    time.sleep(0.5)
+    slot.release()
+    [t.join(30) for t in threads]
+    assert served == list(range(6))
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_waiting_looks_at_one_ticket_however_long_the_queue(tmp_path, monkeypatch):
+    """32 waiters: each asks about the one before it, not about all before it."""
+    slot = locks.acquire(tmp_path / "slots" / "compute-cpu.lock")
+    tickets = [queue.Ticket(tmp_path, "compute", f"{i:016x}") for i in range(32)]
+    asked = []
+    real = locks.is_held
+    monkeypatch.setattr(locks, "is_held", lambda path: asked.append(path) or real(path))
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)
+    monkeypatch.setattr(queue, "COUNT_S", 1000.0)
+    monkeypatch.setattr(queue, "PATIENT_S", queue.POLL_S)
+    rounds, stop = [0] * 32, threading.Event()
+
+    class Enough(Exception):
+        pass
+
+    def wait(i):
+        def on_wait(position):
+            assert position == i
+            rounds[i] += 1
+            if stop.is_set():
+                raise Enough
+
+        with pytest.raises(Enough):
+            tickets[i].wait(on_wait)
+
+    threads = [threading.Thread(target=wait, args=[i]) for i in range(32)]
+    [t.start() for t in threads]
+    time.sleep(3)
+    stop.set()
+    [t.join(30) for t in threads]
+    slot.release()
+    once = 32 * 32  # each counts its place a single time here
+    assert sum(rounds) > 150
+    assert len(asked) <= once + sum(rounds)
+
+
+def test_a_clock_set_back_blocks_and_overtakes_nobody(tmp_path, monkeypatch):
+    now = time.time_ns()
+    monkeypatch.setattr(queue.time, "time_ns", lambda: now + 3600 * 10**9)
+    first = queue.Ticket(tmp_path, "compute", "a" * 16)
+    monkeypatch.setattr(queue.time, "time_ns", lambda: now)
+    second = queue.Ticket(tmp_path, "compute", "b" * 16)
+    assert queue.waiting(tmp_path, "compute") == [first.path, second.path]
+    first.lock.release()  # killed, and its file is from the future
+    later = time.time() + 3600
+    os.utime(first.path, (later, later))
+    assert queue.waiting(tmp_path, "compute") == [second.path]
+
+
+def test_slots_of_another_kind_and_a_host_of_that_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue.socket, "gethostname", lambda: "light")
+    ticket = queue.Ticket(tmp_path, "compute", "a" * 16)
+    assert queue.waiting(tmp_path, "compute") == [ticket.path]
+    assert queue.waiting(tmp_path, "light") == []
+
+
+@pytest.mark.parametrize("value", ["../x", "/etc/passwd", "cpu:x", "gpu", "cuda:", "a\nb", "é"])
+def test_a_device_that_is_none_is_refused_before_it_names_a_file(tmp_path, monkeypatch, value):
+    monkeypatch.setenv("DD_DEVICE", value)
+    with pytest.raises(SpecError, match=r"DD_DEVICE = .* is not allowed: expected auto, cpu"):
+        queue.slot_names("compute")
