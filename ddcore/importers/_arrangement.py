@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ddcore import rng
 from ddcore.data import Dataset
 from ddcore.errors import DataError
+from ddcore.texts import percent
 
 ARRANGEMENTS = {
     "blocks": "all images of a class, then the next class (rows of a class, as save_image(nrow=ipc) gives)",
     "turns": "an image of each class in turn (columns of a class)",
 }
 TRAINING, COUNTED = 6000, 3000  # real images for the classifier and for counting its errors
+LARGEST = 32  # side of what is classified: a 64-pixel colour image has 12,288 numbers to weigh
 RIDGE = 1e-2  # of the mean eigenvalue of the pixels' covariance
 # Images of one class are made together and err together: more than so many count as so many.
 INDEPENDENT = 4
@@ -49,7 +50,7 @@ class Arrangement:
         order = ", ".join(names[c] for c in self.classes) if shuffled else "the dataset's order"
         if self.chance is None:
             return f"Images lie {how}, in {order}, as stated."
-        return f"Images lie {how}, in {order}: {self.chance:.2g} of random orders fit as well."
+        return f"Images lie {how}, in {order}: {percent(self.chance)} of random orders fit as well."
 
 
 def labels_for(name: str, classes: tuple[int, ...], count: int) -> np.ndarray:
@@ -89,7 +90,7 @@ def find(pixels: np.ndarray, dataset: Dataset) -> Arrangement:
         return Arrangement(labels, best.name, best.classes, best.chance_of_best())
     raise DataError(
         "The order of the classes in the sheet cannot be told from the images: state it "
-        "(blocks or turns, and the classes' numbers in their order)."
+        "blocks (class after class), turns (one of each class in turn), or the classes' numbers in their order."
     )
 
 
@@ -106,6 +107,8 @@ class _Fit:
     @classmethod
     def of(cls, likely: np.ndarray, name: str, known: int) -> _Fit:
         """From the log-likelihood (N, K) of each class for each image."""
+        from scipy.optimize import linear_sum_assignment
+
         per_class = len(likely) // known
         groups = likely.reshape(known, per_class, -1) if name == "blocks" else None
         if groups is None:
@@ -132,6 +135,8 @@ class _Fit:
 
     def margin(self) -> float:
         """By how much the likeliest order beats the next one, in log-likelihood."""
+        from scipy.optimize import linear_sum_assignment
+
         rest = []
         for group, label in enumerate(self.classes):
             without = self.table.copy()
@@ -152,7 +157,7 @@ def _log_likelihood(pixels: np.ndarray, dataset: Dataset) -> np.ndarray:
     confusion = np.ones((known, known))  # of a class, how often each answer; one of each beforehand
     np.add.at(confusion, (dataset.train_labels[count], answers.argmax(1)), 1)
     log = np.log(confusion / confusion.sum(1, keepdims=True))
-    said = ((_standard(pixels.reshape(len(pixels), -1)) - mean) @ weights).argmax(1)
+    said = ((_flat(pixels) - mean) @ weights).argmax(1)
     return log[:, said].T
 
 
@@ -167,7 +172,14 @@ def _ridge(x: np.ndarray, labels: np.ndarray, known: int) -> tuple[np.ndarray, n
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
-    return _standard(images.reshape(len(images), -1).astype(np.float32) / 255)
+    """Images (N, C, H, W) of any scale as rows, large ones made smaller by whole factors."""
+    times = -(-images.shape[-1] // LARGEST)
+    if times > 1:
+        side = images.shape[-1] // times
+        parts = images[..., : side * times, : side * times]
+        parts = parts.reshape(*images.shape[:2], side, times, side, times)
+        images = parts.mean((3, 5), dtype=np.float32)
+    return _standard(images.reshape(len(images), -1).astype(np.float32))
 
 
 def _standard(x: np.ndarray) -> np.ndarray:

@@ -156,12 +156,10 @@ def _trailing(flags: np.ndarray) -> int:
 
 def _repeated(tile: np.ndarray) -> int:
     """How often pixels of a tile (C, H, W) are repeated each way: all changes lie on multiples of it."""
-    found = 0
-    for axis in (1, 2):
-        other = 3 - axis
-        changes = np.flatnonzero(np.diff(tile.astype(np.int16), axis=axis).any((0, other))) + 1
-        found = math.gcd(found, *changes.tolist())
-    return found  # 0: one colour, which any number divides
+    rows = (tile[:, 1:] != tile[:, :-1]).any((0, 2))
+    columns = (tile[:, :, 1:] != tile[:, :, :-1]).any((0, 1))
+    changes = [*(np.flatnonzero(rows) + 1).tolist(), *(np.flatnonzero(columns) + 1).tolist()]
+    return math.gcd(0, *changes)  # 0: one colour, which any number divides
 
 
 # --- enlarged with its padding, or without padding --------------------------------------------------
