@@ -685,7 +685,7 @@ def _parser() -> argparse.ArgumentParser:
         "files",
         nargs="+",
         metavar="FILE",
-        help="one file; or images and labels; or a .png contact sheet; or a folder with one of pictures per class",
+        help="one file; images and labels; a .png contact sheet; or a folder of class folders of pictures",
     )
     sub.add_argument("--dataset", required=True, help="which it stands for: a name, or a folder")
     sub.add_argument("--resolution", type=int, help="resize the dataset to this side")

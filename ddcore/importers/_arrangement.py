@@ -61,7 +61,7 @@ def labels_for(name: str, classes: tuple[int, ...], count: int) -> np.ndarray:
 
 
 def stated(name: str, classes: tuple[int, ...], count: int, known: int) -> Arrangement:
-    """The arrangement a person names: one of `ARRANGEMENTS`, and the order of all classes (() for 0, 1, ...)."""
+    """The arrangement a person names: one of `ARRANGEMENTS`, the order of all classes (() for 0, 1, ...)."""
     classes = classes or tuple(range(known))
     if sorted(classes) != list(range(known)):
         raise DataError(f"The order of classes {classes} must name each of 0 to {known - 1} once.")
@@ -71,7 +71,7 @@ def stated(name: str, classes: tuple[int, ...], count: int, known: int) -> Arran
 
 
 def find(pixels: np.ndarray, dataset: Dataset) -> Arrangement:
-    """The arrangement of images (N, C, H, W), 0..1, by the looks of each; `DataError` if it cannot be told."""
+    """The arrangement of images (N, C, H, W) by the looks of each; `DataError` if it cannot be told."""
     known = dataset.num_classes
     start = stated("blocks", (), len(pixels), known)
     likely = _log_likelihood(pixels, dataset)
@@ -89,8 +89,8 @@ def find(pixels: np.ndarray, dataset: Dataset) -> Arrangement:
         labels = labels_for(best.name, best.classes, len(start.labels))
         return Arrangement(labels, best.name, best.classes, best.chance_of_best())
     raise DataError(
-        "The order of the classes in the sheet cannot be told from the images: state it "
-        "blocks (class after class), turns (one of each class in turn), or the classes' numbers in their order."
+        "The order of the classes in the sheet cannot be told from the images: state whether class follows "
+        "class (blocks) or each class has an image in turn (turns), and the classes' numbers in their order."
     )
 
 

@@ -62,8 +62,8 @@ def find(sheet: np.ndarray, name: str, side: int = 0) -> Grid:
         wanted = f" of {side} x {side} pixels" if side else ""
         height, width = sheet.shape[:2]
         raise DataError(
-            f"{name} ({width} x {height} pixels) is not a regular grid of whole images{wanted}: it may have been "
-            "resampled, cut or photographed from a screen; the PNG that save_image wrote is needed."
+            f"{name} ({width} x {height} pixels) is not a regular grid of whole images{wanted}: it may have "
+            "been resampled, cut or photographed from a screen; the PNG that save_image wrote is needed."
         )
     return fitting[0]
 

@@ -1,4 +1,4 @@
-"""What the names of files say of the method that made a set: nothing, unless a published method is in them."""
+"""What the names of files say of the method that made a set: nothing, unless one is a word of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PUBLISHED = (*AUGMENTED, "dc", "dcc", *TRAJECTORIES, "idc", "kip", "rfad", "frep
 
 
 def method_in(names: Sequence[str]) -> str:
-    """The published method that is a word of a name, as in res_DSA_CIFAR10_ConvNet_10ipc.pt; "" if none is."""
+    """The published method that is a word of a name, as in res_DSA_CIFAR10_ConvNet_1ipc.pt; "" if none."""
     words = [w for name in names for w in re.split(r"[^a-z0-9]+", name.lower())]
     return next((w for w in words if w in PUBLISHED), "")
 

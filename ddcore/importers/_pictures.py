@@ -1,7 +1,7 @@
 """PNG pictures that anybody may have written, to arrays: a sheet cut up, or a picture for each image.
 
-Runs in the process of its own that `sheets` starts. A picture's size is known from its first bytes, so what is
-too large is refused before it is unpacked. Compression with loss is refused: it changes every pixel.
+Runs in the process of its own that `sheets` starts. A picture's size is known from its first bytes, so what
+is too large is refused before it is unpacked. Compression with loss is refused: it changes every pixel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A set that was pictures: the .npz that `sheets.to_file` makes of a contact sheet or of folders of pictures."""
+"""A set that was pictures: the .npz that `sheets.to_file` makes of a contact sheet or of class folders."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     pictures = sheets.read(path.name, path, dataset.shape)      # in a process of its own
     labelled = sheets.label(pictures, dataset, order="")        # or DataError: the order cannot be told
-    content = sheets.to_file(pictures, labelled)                # what is read, brought and kept like other files
+    content = sheets.to_file(pictures, labelled)                # to be read, brought and kept like others
 
 The file is an .npz of images, labels and a note, in which the same pictures and labels are the same bytes.
 """
@@ -10,7 +10,6 @@ The file is an .npz of images, labels and a note, in which the same pictures and
 from __future__ import annotations
 
 import io
-import json
 import re
 import tempfile
 from collections.abc import Sequence

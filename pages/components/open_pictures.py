@@ -29,7 +29,7 @@ SHOWN = 200  # images of a sheet whose order somebody has to tell
 
 @dataclass(frozen=True)
 class Made:
-    """The file made of an uploaded one, with what the page asks of an upload; `data` is the chosen dataset."""
+    """The file made of an uploaded one, with what the page asks of an upload; `data`: the chosen dataset."""
 
     name: str
     content: bytes
@@ -58,7 +58,7 @@ def are_given(uploads: Sequence[Any]) -> bool:
 
 
 def ask(uploads: Sequence[Any], key: str) -> Made | None:
-    """The file of images and labels; None while something is to be chosen or read. `DDError` if it is no set."""
+    """The file of images and labels; None while something is to be chosen or read. `DDError` if no set."""
     if len(uploads) > 1:
         raise DDError(
             f"{len(uploads)} files were given: expected one contact sheet, or one .zip with a folder of "
