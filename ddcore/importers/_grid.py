@@ -17,6 +17,10 @@ from ddcore.importers.base import MAX_IMAGES, SIDES
 
 MAX_PADDING = 16
 USUAL_PADDING = 2  # of torchvision's make_grid
+CUT_PADDING, CUT_REPEAT = (
+    range(1, 5),
+    4,
+)  # looked for where a sheet may have been cut out of another
 USUAL_SIDES = (32, 28, 64, 16, 8, 96, 48, 128, 224, 256)
 
 
@@ -64,6 +68,11 @@ def find(sheet: np.ndarray, name: str, side: int = 0) -> Grid:
         raise DataError(
             f"{name} ({width} x {height} pixels) is not a regular grid of whole images{wanted}: it may have "
             "been resampled, cut or photographed from a screen; the PNG that save_image wrote is needed."
+        )
+    if not fitting[0].padding and _has_padding(sheet, fitting[0]):
+        raise DataError(
+            f"{name} has lines between its images, but not where a whole sheet has them: it may have been cut "
+            "out of one; the PNG that save_image wrote is needed."
         )
     return fitting[0]
 
@@ -130,6 +139,29 @@ def _sides(sheet: np.ndarray, padding: int) -> list[int]:
         for step in range(least + padding, common + 1)
         if common % step == 0 and step - padding >= least
     ]
+
+
+def _has_padding(sheet: np.ndarray, grid: Grid) -> bool:
+    """Whether a picture that can be cut without padding has lines of one colour at another distance.
+
+    Both ways, and twice each at the least: images with black borders have a few at any distance.
+    """
+    side = grid.side // grid.repeat
+    steps = [(side * times + p, p) for times in range(1, CUT_REPEAT + 1) for p in CUT_PADDING]
+    lines = [(t == t[:, :1]).all((1, 2)) for t in (sheet, sheet.transpose(1, 0, 2))]
+    return any(all(_bands(line, *step) for line in lines) for step in steps)
+
+
+def _bands(line: np.ndarray, step: int, padding: int) -> bool:
+    """Whether so many neighbouring lines (of (H,) flags) are set again and again, but not all are."""
+    if len(line) < 2 * step:
+        return False
+    whole = np.ones(-(-len(line) // step) * step, bool)
+    whole[: len(line)] = line
+    always = whole.reshape(-1, step).all(0)
+    around = np.concatenate([always, always[: padding - 1]])
+    runs = np.lib.stride_tricks.sliding_window_view(around, padding).all(1)
+    return bool(runs.any()) and not always.all()
 
 
 def _complete(sheet: np.ndarray, side: int, padding: int) -> Grid | None:

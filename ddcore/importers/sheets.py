@@ -34,7 +34,7 @@ __all__ = ["ARRANGEMENTS", "Labelled", "Pictures", "is_pictures", "label", "read
 
 NAMED = 12  # names in a message
 ORDER = re.compile(r"(?:(blocks|turns)(?::|$))?([\d, ]*)")
-# Measured: cutting a sheet takes 20 bytes a pixel at most, and 0.3 s of a slow core for a million of them.
+# Measured on sheets of 33 to 40 million: cutting takes 18 bytes a pixel at most, and 0.16 s for a million.
 BYTES_PER_PIXEL, PIXELS_PER_SECOND = 24, 1_000_000
 UNPACKED = 8  # times the bytes of small PNGs is more than they unpack to, in all copies
 
