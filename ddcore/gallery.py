@@ -15,7 +15,6 @@ from ddcore import jobs, paths
 from ddcore.data import resolve
 from ddcore.data.registry import get
 from ddcore.distilled import DistilledSet
-from ddcore.estimate import figure_text
 from ddcore.evaluation_spec import BASELINES, WHOLE, default_evaluation
 from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec, make_spec
@@ -23,6 +22,7 @@ from ddcore.ranking import with_own_labels
 from ddcore.recipes import table
 from ddcore.specs import TaskSpec
 from ddcore.speed import Calibration, here
+from ddcore.spread import figure_text
 from ddcore.store import Store, Task
 
 SHAPE = (1, 8, 8)
