@@ -27,7 +27,10 @@ RIDGE = 1e-2  # of the mean eigenvalue of the pixels' covariance
 INDEPENDENT = 4
 SHUFFLES = 9999
 CHANCE = 0.01  # how seldom another order may do as well
-CERTAIN = np.log(100)  # how much likelier a shuffled order has to be than the next best one
+# How much likelier than any other an order has to be: that of the dataset, which is usual, and another one.
+# With any two classes exchanged (43 shipped sets, 45 pairs) 23 sheets were taken to be in order where that had
+# to be possible only, 1 where it had to be the likeliest, none where it had to be 2.7 times as likely.
+CLEAR, CERTAIN = np.log(10), np.log(100)
 
 
 @dataclass(frozen=True)
@@ -73,21 +76,14 @@ def stated(name: str, classes: tuple[int, ...], count: int, known: int) -> Arran
 def find(pixels: np.ndarray, dataset: Dataset) -> Arrangement:
     """The arrangement of images (N, C, H, W) by the looks of each; `DataError` if it cannot be told."""
     known = dataset.num_classes
-    start = stated("blocks", (), len(pixels), known)
+    stated("blocks", (), len(pixels), known)  # refuses what cannot be shared evenly
     likely = _log_likelihood(pixels, dataset)
-    fits = [_Fit.of(likely, name, known) for name in ARRANGEMENTS]
-    best = max(fits, key=lambda fit: fit.score)
-    for fit in sorted(fits, key=lambda fit: -fit.in_order):
-        chance = fit.chance_of_order()
-        # A shuffled order that is far likelier means that the plain one only fits in part.
-        if chance <= CHANCE and best.score - fit.in_order < CERTAIN:
-            classes = tuple(range(known))
-            return Arrangement(
-                labels_for(fit.name, classes, len(pixels)), fit.name, classes, chance
-            )
-    if best.margin() >= CERTAIN and best.chance_of_best() <= CHANCE:
-        labels = labels_for(best.name, best.classes, len(start.labels))
-        return Arrangement(labels, best.name, best.classes, best.chance_of_best())
+    best = max((_Fit.of(likely, name, known) for name in ARRANGEMENTS), key=lambda fit: fit.score)
+    chance = best.chance()
+    needed = CLEAR if best.classes == tuple(range(known)) else CERTAIN
+    if chance <= CHANCE and best.margin() >= needed:
+        labels = labels_for(best.name, best.classes, len(pixels))
+        return Arrangement(labels, best.name, best.classes, chance)
     raise DataError(
         "The order of the classes in the sheet cannot be told from the images: state whether class follows "
         "class (blocks) or each class has an image in turn (turns), and the classes' numbers in their order."
@@ -102,7 +98,6 @@ class _Fit:
     table: np.ndarray  # (K groups, K classes), log-likelihood
     classes: tuple[int, ...]  # the likeliest order
     score: float  # its log-likelihood
-    in_order: float  # that of 0, 1, ...
 
     @classmethod
     def of(cls, likely: np.ndarray, name: str, known: int) -> _Fit:
@@ -116,7 +111,7 @@ class _Fit:
         table = groups.mean(1) * min(per_class, INDEPENDENT)
         classes = tuple(int(c) for c in linear_sum_assignment(-table)[1])
         score = float(table[np.arange(known), list(classes)].sum())
-        return cls(name, table, classes, score, float(np.trace(table)))
+        return cls(name, table, classes, score)
 
     def _random(self) -> np.ndarray:
         """Log-likelihoods of random orders."""
@@ -125,11 +120,7 @@ class _Fit:
         orders = np.argsort(draw.random((SHUFFLES, known)), axis=1)
         return self.table[np.arange(known), orders].sum(1)
 
-    def chance_of_order(self) -> float:
-        """Share of random orders that fit as well as 0, 1, ..."""
-        return float((1 + (self._random() >= self.in_order).sum()) / (1 + SHUFFLES))
-
-    def chance_of_best(self) -> float:
+    def chance(self) -> float:
         """Share of random orders that fit as well as the likeliest."""
         return float((1 + (self._random() >= self.score).sum()) / (1 + SHUFFLES))
 
