@@ -135,6 +135,17 @@ def test_colour_sheets_and_sheets_enlarged_as_a_whole(shipped):
         assert np.array_equal(found_in(content, (3, 32, 32)).images, rounded(pixels))
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_black_borders_are_no_padding(scale):
+    """As those of MNIST's images, which would fit grids of many distances."""
+    x = torch.zeros(40, 1, 28, 28)
+    x[:, :, 4:24, 4:24] = torch.rand(40, 1, 20, 20, generator=torch.Generator().manual_seed(0))
+    for nrow in (1, 5, 8):
+        sheet = picture(written(x, scale, padding=0, nrow=nrow))
+        grid = _grid.find(sheet, "a.png", 28)
+        assert np.array_equal(_grid.cut(sheet, grid)[:, :1], rounded(x))
+
+
 def test_palettes_grey_and_opaque_pictures_are_the_same_sheet(shipped):
     pixels, _ = shipped["dm", "digits", 10]
     plain = Image.open(io.BytesIO(written(pixels)))

@@ -28,8 +28,8 @@ INDEPENDENT = 4
 SHUFFLES = 9999
 CHANCE = 0.01  # how seldom another order may do as well
 # How much likelier than any other an order has to be: that of the dataset, which is usual, and another one.
-# With any two classes exchanged (43 shipped sets, 45 pairs) 23 sheets were taken to be in order where that had
-# to be possible only, 1 where it had to be the likeliest, none where it had to be 2.7 times as likely.
+# With any two classes exchanged (43 shipped sets, 45 pairs) 23 sheets were taken to be in order where that
+# had to be possible only, 1 where it had to be the likeliest, none where it had to be 2.7 times as likely.
 CLEAR, CERTAIN = np.log(10), np.log(100)
 
 

@@ -155,8 +155,11 @@ def _has_padding(sheet: np.ndarray, grid: Grid) -> bool:
     Both ways, and twice each at the least: images with black borders have a few at any distance.
     """
     side = grid.side // grid.repeat
-    steps = [(side * times + p, p) for times in range(1, CUT_REPEAT + 1) for p in CUT_PADDING]
+    enlarged = range(grid.repeat, max(CUT_REPEAT, grid.repeat) + 1)
+    steps = [(side * times + p, p) for times in enlarged for p in CUT_PADDING]
     lines = [(t == t[:, :1]).all((1, 2)) for t in (sheet, sheet.transpose(1, 0, 2))]
+    if all(_bands(line, grid.side, 1) for line in lines):
+        return False  # they are where the images end: black borders
     return any(all(_bands(line, *step) for line in lines) for step in steps)
 
 
