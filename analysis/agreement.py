@@ -20,10 +20,10 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.networks import network, parse
 from analysis.pools import Counts, EarlyPool, Pool, SubsetPool
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 from ddcore.protocols import PROTOCOLS
 
 if TYPE_CHECKING:

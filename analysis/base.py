@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.networks import network
 from analysis.pools import Counts, Pool, RealPool
 from ddcore.data import Dataset, ensure
 from ddcore.data.registry import OWN, get
@@ -29,6 +28,7 @@ from ddcore.methods import methods
 from ddcore.methods.base import image_macs
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
+from ddcore.nets.words import network
 from ddcore.specs import TaskSpec, with_setting
 from ddcore.speed import speed, usual
 from ddcore.store import KEY_PATTERN, Store, Task

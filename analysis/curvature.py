@@ -10,11 +10,11 @@ import numpy as np
 
 from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Option, Result
-from analysis.networks import network, parse
 from analysis.pools import Counts
 from ddcore.errors import DDError
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,12 +21,12 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.networks import network, parse
 from analysis.pools import Counts, Need, Pool
 from ddcore import render, rng
 from ddcore.nets.architectures import ARCHITECTURES
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 from ddcore.spread import deviation
 
 if TYPE_CHECKING:

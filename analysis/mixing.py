@@ -10,12 +10,12 @@ import numpy as np
 
 from analysis import base, colours, drawing
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Result
-from analysis.networks import network, parse
 from analysis.pools import Counts
 from ddcore import rng
 from ddcore.errors import SpecError
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 from ddcore.protocols import PROTOCOLS
 from ddcore.spread import deviation, deviations, plus_minus
 

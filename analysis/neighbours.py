@@ -20,10 +20,10 @@ from analysis.base import (
 )
 from analysis.features import features_of
 from analysis.nearest import flat, held_out_sample, nearest
-from analysis.networks import parse
 from analysis.pools import Counts, RealPool
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import parse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure

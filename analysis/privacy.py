@@ -25,12 +25,12 @@ from analysis.base import (
 )
 from analysis.nearest import COPY, held_out_sample, nearest, psnr
 from analysis.nearest import flat as flat_pixels
-from analysis.networks import network, parse
 from analysis.pools import Counts, RealPool
 from ddcore import rng
 from ddcore.estimate import protocol_work
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 from ddcore.protocols import PROTOCOLS
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.networks import parse
 from analysis.pools import Counts, RealPool
 from ddcore.foreign_text import wrapped_unmathematical
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import parse
 from ddcore.spread import deviations
 
 if TYPE_CHECKING:

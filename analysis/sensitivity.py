@@ -10,7 +10,6 @@ import numpy as np
 
 from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Option, Result
-from analysis.networks import network, parse
 from analysis.pools import Counts
 from ddcore import rng
 from ddcore.errors import SpecError
@@ -18,6 +17,7 @@ from ddcore.foreign_text import wrapped
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 from ddcore.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import numpy as np
 
 from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Result
-from analysis.networks import network, parse
 from analysis.pools import Counts
 from ddcore import rng
 from ddcore.evaluation_spec import BaselineTask
@@ -17,6 +16,7 @@ from ddcore.foreign_text import wrapped
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
 from ddcore.protocols import PROTOCOLS, Protocol
 from ddcore.spread import deviation, deviations, plus_minus
 

@@ -24,12 +24,12 @@ import torch.nn.functional as F
 
 from analysis._hessian import Images, MeanLoss, Trace, rademacher, trace
 from analysis._pools import train_real
-from analysis.networks import network
 from benchmarks.machine import describe
 from ddcore import worker
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.network import Network, to_module
+from ddcore.nets.words import network
 from ddcore.queue import devices
 from ddcore.store import Store
 from ddcore.testing import SleepyTask

@@ -24,6 +24,8 @@ from ddcore.store import Store, Task
 if TYPE_CHECKING:
     from ddcore.data import DataSpec
     from ddcore.estimate import Estimate
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.nets.plan import Shape
     from ddcore.recipes.base import Recipe, Step
     from ddcore.recipes.table import Line
 
@@ -106,7 +108,7 @@ def distill(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> None:
     """`evaluate RUN`: under another protocol, with other networks, more baselines."""
     from ddcore.evaluation_spec import default_evaluation
-    from ddcore.nets.architectures import NetSpec
+    from ddcore.nets.words import judge
     from ddcore.protocols import protocol
 
     store = Store()
@@ -118,8 +120,10 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.nets:
         changes["nets"] = options.nets
     if options.arch:
-        own = run.spec().net
-        changes["archs"] = tuple(own if a == own.arch else NetSpec(arch=a) for a in options.arch)
+        own, result = run.spec().net, run.result()
+        form = tuple(result["shape"]), len(result["set"]["class_names"])
+        found = (judge("arch", text, own, *form) for text in options.arch)
+        changes["archs"] = tuple(dict.fromkeys(found))
     if options.baseline:
         chosen = dict.fromkeys(["random", "class_mean", *options.baseline])
         changes["baselines"] = tuple(chosen)
@@ -145,7 +149,6 @@ def import_set(options: argparse.Namespace) -> None:
     from ddcore.data import dataset_task, resolve
     from ddcore.imported_spec import PIXELS, propose, require_fit, stated_method
     from ddcore.importers.reading import read
-    from ddcore.nets.architectures import NetSpec
     from ddcore.protocols import protocol
 
     files = [paths.typed(f) for f in options.files]
@@ -155,7 +158,8 @@ def import_set(options: argparse.Namespace) -> None:
     given = _from_pictures(store, data, files, options.order) or files
     report = read(list(zip(names, given)), options.format or "", options.experiment)
     facts = compute(store, dataset_task(data)).result()
-    require_fit(report, tuple(facts["shape"]), len(facts["class_names"]), facts["label"])
+    form = tuple(facts["shape"]), len(facts["class_names"])
+    require_fit(report, *form, facts["label"])
     fields = ("scale", "labels", "tiles", "lr")
     choices = {n: getattr(options, n) for n in fields if getattr(options, n) is not None}
     if options.method:
@@ -163,8 +167,7 @@ def import_set(options: argparse.Namespace) -> None:
     if options.protocol:
         choices["protocol"] = protocol(options.protocol)
     if options.arch or options.width or options.depth:
-        arch = options.arch or "convnet"
-        choices["net"] = NetSpec(arch=arch, width=options.width, depth=options.depth)
+        choices["net"] = _made_with(options, *form)
     spec = propose(report, data, whiten=options.whiten or None, spread=facts["std"], **choices)
     task = imported.bring(store, spec, [_content(each) for each in given], names)
     answer = {
@@ -206,6 +209,20 @@ def _from_pictures(
     dataset = load(store, data)
     found = sheets.read(files[0].name, files[0], dataset.shape)
     return [sheets.to_file(found, sheets.label(found, dataset, order))]
+
+
+def _made_with(options: argparse.Namespace, shape: Shape, classes: int) -> NetSpec:
+    """The network of `import --arch`, whose name may hold the width."""
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.nets.words import network, parse
+
+    arch, width = parse("arch", options.arch or "convnet")
+    if width is None:
+        return NetSpec(arch=arch, width=options.width, depth=options.depth)
+    if options.width:
+        raise SpecError("width", options.width, f"nothing beside arch = {options.arch}")
+    depth = {"depth": options.depth} if options.depth else {}
+    return network("arch", options.arch, shape, classes).replace(**depth)
 
 
 def _content(path: Path | bytes) -> bytes:
@@ -309,13 +326,16 @@ def download(options: argparse.Namespace) -> None:
 
 def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
-    from ddcore.gallery import build, markdown
+    from ddcore.gallery import build, build_recipes, markdown
 
     if options.table:
         text = markdown(Store())
         output(options, {"table": text}, lambda: print(text))
         return
-    keys = build(lambda store, task: watch(store, task))
+    if options.recipes:
+        keys = build_recipes()
+    else:
+        keys = build(watch)
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -413,6 +433,7 @@ def _line_facts(found: Line) -> dict[str, Any]:
         "recipe": found.recipe.name,
         "row": found.row.name,
         "protocol": found.protocol,
+        "net": found.net,
         "published": published.text() if published else None,
         "source": published.source if published else None,
         "differs": found.row.differs,
@@ -661,7 +682,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grey", action="store_true", help="convert images to grey")
     sub.add_argument("--ipc", type=int, default=1, help="images per class")
     sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--preset", default="quick", help="quick, teaching or paper")
+    sub.add_argument(
+        "--preset", default="quick", help="quick, teaching, paper; hour where a method has it"
+    )
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     sub.add_argument("--no-evaluate", action="store_true", help="stop after distilling")
     sub.add_argument("--dry-run", action="store_true", help="print the estimate and stop")
@@ -670,7 +693,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run")
     sub.add_argument("--protocol")
     sub.add_argument("--nets", type=int)
-    sub.add_argument("--arch", nargs="+")
+    sub.add_argument(
+        "--arch", nargs="+", metavar="NET", help="such as mlp, or with a width convnet-32"
+    )
     sub.add_argument("--baseline", nargs="+", help="beyond random and class_mean")
     sub.add_argument("--seed", type=int, default=0)
 
@@ -708,7 +733,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
     sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")
     sub.add_argument("--protocol", help="how it is meant to be used; the published one without it")
-    sub.add_argument("--arch", help="the network it was made with")
+    sub.add_argument("--arch", help="the network it was made with, such as convnet-64")
     sub.add_argument("--width", type=int)
     sub.add_argument("--depth", type=int)
 
@@ -734,6 +759,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
     sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
+    sub.add_argument(
+        "--recipes", action="store_true", help="only copy what recipes have made, from DD_CACHE"
+    )
     sub = command(
         "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
     )

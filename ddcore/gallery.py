@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ddcore import jobs, paths
+from ddcore import jobs, paths, snapshots
 from ddcore.data import resolve
 from ddcore.data.registry import get
 from ddcore.distilled import DistilledSet
@@ -23,11 +23,13 @@ from ddcore.recipes import table
 from ddcore.specs import TaskSpec
 from ddcore.speed import Calibration, here
 from ddcore.spread import figure_text
-from ddcore.store import Store, Task
+from ddcore.store import Store, Task, snapshot_name, write_arrays
 
 SHAPE = (1, 8, 8)
 KINDS = ("distill", "evaluate", "accuracy", "baseline", Calibration.KIND)
 LARGEST = 4 << 20  # bytes of a set that is shipped
+SNAPSHOTS = 12  # of a shipped run
+SNAPSHOT_BYTES = 4 << 20  # of all of them
 LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lock")
 
 
@@ -59,18 +61,26 @@ def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> 
     Results of recipes are copied as far as they are there, and those shipped before are left in place.
     """
     store = Store(gallery=None)
+    reproduced = build_recipes(target)
     for spec in [*tasks(), here()]:
         wait(store, jobs.submit(store, [spec])[0])
-    reproduced = of_recipes(store)
     kept = {task.key for task in of_recipes(Store(target, gallery=None))}
     for folder in (f for kind in KINDS for f in (target / kind).glob("*")):
         if folder.name not in kept:
             shutil.rmtree(folder)
     wanted = _wanted(store)
     copied = [t for t in store.tasks() if t.kind in KINDS and t.is_done() and t.key in wanted]
-    for task in [*copied, *reproduced]:
+    for task in copied:
         ship(task, target)
-    return [task.key for task in [*copied, *reproduced]]
+    return [*(task.key for task in copied), *reproduced]
+
+
+def build_recipes(target: Path = paths.GALLERY) -> list[str]:
+    """Copy what recipes have made in the user's store to `target`, computing nothing; returns the keys."""
+    found = [task for task in of_recipes(Store(gallery=target)) if not task.shipped]
+    for task in found:
+        ship(task, target)
+    return [task.key for task in found]
 
 
 def markdown(store: Store) -> str:
@@ -115,7 +125,7 @@ def of_recipes(store: Store) -> list[Task]:
 def ship(task: Task, target: Path) -> None:
     """Copy a finished folder, without what only concerns the machine it was made on.
 
-    Runs on larger pictures than digits leave out the snapshots, which are large and may show real ones.
+    Of a run's snapshots some are kept, in 8 bits per value: none that shows pictures of others.
     """
     folder = target / task.kind / task.key
     shutil.rmtree(folder, ignore_errors=True)
@@ -123,9 +133,22 @@ def ship(task: Task, target: Path) -> None:
     status = {k: v for k, v in task.status().items() if k not in ("host", "pid")}
     shipped = Task(folder)
     shipped.write_status(**status)
-    if task.kind == "distill" and not get(task.document()["spec"]["data"]["name"]).bundled:
-        shutil.rmtree(folder / "snapshots", ignore_errors=True)
+    if task.kind == "distill":
+        _keep_snapshots(task, shipped)
         shipped.finish()
+
+
+def _keep_snapshots(task: Task, shipped: Task) -> None:
+    """Put a few packed snapshots in place of all."""
+    steps, spec = task.snapshot_steps(), task.document()["spec"]
+    shutil.rmtree(shipped.folder / "snapshots", ignore_errors=True)
+    if not steps:
+        return
+    fits = SNAPSHOT_BYTES // max(1, task.snapshot(steps[0])["pixels"].size)
+    pictures = spec["init"] == "real" and not get(spec["data"]["name"]).bundled
+    for step in snapshots.chosen(steps, max(2, min(SNAPSHOTS, fits)), without_start=pictures):
+        arrays = snapshots.packed(task.snapshot(step)["pixels"])
+        write_arrays(shipped.folder / snapshot_name(step), arrays)
 
 
 def _wanted(store: Store) -> set[str]:

@@ -16,7 +16,7 @@ from ddcore import environment, locks, paths, queue
 from ddcore.errors import Damaged, DDError, NotReady, SpecError
 from ddcore.records import ACTIVE, STATES
 from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task
+from ddcore.store import Store, Task, remove
 
 NO_RESULTS = ("failed", "cancelled", "lost", "missing")
 HEARTBEAT_LIMIT_S = 60.0
@@ -54,7 +54,7 @@ def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
         if task.is_done() or state(task)["state"] in ACTIVE:
             continue
         store.create(spec)
-        (task.folder / "cancel").unlink(missing_ok=True)
+        remove(task.folder / "cancel")
         task.write_status(
             state="queued", queued=time.time(), heartbeat=time.time(), host=socket.gethostname()
         )

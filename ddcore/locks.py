@@ -20,6 +20,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ddcore.errors import StoreUnusable
+from ddcore.store import remove
+
 try:
     import fcntl
 except ImportError:
@@ -57,7 +60,12 @@ class Lock:
 
 def acquire(path: Path, timeout: float = 0, poll_s: float = POLL_S) -> Lock | None:
     """Take the lock within `timeout` seconds, looking every `poll_s`, or return None."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            remove(path)  # nobody holds what is no file, and it is in the way of those who want to
+    except OSError as error:
+        raise StoreUnusable(path, error) from error
     if not MARKS:
         return _take(FileLock(path, thread_local=False), max(timeout, ASKED_S), poll_s)
     opened: list[int] = []
@@ -77,10 +85,10 @@ def acquire(path: Path, timeout: float = 0, poll_s: float = POLL_S) -> Lock | No
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock now. Never in the way of one that takes it."""
     if not MARKS:
-        return path.exists() and _is_held_by_taking(path)
+        return path.is_file() and _is_held_by_taking(path)
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:  # not there, or no file that could be held: whoever takes it will say so
         return False
     try:
         answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole(fcntl.F_WRLCK))

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from ddcore.errors import Damaged
 from ddcore.specs import canonical_json, content_key
 
+RESULT = "result.json"
 STATES = ("missing", "queued", "running", "done", "failed", "cancelled", "lost", "damaged")
 ACTIVE = ("queued", "running")
 CHECK = "check"  # of a status: CRC-32 of its other fields
@@ -42,8 +43,8 @@ def document(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict) or found.get("kind") != kind:
         raise Damaged(f"{path} is not the spec of a task of kind {kind}.")
     made = content_key(kind, found.get("version"), fields)
-    if made != key:
-        raise Damaged(f"{path} holds the spec of {made}.")
+    if made != key or found.get("key") != key:
+        raise Damaged(f"{path} holds the spec of {made}, as {found.get('key')}.")
     return found
 
 
@@ -78,7 +79,9 @@ def manifest(path: Path) -> dict[str, dict[str, Any]]:
     """done.json's files by name: {"size": bytes, "sha256": hex}."""
     found = read_json(path)
     files = found.get("files") if isinstance(found, dict) else None
-    if not isinstance(files, dict) or not all(_entry(n, f) for n, f in files.items()):
+    # Every task has a result; a list without it is none.
+    sound = isinstance(files, dict) and RESULT in files and all(map(_entry, *zip(*files.items())))
+    if not sound:
         raise Damaged(f"{path} is not a list of files with sizes and checksums.")
     return files
 

@@ -34,7 +34,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import paths, records
+from ddcore import paths, records, snapshots
 from ddcore.errors import Damaged, NotReady, StoreUnusable
 from ddcore.records import ACTIVE, read_json
 from ddcore.specs import KEY_LENGTH, TaskSpec, task_from_document
@@ -296,7 +296,7 @@ class Task:
         """Arrays of one snapshot (available while the task still runs), `pixels` (M, C, H, W) among them."""
         name = snapshot_name(step)
         path = self.checked(name) if self.is_done() else self.folder / name
-        arrays = read_arrays(path)
+        arrays = snapshots.unpacked(read_arrays(path))
         if "pixels" not in arrays or arrays["pixels"].ndim != 4:
             raise Damaged(f"{path} holds no images.")
         return arrays

@@ -10,12 +10,13 @@ import streamlit as st
 from ddcore.errors import DDError
 from ddcore.foreign_text import plain
 from ddcore.methods import Method, methods
-from ddcore.methods.spec import PRESETS, DistillSpec, make_spec
+from ddcore.methods.spec import DistillSpec, make_spec, presets_of
 from pages.components import choices, data_views, distil_views, links, settings_form, shell
 
 PRESET_TEXT = {
     "quick": "Quick: a first look, small network, few iterations.",
     "teaching": "Teaching: the same idea, run long enough to be worth showing.",
+    "hour": "Hour: a wider network and what two cores carry in about an hour for ten images per class.",
     "paper": "Paper: as published, or as near as the images allow. Meant for a graphics card.",
 }
 # The start button stays in sight while one reads through the methods.
@@ -39,7 +40,7 @@ def main() -> None:
     with left:
         data = known[data_chooser(known)]
     with middle:
-        preset = preset_chooser()
+        preset = preset_chooser(data)
     with right:
         ipc, seed = size()
     controls, side = st.columns([5, 4], gap="large")
@@ -96,12 +97,19 @@ def data_chooser(known: dict[str, data_views.Choice]) -> str:
     return chosen
 
 
-def preset_chooser() -> str:
-    """The preset, in words below."""
-    preset = links.choice(
-        "Preset", {p: p.capitalize() for p in PRESETS}, "preset", widget=st.radio, horizontal=True
-    )
+def preset_chooser(data: data_views.Choice) -> str:
+    """The preset, in words below, among those that the method has for these images."""
+    named = st.query_params.get("method")
+    method = named if named in methods() else distil_views.first_choice()
+    known = presets_of(method, data.spec.name, data.shape)
+    titles = {p: p.capitalize() for p in known}
+    preset = links.choice("Preset", titles, "preset", widget=st.radio, horizontal=True)
     st.caption(PRESET_TEXT[preset])
+    wanted = st.query_params.get("preset", "")
+    if wanted in PRESET_TEXT and wanted not in known:
+        st.caption(
+            f"{methods()[method].title} has no preset {wanted.capitalize()} for these images."
+        )
     return preset
 
 

@@ -9,10 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from ddcore import ranking
+from ddcore import cli, gallery, ranking
 from ddcore.cli import main
+from ddcore.evaluation_spec import default_evaluation
 from ddcore.exports import load
 from ddcore.methods import methods
+from ddcore.nets.architectures import NetSpec
 from ddcore.store import Store
 from ddcore.testing import SleepyTask
 
@@ -92,6 +94,32 @@ def test_mistakes_are_one_sentence(store, capsys, arguments, words):
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert words in err and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+
+
+def test_a_shipped_evaluation_is_found_by_the_networks_name(store, capsys):
+    """The plain name of a set's own architecture stays its own network, and its key the same."""
+    shipped = next(r for r in gallery.runs() if r.method == "dm" and r.ipc == 1)
+    known = default_evaluation(shipped.key, shipped)
+    for more in ([], ["--arch", "convnet"], ["--arch", "convnet-16"]):
+        assert main(["evaluate", shipped.key, *more, "--json"]) == 0
+        assert last_json(capsys)["evaluation"] == known.key
+
+
+def test_a_set_is_judged_at_other_widths(store, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli, "compute", lambda store, spec: asked.append(spec) or given)
+    shipped = next(r for r in gallery.runs() if r.method == "dm" and r.ipc == 1)
+    given = Store().task(default_evaluation(shipped.key, shipped))
+    arguments = ["evaluate", shipped.key, "--arch", "convnet-32", "convnet-128", "mlp-8", "mlp"]
+    assert main([*arguments, "convnet-32"]) == 0
+    own = shipped.net
+    mlps = (NetSpec(arch="mlp", width=8), NetSpec(arch="mlp"))
+    assert asked[0].archs == (own.replace(width=32), own.replace(width=128), *mlps)
+    for wrong, words in (("convnet-x", "such as convnet-16"), ("vgg11", "not allowed")):
+        assert main(["evaluate", shipped.key, "--arch", wrong]) == 2
+        err = capsys.readouterr().err
+        assert words in err and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

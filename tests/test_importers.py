@@ -803,6 +803,23 @@ def test_import_command(store, tmp_path, capsys, monkeypatch):
     assert task.key in capsys.readouterr().out
 
 
+def test_the_network_of_an_imported_set_is_named_with_its_width(
+    store, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("ddcore.jobs.launch", lambda tasks: run_here(store, tasks))
+    path = tmp_path / "res.pt"
+    path.write_bytes(dc_file())
+
+    def net(*arguments: str) -> NetSpec:
+        assert main(["import", str(path), "--dataset", "digits", "--json", *arguments]) == 0
+        answer = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        return store.find(answer["key"]).spec().net
+
+    assert net("--arch", "convnet-16") == NetSpec(width=16, depth=2)
+    assert net("--arch", "convnet-16", "--depth", "1") == NetSpec(width=16, depth=1)
+    assert net("--arch", "convnet") == NetSpec()
+
+
 def run_here(store, tasks):
     from ddcore.worker import run_task
 
@@ -820,6 +837,8 @@ def run_here(store, tasks):
         (["{file}", "--experiment", "7"], "holds 1 experiment"),
         (["{file}", "--protocol", "best"], "name = 'best'"),
         (["{file}", "--resolution", "16"], "8 x 8 pixels"),
+        (["{file}", "--arch", "convnet-x"], "such as convnet-16"),
+        (["{file}", "--arch", "convnet-16", "--width", "8"], "width = 8 is not allowed"),
     ],
 )
 def test_import_mistakes_are_one_sentence(store, tmp_path, capsys, monkeypatch, arguments, words):

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ddcore import jobs, worker
+from ddcore import gallery, jobs, worker
 from ddcore.cli import main
-from ddcore.evaluation_spec import EvaluateTask
+from ddcore.evaluation_spec import EvaluateTask, default_evaluation
 from ddcore.methods.spec import DistillSpec
+from ddcore.protocols import PROTOCOLS
 from ddcore.recipes import make, recipe, recipes, table
 from ddcore.recipes.base import Judged, Published, Recipe, Row
 from ddcore.store import Store
@@ -119,6 +121,53 @@ def test_made_once_and_shown_in_the_table(store, here, monkeypatch):
     assert make.total(make.plan(store, steps)) == "Everything is there."
 
 
+def test_a_set_is_judged_in_another_network_too(store, here, monkeypatch):
+    """A line of its own, which says so; the other lines and their keys stay as they are."""
+    judged = (Judged("t300"), Judged("t300", net="convnet-8", nets=2))
+    row = replace(TINY.rows[0], judged=judged)
+    of = replace(TINY, rows=(row,))
+    run = row.run()
+    plain, wide = (row.evaluation(run, run.key, each) for each in judged)
+    t300 = PROTOCOLS["t300"]
+    assert plain == default_evaluation(run.key, run, protocol=t300, nets=t300.nets)
+    assert wide == plain.replace(archs=(run.net.replace(width=8),), nets=2)
+
+    monkeypatch.setattr(table, "recipes", lambda: {"tiny": of})
+    assert make.work_through(store, list(of.steps()), here).left == 0
+    first, second = table.lines(store)
+    assert (first.judged_by, second.judged_by) == ("t300", "t300, ConvNet-2 w8")
+    assert first.ours["n"] == 5 and second.ours["n"] == 2
+    assert "| t300, ConvNet-2 w8 |" in table.markdown([second])
+    assert "w8" not in table.markdown([first])
+
+
+def test_seeds_are_told_apart_however_they_are_judged():
+    lines = [line for line in table.lines(Store()) if line.recipe.name == "cifar10-cpu"]
+    titles = {line.row.name: line.title for line in lines}
+    assert titles["cifar10-dm-10-hour"].endswith("seed 0")
+    assert titles["cifar10-dm-10-hour-1"].endswith("seed 1")
+    assert "seed" not in titles["cifar10-mtt-10-hour"]
+
+
+def test_what_recipes_have_made_is_shipped_and_nothing_else(store, here, monkeypatch, tmp_path):
+    monkeypatch.setattr(table, "recipes", lambda: {"tiny": TINY})
+    monkeypatch.setenv("DD_CACHE", str(store.root))
+    steps = list(TINY.steps())
+    make.work_through(store, steps[:2], here)
+    before = {t.key for t in store.tasks()}
+    target = tmp_path / "gallery"
+    keys = set(gallery.build_recipes(target))
+    assert {steps[0].spec.key, steps[1].spec.key} < keys
+    shipped = Store(target, gallery=None)
+    assert {t.key for t in shipped.tasks()} == keys
+    assert {t.kind for t in shipped.tasks()} == {"distill", "evaluate", "accuracy"}
+    assert all(t.verify() == [] for t in shipped.tasks())
+    first, second = table.lines(shipped)
+    assert first.ours and not second.ours
+    assert {t.key for t in store.tasks()} == before, "nothing is computed for it"
+    assert set(gallery.build_recipes(target)) == keys
+
+
 def test_found_where_the_files_of_the_dataset_are_others(store, here, monkeypatch):
     """A result computed from parquet files is shown where torchvision's are expected."""
     row = TINY.rows[0]
@@ -155,7 +204,7 @@ def test_a_failed_row_leaves_the_others_running(store, here):
     assert outcome.failed[steps[0].spec.key] == "No room." and len(outcome.failed) == 3
 
 
-@pytest.mark.parametrize("name", ["mnist-2018", "krr-exact"])
+@pytest.mark.parametrize("name", ["mnist-2018", "krr-exact", "cifar10-cpu"])
 def test_rehearsal_of_every_step(store, here, name):
     steps = list(recipe(name).steps(rehearsal=True))
     outcome = make.work_through(store, steps, here)

@@ -16,7 +16,7 @@ import ddcore
 from ddcore.data import DataSpec, registry
 from ddcore.errors import SpecError
 from ddcore.methods import methods
-from ddcore.methods.spec import DistillSpec, make_spec, with_text_setting
+from ddcore.methods.spec import PRESETS, DistillSpec, make_spec, presets_of, with_text_setting
 from ddcore.nets import NetSpec
 from ddcore.paths import GALLERY
 from ddcore.protocols import PROTOCOLS
@@ -32,13 +32,86 @@ def data(name="digits"):
 
 
 @pytest.mark.parametrize("name", methods())
-@pytest.mark.parametrize("preset", ["quick", "teaching", "paper"])
 @pytest.mark.parametrize("dataset", SHAPES)
 @pytest.mark.parametrize("ipc", [1, 10])
-def test_every_preset_is_valid_and_fits_the_images(name, preset, dataset, ipc):
-    spec = make_spec(name, data(dataset), SHAPES[dataset], ipc=ipc, preset=preset)
-    assert spec.net.plan(SHAPES[dataset], 10)
-    assert methods()[name].cost(spec, SHAPES[dataset], 10).macs > 0
+def test_every_preset_is_valid_and_fits_the_images(name, dataset, ipc):
+    known = presets_of(name, dataset, SHAPES[dataset], ipc)
+    assert {"quick", "teaching", "paper"} <= set(known) <= set(PRESETS)
+    for preset in known:
+        spec = make_spec(name, data(dataset), SHAPES[dataset], ipc=ipc, preset=preset)
+        assert spec.net.plan(SHAPES[dataset], 10)
+        assert methods()[name].cost(spec, SHAPES[dataset], 10).macs > 0
+
+
+# --- the preset of an hour ------------------------------------------------------------------------
+
+HOUR = {"net.width": "64", "protocol": "t300", "validations": "8"}
+LONGER = {
+    "dm": {"iterations": "4000", "real_batch": "128"},
+    "dc": {"iterations": "3000"},
+    "dsa": {"iterations": "3000"},
+    "bptt": {"iterations": "800", "decay_every": "500"},
+    "mtt": {
+        "iterations": "600",
+        "experts": "8",
+        "epochs": "10",
+        "inner_steps": "20",
+        "expert_epochs": "2",
+        "max_start": "8",
+        "batch_syn": "50",
+    },
+}
+# Computed for hours under these keys.
+KEYS = {
+    "dm": "e7067d0ef48d9e69",
+    "dc": "27027ee3826354b5",
+    "bptt": "cf95a2a6ef36db1d",
+    "mtt": "9b0bd0b206682c73",
+}
+PARQUET = DataSpec(
+    name="cifar10",
+    source="parquet",
+    fingerprint="3ded1e5fa7844abc9ddf2cef36008c355f4c8261824d64bd025e22d6dd8be1a7",
+)
+
+
+@pytest.mark.parametrize("name", LONGER)
+def test_an_hour_is_teaching_with_more_of_what_counts(name):
+    spec = make_spec(name, PARQUET, (3, 32, 32), ipc=10, preset="hour")
+    settings = [*HOUR.items(), *LONGER[name].items()]
+    same = make_spec(name, PARQUET, (3, 32, 32), ipc=10, preset="teaching", settings=settings)
+    assert spec == same and spec.net.depth == 3
+    assert name not in KEYS or spec.key == KEYS[name]
+
+
+def test_experts_of_an_hour_keep_their_key():
+    run = make_spec("mtt", PARQUET, (3, 32, 32), ipc=10, preset="hour")
+    assert [spec.key for spec in methods()["mtt"].prepares(run)] == ["8904825179ce037d"]
+
+
+@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_an_hour_lies_between_teaching_and_paper(name, dataset):
+    known = presets_of(name, dataset, SHAPES[dataset], 10)
+    if "hour" not in known:
+        return
+    assert list(known) == list(PRESETS)
+    specs = [
+        make_spec(name, data(dataset), SHAPES[dataset], ipc=10, preset=p)
+        for p in ("teaching", "hour", "paper")
+    ]
+    work = [methods()[name].cost(spec, SHAPES[dataset], 10).macs for spec in specs]
+    assert work == sorted(work) and work[1] < 3e14  # operations: an hour of two cores
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("dm", (1, 8, 8)), ("kip", (3, 32, 32)), ("dm", (3, 64, 64))]
+)
+def test_where_there_is_no_hour_the_presets_there_are_named(name, shape):
+    with pytest.raises(SpecError, match=r"preset = 'hour' .*one of quick, teaching, paper\."):
+        make_spec(name, data("cifar10"), shape, preset="hour")
+    with pytest.raises(SpecError, match="one of quick, teaching, hour, paper"):
+        make_spec("dm", data("cifar10"), (3, 32, 32), preset="best")
 
 
 NOT_MIRRORED = [name for name, source in registry.datasets().items() if not source.flips]
@@ -53,7 +126,7 @@ def test_what_a_source_does_not_let_be_mirrored_is_not(name, dataset, monkeypatc
     monkeypatch.setattr(registry, "_found", lambda: {**known, "rings": rings})
     source = registry.get(dataset)
     spec_of = DataSpec(name=dataset, source=source.kinds[0])
-    for preset in ("quick", "teaching", "paper"):
+    for preset in presets_of(name, dataset, source.shape):
         spec = make_spec(name, spec_of, source.shape, preset=preset)
         assert "flip" not in getattr(spec.params, "augment", "")
         assert "flip" not in spec.protocol.augment

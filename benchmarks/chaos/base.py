@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "DD_MEASURE": "0",
     "DD_DEVICE": "cpu",
     "DD_CHECKPOINT_S": "0",
+    "STREAMLIT_LOGGER_LEVEL": "error",
 }
 
 

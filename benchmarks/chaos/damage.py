@@ -48,7 +48,8 @@ class Trial:
     def fault(self, kind: str, detail: object = "") -> None:
         """Note what is wrong."""
         where = f"{self.subject.folder}/{self.subject.name}"
-        text = " | ".join(str(detail).strip().splitlines()[-3:])[:300]
+        lines = [line.strip() for line in str(detail).splitlines() if line.strip("~^ |")]
+        text = " | ".join(lines[-3:])[:300]
         self.faults.append((f"{kind} ({self.subject.kind})", f"{where}: {self.how}: {text}"))
 
     def run(self) -> None:

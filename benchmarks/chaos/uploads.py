@@ -38,7 +38,9 @@ def serve() -> None:
     read = reader()
     print("ready", flush=True)
     for line in sys.stdin:
-        files = [(p.name[2:], p.read_bytes()) for p in sorted(Path(line.strip()).iterdir())]
+        folder = Path(line.strip())
+        names = json.loads((folder / "names").read_text())
+        files = [(name, (folder / str(i)).read_bytes()) for i, name in enumerate(names)]
         print(json.dumps(answer(read, files)), flush=True)
 
 
@@ -87,8 +89,9 @@ class Server:
         """What the server says of a case, and what that took."""
         folder = self.folder / "case"
         folder.mkdir()
-        for i, (name, content) in enumerate(files):
-            (folder / f"{i}-{Path(name).name}").write_bytes(content)
+        (folder / "names").write_text(json.dumps([name for name, _ in files]))
+        for i, (_, content) in enumerate(files):
+            (folder / str(i)).write_bytes(content)
         usage, pid, said = watch.Usage(), self.process.pid, []
         watch.reset_peak(pid)
         usage.look(pid)
@@ -99,7 +102,7 @@ class Server:
         end = time.monotonic() + STUCK_S
         while waiting.is_alive() and time.monotonic() < end:
             usage.look(pid)
-            waiting.join(0.004)
+            waiting.join(0.01)
         usage.look(pid)
         if not said or not said[0]:
             self.close()

@@ -25,7 +25,9 @@ class Usage:
             if pid == parent:
                 self.parent_mb = max(self.parent_mb, peak)
             else:
-                self.child_mb = max(self.child_mb, peak)
+                # Until it starts a program of its own, a child's memory is its parent's.
+                own = peak if command(pid) != command(parent) else peak - peak_mb(parent)
+                self.child_mb = max(self.child_mb, own)
             known = self.starts.setdefault(pid, cpu if pid == parent else 0.0)
             self.cpu_s = max(self.cpu_s, cpu - known)
 
@@ -42,6 +44,14 @@ def peak_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+def command(pid: int) -> bytes:
+    """The command line of a process; empty for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def cpu_seconds(pid: int) -> float:

@@ -11,6 +11,7 @@ from ddcore.data.registry import mirrored
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, cost
+from ddcore.protocols import PROTOCOLS
 from ddcore.specs import Spec, TaskSpec
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ class Method:
 
     `idea` is one sentence, `explanation` the three that a page shows. `family` is a key of `FAMILIES`.
     `build` wires the engine parts for a problem (imports torch inside). `cost` counts what a run takes.
-    `presets(data_name, shape, ipc, typed)` gives for each of quick, teaching and paper the fields that
-    differ from the defaults, as a nested dict of `DistillSpec`; `typed` are the user's settings as text,
-    of which a preset may follow some (its variant). `not_labels` and
+    `presets(data_name, shape, ipc, typed)` gives for quick, teaching and paper, and for hour where there
+    is one, the fields that differ from the defaults, as a nested dict of `DistillSpec`; `typed` are the
+    user's settings as text, of which a preset may follow some (its variant). `not_labels` and
     `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
     `smallest` are settings that make a run of seconds, on which every contract is tested. `shipped` are
     the digits runs of the gallery: settings, and with how many images per class. `measured` says in Markdown
@@ -117,6 +118,24 @@ def image_macs(net: NetSpec, shape: Shape, classes: int) -> float:
 def small(shape: Shape) -> bool:
     """Images small enough for the set-up of the CPU (narrow networks, few iterations)."""
     return shape[1] <= 16
+
+
+def hour(shape: Shape, teaching: dict[str, Any], **params: Any) -> dict[str, dict[str, Any]]:
+    """The preset "hour" by its name: what two cores carry in about an hour for ten images per class.
+
+    It is `teaching` with some `params`, in a network of twice the width, with 300 epochs as judge. Empty
+    for small images, on which "teaching" leaves little to gain, and for larger ones than 32 pixels, on
+    which that takes an hour by itself.
+    """
+    if small(shape) or max(shape[1:]) > 32:
+        return {}
+    own = {
+        "net": NetSpec(width=64, depth=3),
+        "protocol": PROTOCOLS["t300"],
+        "validations": 8,
+        "params": {**teaching["params"], **params},
+    }
+    return {"hour": {**teaching, **own}}
 
 
 def dsa_strategy(data: str) -> str:

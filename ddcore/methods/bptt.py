@@ -13,6 +13,7 @@ from ddcore.methods.base import (
     Cost,
     Method,
     Params,
+    hour,
     image_macs,
     small,
 )
@@ -156,9 +157,11 @@ def presets(
         "real_batch": 16,
         "batch": batch,
     }
+    teaching = {**narrow, "params": {**short, "iterations": 1000, "real_batch": 32}}
     return {
         "quick": {**narrow, "params": {**short, "iterations": 60}},
-        "teaching": {**narrow, "params": {**short, "iterations": 1000, "real_batch": 32}},
+        "teaching": teaching,
+        **hour(shape, teaching, iterations=800, decay_every=500),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": PROTOCOLS["bptt"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.errors import SpecError
-from ddcore.methods.base import GENERATOR_ONLY, Cost, Method, Params, image_macs, small
+from ddcore.methods.base import GENERATOR_ONLY, Cost, Method, Params, hour, image_macs, small
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.protocols import PROTOCOLS, Protocol
@@ -148,9 +148,11 @@ def matching_presets(
         "init": "real",
     }
     short = {**loops, "real_batch": 32, "optimiser": "adam", "lr": 0.03, **extra}
+    teaching = {**narrow, "params": {**short, "iterations": 1000, "real_batch": 64}}
     return {
         "quick": {**narrow, "params": {**short, "iterations": 100}},
-        "teaching": {**narrow, "params": {**short, "iterations": 1000, "real_batch": 64}},
+        "teaching": teaching,
+        **hour(shape, teaching, iterations=3000),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": paper,

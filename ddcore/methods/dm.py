@@ -17,6 +17,7 @@ from ddcore.methods.base import (
     Method,
     Params,
     dsa_strategy,
+    hour,
     image_macs,
     small,
 )
@@ -83,25 +84,12 @@ def presets(
         "protocol": PROTOCOLS["quick"].replace(nets=5),
         "validations": 4,
     }
+    short = {"augment": strategy, "lr": max(1.0, ipc)}
+    teaching = {**narrow, "params": {**short, "iterations": 1000, "real_batch": 64}}
     return {
-        "quick": {
-            **narrow,
-            "params": {
-                "iterations": 200,
-                "real_batch": 32,
-                "augment": strategy,
-                "lr": max(1.0, ipc),
-            },
-        },
-        "teaching": {
-            **narrow,
-            "params": {
-                "iterations": 1000,
-                "real_batch": 64,
-                "augment": strategy,
-                "lr": max(1.0, ipc),
-            },
-        },
+        "quick": {**narrow, "params": {**short, "iterations": 200, "real_batch": 32}},
+        "teaching": teaching,
+        **hour(shape, teaching, iterations=4000, real_batch=128),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": paper_protocol,

@@ -29,7 +29,8 @@ def presets(
     found = bptt.presets(data, shape, ipc, variant)
     made = {
         name: {**found[name], **stored, "params": {**found[name]["params"], **quick}}
-        for name in ("quick", "teaching")
+        for name in found
+        if name != "paper"
     }
     paper = {**found["paper"], "parametrization": "bases", "init": "noise"}
     paper["params"] = {**paper["params"], "batch": 32}

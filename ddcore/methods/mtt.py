@@ -15,6 +15,7 @@ from ddcore.methods.base import (
     Method,
     Params,
     dsa_strategy,
+    hour,
     image_macs,
     small,
 )
@@ -205,9 +206,20 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
         "lr0": 0.02,
         "augment": strategy,
     }
+    teaching = {**narrow, "params": {**short, "iterations": 1000, "experts": 10}}
+    longer = {
+        "iterations": 600,
+        "experts": 8,
+        "epochs": 10,
+        "inner_steps": 20,
+        "expert_epochs": 2,
+        "max_start": 8,
+        "batch_syn": 50,
+    }
     return {
         "quick": {**narrow, "params": {**short, "iterations": 60, "experts": 2}},
-        "teaching": {**narrow, "params": {**short, "iterations": 1000, "experts": 10}},
+        "teaching": teaching,
+        **hour(shape, teaching, **longer),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": PROTOCOLS["mtt" if mirrored(data) else "mtt-digits"],

@@ -17,7 +17,7 @@ from ddcore.parametrizations import Knobs, parametrization
 from ddcore.protocols import PROTOCOLS, Protocol, protocol
 from ddcore.specs import Spec, TaskSpec, field_types, parse_text, with_setting
 
-PRESETS = ("quick", "teaching", "paper")
+PRESETS = ("quick", "teaching", "hour", "paper")
 INITS = ("real", "noise", "mean")
 LABELS = ("hard", "soft", "learned")
 LABEL_LR = 0.01
@@ -176,6 +176,14 @@ def _names(spec: Spec) -> set[str]:
     return {f.name for f in fields(spec)}
 
 
+def presets_of(
+    method_name: str, data: str, shape: Shape, ipc: int = 1, typed: dict[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """What a method has of `PRESETS` for images of `shape` (C, H, W), in their order: fields of the spec."""
+    found = method(method_name).presets(data, shape, ipc, typed or {})
+    return {name: found[name] for name in PRESETS if name in found}
+
+
 def make_spec(
     method_name: str,
     data: DataSpec,
@@ -195,14 +203,15 @@ def make_spec(
     that name a variant (such as `setting` of dd2018) choose the preset's variant first.
     """
     chosen = method(method_name)
-    if preset not in PRESETS:
-        raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
     settings = list(settings)
     variant = {k: v for k, v in settings if k in chosen.variants}
     for name, value in variant.items():
         if value not in chosen.variants[name]:
             raise SpecError(name, value, "one of " + ", ".join(chosen.variants[name]))
-    fields_of = chosen.presets(data.name, shape, ipc, dict(settings))[preset]
+    known = presets_of(method_name, data.name, shape, ipc, dict(settings))
+    if preset not in known:
+        raise SpecError("preset", preset, "one of " + ", ".join(known))
+    fields_of = known[preset]
     if given:
         fields_of = fields_of | {"params": fields_of.get("params", {}) | given}
     spec = DistillSpec(

@@ -16,6 +16,7 @@ from ddcore.estimate import Estimate
 from ddcore.evaluation_spec import EvaluateTask, default_evaluation
 from ddcore.methods import method
 from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.nets.words import judge
 from ddcore.protocols import protocol
 from ddcore.specs import TaskSpec
 from ddcore.spread import plus_minus
@@ -47,10 +48,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Judged:
-    """One line of the table: a set under a protocol ("" for the run's own), and what was published."""
+    """One line of the table: a set under a protocol ("" for the run's own), and what was published.
+
+    `net` is the network as a word ("convnet-128"; "" for the run's own), `nets` how many are trained (0:
+    as many as the protocol says).
+    """
 
     protocol: str = ""
     published: Published | None = None
+    net: str = ""
+    nets: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +110,11 @@ class Row:
 
     def evaluation(self, run: DistillSpec, key: str, judged: Judged) -> EvaluateTask:
         """How the run with this key is judged."""
-        if not judged.protocol:
-            return default_evaluation(key, run)
-        chosen = protocol(judged.protocol)
-        return default_evaluation(key, run, protocol=chosen, nets=chosen.nets)
+        chosen = protocol(judged.protocol) if judged.protocol else run.protocol
+        changes = {"protocol": chosen, "nets": judged.nets or chosen.nets}
+        if judged.net:
+            changes["archs"] = (judge("net", judged.net, run.net, *form(run.data)),)
+        return default_evaluation(key, run, **changes)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,10 @@ WORDS = {  # of quoted findings
 
 @dataclass(frozen=True)
 class Line:
-    """One published figure, or its place, and ours. Shares as in results: mean, std, n."""
+    """One published figure, or its place, and ours. Shares as in results: mean, std, n.
+
+    `net` is the network that learns from the set, where it is not the one that the set was made in.
+    """
 
     recipe: Recipe
     row: Row
@@ -42,8 +45,14 @@ class Line:
     class_mean: dict[str, Any] | None = None
     quoted: str = ""
     data: str = ""
+    net: str = ""
     device: str = ""
     seconds: float = 0.0  # of a graphics card, or of a processor's cores together
+
+    @property
+    def judged_by(self) -> str:
+        """The protocol, and the network if it is another one."""
+        return f"{self.protocol}, {self.net}" if self.net else self.protocol
 
     @property
     def command(self) -> str:
@@ -67,9 +76,12 @@ class Line:
         return ", ".join(part for part in parts if part)
 
     def _has_sisters(self) -> bool:
-        """Whether the recipe has the same row with other seeds."""
-        same = replace(self.row, name="", seed=0)
-        return sum(replace(row, name="", seed=0) == same for row in self.recipe.rows) > 1
+        """Whether the recipe makes the same set with other seeds."""
+
+        def made(row: Row) -> Row:
+            return replace(row, name="", seed=0, judged=(), differs="")
+
+        return sum(made(row) == made(self.row) for row in self.recipe.rows) > 1
 
 
 def lines(store: Store) -> list[Line]:
@@ -90,8 +102,9 @@ def _of(recipe: Recipe, runs: dict[str, Task], judgements: dict[str, Task]) -> I
         wanted = row.run()
         run = runs.get(without_files(wanted.to_dict()))
         for judged in row.judged:
-            name = judged.protocol or wanted.protocol.name
-            line = Line(recipe, row, name, judged.published)
+            task = row.evaluation(wanted, wanted.key, judged)
+            net = "" if task.archs == (wanted.net,) else task.archs[0].label()
+            line = Line(recipe, row, task.protocol.name, judged.published, net=net)
             yield _filled(line, run, judged, judgements) if run else line
 
 
@@ -160,7 +173,7 @@ def markdown(found_lines: Iterable[Line]) -> str:
         ours = percent(line.ours) + (f"; {line.quoted}" if line.quoted else "")
         others = f"{percent(line.random)} | {percent(line.class_mean)}"
         rows.append(
-            f"| {title} | {line.protocol} | {published} | {ours} | {others} | {line.took} |"
+            f"| {title} | {line.judged_by} | {published} | {ours} | {others} | {line.took} |"
         )
     left = [f"`{name}` ({', '.join(names)})" for name, names in waiting.items()]
     note = f"\n\nNot measured yet: {'; '.join(left)}." if left else ""

@@ -12,6 +12,7 @@ from ddcore.evaluation_spec import BASELINES, LABELLED, WHOLE, EvaluateTask, def
 from ddcore.methods.spec import DistillSpec
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape, cost
+from ddcore.nets.words import judge, word
 from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol
 from pages.components import charts, links
 
@@ -28,6 +29,14 @@ class Options:
     nets: dict[str, NetSpec]
     unfit: tuple[str, ...]
     key: str  # of the run's folder
+    shape: Shape
+    classes: int
+
+    def named(self, text: str) -> NetSpec:
+        """The network behind an id, or behind a text such as convnet-32; `SpecError` if there is none."""
+        if text in self.nets:
+            return self.nets[text]
+        return trainable(judge("network", text, self.run.net, self.shape, self.classes), self.run)
 
 
 def options(run: DistillSpec, shape: Shape, classes: int, key: str = "") -> Options:
@@ -40,7 +49,7 @@ def options(run: DistillSpec, shape: Shape, classes: int, key: str = "") -> Opti
             fit[name] = network(name, run, shape, classes)
         except SpecError as error:
             unfit.append(str(error))
-    return Options(run, protocols(run), fit, tuple(unfit), key or run.key)
+    return Options(run, protocols(run), fit, tuple(unfit), key or run.key, shape, classes)
 
 
 def protocols(run: DistillSpec) -> dict[str, Protocol]:
@@ -59,10 +68,17 @@ def network(name: str, run: DistillSpec, shape: Shape, classes: int) -> NetSpec:
     width = architecture.knobs.get("width")
     if width and run.net.width and name != "mlp":
         knobs["width"] = min(width, run.net.width)
-    if run.protocol.ordered and architecture.knobs.get("norm") == "batch":
-        knobs["norm"] = "instance"  # a few bare gradient steps gather no running statistics
-    net = NetSpec(**knobs)
+    net = trainable(NetSpec(**knobs), run)
     cost(net.plan(shape, classes), shape)
+    return net
+
+
+def trainable(net: NetSpec, run: DistillSpec) -> NetSpec:
+    """The network with a norm under which the run's protocol can train it."""
+    if run.protocol.ordered and net.norm == "batch":
+        return net.replace(
+            norm="instance"
+        )  # a few bare gradient steps gather no running statistics
     return net
 
 
@@ -83,7 +99,9 @@ def ask(given: Options) -> EvaluateTask:
             {k: net.label() for k, net in given.nets.items()},
             "archs",
             (run.net.arch,),
-            help="A set may only help the network it was made with: add others to see.",
+            named=lambda text: given.named(text).label(),
+            help="A set may only help the network it was made with: add others to see, or type one with "
+            "its width, such as convnet-32.",
         )
         extra = links.several(
             "More baselines",
@@ -134,13 +152,16 @@ def evaluation(
 ) -> EvaluateTask:
     """The spec of choices, in a fixed order: the same choices are the same task."""
     chosen = given.protocols[protocol]
-    archs, extra = set(archs), set(extra)
+    archs, extra = list(archs), set(extra)
+    listed = [net for k, net in given.nets.items() if k in archs]
+    typed = [given.named(text) for text in archs if text not in given.nets]
+    typed.sort(key=lambda net: (net.arch, net.width or 0))
     return default_evaluation(
         given.key,
         given.run,
         protocol=chosen,
         nets=nets or chosen.nets,
-        archs=tuple(net for k, net in given.nets.items() if k in archs),
+        archs=tuple(dict.fromkeys(listed + typed)),
         baselines=tuple(b for b in (*BASELINES, WHOLE) if b in ALWAYS or b in extra),
     )
 
@@ -148,13 +169,16 @@ def evaluation(
 def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
     """The link parameters that choose this evaluation; None if no choice of the form does."""
     ids = [k for k, net in given.nets.items() if net in task.archs]
+    listed = [given.nets[k] for k in ids]
+    ids += [word(net) for net in task.archs if net not in listed]
     extra = [b for b in task.baselines if b not in (*ALWAYS, LABELLED)]
     name = task.protocol.name
-    if (
-        not ids
-        or name not in given.protocols
-        or evaluation(given, name, task.nets, ids, extra) != task
-    ):
+    if not ids or name not in given.protocols:
+        return None
+    try:
+        if evaluation(given, name, task.nets, ids, extra) != task:
+            return None
+    except SpecError:  # a network that no word names
         return None
     own_nets = task.nets == task.protocol.nets
     found = {

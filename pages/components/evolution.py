@@ -38,7 +38,7 @@ class Evolution:
         return self.steps[-1] if self.kept is None else self.kept
 
     def pixels(self, step: int) -> np.ndarray:
-        """(M, C, H, W) float32, never clamped; exact at the kept iteration, 16-bit snapshots elsewhere."""
+        """(M, C, H, W) float32, never clamped; exact at the kept iteration, rounded elsewhere."""
         if step == self.kept:
             return self.made.pixels()
         return self.task.snapshot(step)["pixels"].astype(np.float32)

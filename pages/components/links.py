@@ -6,12 +6,13 @@ Streamlit's own `bind="query-params"` writes the *label* of an option; use it fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from ddcore.errors import SpecError
+from ddcore.foreign_text import plain
 
 
 def choice(
@@ -129,18 +130,26 @@ def several(
     parameter: str,
     default: tuple[str, ...],
     most: int | None = None,
+    named: Callable[[str], str] | None = None,
     **details: Any,
 ) -> tuple[str, ...]:
     """Choose some of `options` (id to label), `most` at most; the link keeps ids, separated by commas.
 
-    The default is not written. If the default is not empty, choosing nothing means the default.
+    The default is not written. If the default is not empty, choosing nothing means the default. With
+    `named` other ids can be typed: it gives the label of one, and raises `SpecError`, which is said, if it
+    is none.
     """
     key = f"several.{parameter}"
-    named = [i for i in options if i in st.query_params.get(parameter, "").split(",")][:most]
-    st.session_state[key] = named or [i for i in default if i in options]
+    given = st.query_params.get(parameter, "").split(",")
+    if named:
+        options = {**options, **_known([i for i in given if i and i not in options], named)}
+        details["accept_new_options"] = True
+    wanted = [i for i in options if i in given][:most]
+    st.session_state[key] = wanted or [i for i in default if i in options]
 
     def write() -> None:
         chosen = [i for i in options if i in st.session_state[key]]
+        chosen += [i for i in st.session_state[key] if i not in options]
         if not chosen or tuple(chosen) == default:
             st.query_params.pop(parameter, None)
         else:
@@ -149,10 +158,21 @@ def several(
     chosen = st.multiselect(
         label,
         list(options),
-        format_func=options.get,
+        format_func=lambda i: options.get(i, i),
         key=key,
         on_change=write,
         max_selections=most,
         **details,
     )
-    return tuple(chosen) or default
+    return tuple(i for i in chosen if i in options) or default
+
+
+def _known(ids: Iterable[str], named: Callable[[str], str]) -> dict[str, str]:
+    """Labels of the ids that are known by name; the others are said."""
+    labels = {}
+    for each in ids:
+        try:
+            labels[each] = named(each)
+        except SpecError as error:
+            st.warning(plain(str(error)), icon=":material/link_off:")
+    return labels

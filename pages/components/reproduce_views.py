@@ -59,7 +59,7 @@ def figure(lines: list[Line]) -> Figure | None:
     shown = [line for line in lines if line.ours and "attack" not in line.ours]
     if not shown:
         return None
-    names = [f"{line.title}, {line.protocol}" for line in shown]
+    names = [f"{line.title}, {line.judged_by}" for line in shown]
     drawn = charts.new_figure()
     fields = {"distilled": "ours", "random": "random", "class_mean": "class_mean"}
     marks = [(charts.subject(s), [getattr(line, f) for line in shown]) for s, f in fields.items()]
@@ -139,7 +139,7 @@ def cells(line: Line) -> dict[str, Any]:
     published = line.published
     return {
         "Set": line.title,
-        "Protocol": line.protocol,
+        "Protocol": line.judged_by,
         "Published": published.text() if published else "–",
         "Ours": percent(line.ours) if line.ours else "not measured yet",
         "Random real": percent(line.random),

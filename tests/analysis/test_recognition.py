@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from analysis import base, recognition
-from analysis.networks import network, parse
 from analysis.recognition import REAL, RecognitionTask
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.distilled import DistilledSet
-from ddcore.errors import SpecError
 from tests.analysis.conftest import computed
 from tests.pages.fakes import decoded, done, spec
 
@@ -76,18 +74,6 @@ def test_pictures_are_the_images_taken_for_something_else(finished):
     called, labels = arrays[f"called.{run['key']}"], arrays[f"labels.{run['key']}"]
     wrong = (called.reshape(-1, len(labels)) != labels).sum(0)
     assert groups[0].labels[0].endswith(f", {wrong.max()}/{len(called.reshape(-1, len(labels)))}")
-
-
-def test_networks_by_their_text():
-    assert parse("networks", "mlp") == ("mlp", None)
-    assert parse("networks", "resnet18-8") == ("resnet18", 8)
-    depths = [network("n", "convnet-4", (1, s, s), 10).depth for s in (8, 28, 32, 64)]
-    assert depths == [2, 3, 3, 4]
-    for wrong in ("nothing", "convnet-", "convnet-x", "convnet-0", "lenet-8", "mlp-99999"):
-        with pytest.raises(SpecError, match="networks"):
-            parse("networks", wrong)
-    with pytest.raises(SpecError, match="not 32"):
-        network("networks", "vgg11", (1, 8, 8), 10)
 
 
 def test_the_real_sample_is_balanced_and_fixed(store):

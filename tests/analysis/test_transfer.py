@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from analysis import base, transfer
-from analysis.networks import network
 from analysis.transfer import MEAN, RANDOM, SET, TransferTask
 from ddcore import baselines, rng
 from ddcore.data import load
@@ -17,6 +16,7 @@ from ddcore.distilled import DistilledSet
 from ddcore.errors import SpecError
 from ddcore.evaluation_spec import BaselineTask
 from ddcore.nets.architectures import NetSpec
+from ddcore.nets.words import network
 from ddcore.protocols import PROTOCOLS
 from ddcore.training import train
 from tests.analysis.conftest import computed, smallest, two_sets

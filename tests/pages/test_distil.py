@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -132,6 +133,28 @@ def test_costs_are_stated_per_method_and_follow_the_preset(visit, store):
     assert quick.startswith(method("dm").idea)
     assert re.search(r"About [\d.]+ (s|min|h)\.$", quick)
     assert quick != paper
+
+
+def test_presets_are_those_of_the_method_for_these_images(visit, store, monkeypatch):
+    from pages.components import data_views
+
+    digits = data_views.choices(store)["digits"]
+    cifar = DataSpec(name="cifar10", source="torchvision")
+    larger = dataclasses.replace(digits, spec=cifar, shape=(3, 32, 32))
+    monkeypatch.setattr(data_views, "choices", lambda store: {"digits": digits, "cifar10": larger})
+
+    def offered(**query: str) -> tuple[list[str], str]:
+        app = visit(PAGE, preset="hour", **query)
+        assert not app.exception and "Start" in labels(app)
+        return next(r.options for r in app.radio if r.label == "Preset"), text(app)
+
+    presets, shown = offered(data="cifar10", method="dm")
+    assert presets == ["Quick", "Teaching", "Hour", "Paper"]
+    assert "--preset hour" in shown and "two cores" in shown
+    for query in ({"data": "cifar10", "method": "kip"}, {"data": "digits", "method": "dm"}):
+        presets, shown = offered(**query)
+        assert presets == ["Quick", "Teaching", "Paper"]
+        assert "has no preset Hour for these images" in shown and "--preset quick" in shown
 
 
 # --- what composes --------------------------------------------------------------------------------

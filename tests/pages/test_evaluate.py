@@ -161,8 +161,42 @@ def test_no_choice_is_the_runs_own_evaluation():
     everything = default_evaluation(run.key, run, baselines=(*BASELINES, WHOLE))
     extra = ",".join([*[b for b in BASELINES if b not in evaluation_form.ALWAYS], WHOLE])
     assert evaluation_form.parameters(given, everything) == {"baselines": extra}
-    other = default_evaluation(run.key, run, archs=(NetSpec(arch="convnet", width=7),))
+    xavier = run.net.replace(width=7, init="xavier")
+    other = default_evaluation(run.key, run, archs=(xavier,))
     assert evaluation_form.parameters(given, other) is None
+    too_small = default_evaluation(run.key, run, archs=(NetSpec(arch="lenet"),))
+    assert evaluation_form.parameters(given, too_small) is None
+
+
+def test_other_widths_are_chosen_by_name(visit, store):
+    """From a link or by typing; the same choice is the same task as of `evaluate --arch`."""
+    task = done(store)
+    run = task.spec()
+    wide = (run.net.replace(width=8), run.net.replace(width=32))
+    app = visit(PAGE, run=task.key, archs="convnet-32,convnet-8")
+    assert not app.exception and not app.warning
+    app.button(key="evaluate.task.start").click().run()
+    made = next(t.spec() for t in store.tasks("evaluate"))
+    assert made == default_evaluation(run.key, run, archs=wide)
+    given = evaluation_form.options(run, SHAPE, 10)
+    assert evaluation_form.parameters(given, made) == {"archs": "convnet-8,convnet-32"}
+
+
+def test_a_typed_name_goes_into_the_link(visit, store):
+    app = visit(PAGE, run=done(store).key)
+    app.multiselect(key="several.archs").set_value(["convnet", "mlp-8"]).run()
+    assert not app.exception and in_link(app, "archs") == "convnet,mlp-8"
+    assert "MLP-2 w8" in text(app)
+    app.multiselect(key="several.archs").set_value(["mlp-8", "nothing"]).run()
+    assert "network = 'nothing' is not allowed" in text(app)
+
+
+def test_a_name_of_no_network_is_said(visit, store):
+    task = done(store)
+    app = visit(PAGE, run=task.key, archs="convnet,convnet-0,<b>")
+    assert not app.exception
+    assert len(app.warning) == 2 and "such as convnet-16" in app.warning[0].value
+    assert app.multiselect(key="several.archs").value == ["convnet"]
 
 
 def test_other_evaluations_are_linked(visit, store):

@@ -16,9 +16,9 @@ EXPECTED = "an architecture and a width, such as convnet-16; known are "
 def parse(field: str, text: str) -> tuple[str, int | None]:
     """Architecture and width of a text; `SpecError` on `field` if there is no such network."""
     arch, dash, width = text.partition("-")
-    ok = arch in ARCHITECTURES and (not dash or width.isdigit())
-    if not ok or (
-        dash and ("width" not in ARCHITECTURES[arch].knobs or not 1 <= int(width) <= 2048)
+    numbered = width.isascii() and width.isdigit() and len(width) <= 4 and 1 <= int(width) <= 2048
+    if arch not in ARCHITECTURES or (
+        dash and not ("width" in ARCHITECTURES[arch].knobs and numbered)
     ):
         raise SpecError(field, text, EXPECTED + ", ".join(ARCHITECTURES))
     return arch, int(width) if dash else None
@@ -35,3 +35,24 @@ def network(field: str, text: str, shape: Shape, classes: int) -> NetSpec:
     net = NetSpec(arch=arch, width=width, **depth)
     cost(net.plan(shape, classes), shape)
     return net
+
+
+def judge(field: str, text: str, own: NetSpec, shape: Shape, classes: int) -> NetSpec:
+    """A network to judge a set in that was made with `own`; `SpecError` if it does not fit the images.
+
+    A width without another architecture is `own` at that width, with everything else as it was. Weights
+    are drawn as those of `own`. Without a width it is `own`, or what the architecture is by itself.
+    """
+    arch, width = parse(field, text)
+    if arch == own.arch:
+        return own if width is None else own.replace(width=width)
+    if width is not None:
+        return network(field, text, shape, classes).replace(init=own.init)
+    net = NetSpec(arch=arch)
+    cost(net.plan(shape, classes), shape)
+    return net
+
+
+def word(net: NetSpec) -> str:
+    """The text for a network's architecture and width."""
+    return net.arch if net.width is None else f"{net.arch}-{net.width}"

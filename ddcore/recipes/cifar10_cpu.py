@@ -1,0 +1,75 @@
+"""CIFAR-10 as far as a processor carries it: the families of Yang et al. 2024 at half the published width."""
+
+from __future__ import annotations
+
+from ddcore.recipes.base import README, SPLIT, Judged, Published, Recipe, Row
+from ddcore.recipes.cifar10 import PAD, PICTURE
+
+WIDE = "convnet-128"
+NETS = 5
+# Published for ten images per class: after 300 full-batch steps, and under the method's own protocol.
+_T300 = {"dm": 42.7, "dc": 46.0, "bptt": 58.7, "mtt": 53.2}
+_OWN = {
+    "dm": ("dsa", Published(48.9, PAD)),
+    "dc": ("dc", Published(44.9, README)),
+    "bptt": ("bptt", None),
+    "mtt": ("mtt", None),
+}
+# What is less than published, and what is otherwise.
+_LESS = {
+    "dm": "4,000 iterations with 128 real images per class instead of 20,000 with 256, and larger steps",
+    "dc": "300 networks, trained for 2 epochs at a time, with 64 real images per class, instead of 1,000, "
+    "50 and 256; Adam",
+    "bptt": "800 iterations through 15 steps instead of up to 500,000 through 150; Adam, a learned step "
+    "size, no augmentation",
+    "mtt": "8 experts of 10 epochs instead of 100 of 50; 600 iterations through 20 steps of 50 images "
+    "instead of 5,000 through 30 of all; Adam",
+}
+_LESS_OF_ONE = _LESS | {
+    "dc": "64 real images per class instead of 256; 300 networks, each trained in between, instead of 1,000 "
+    "that are not; Adam",
+    "mtt": "8 experts of 10 epochs instead of 100 of 50; 600 iterations through 20 steps instead of 5,000 "
+    "through 50; Adam",
+}
+
+
+def _row(name: str, ipc: int, *judged: Judged, seed: int = 0) -> Row:
+    """A set that an hour of two cores makes, judged after 300 full-batch steps, too."""
+    published = Published(_T300[name], PICTURE) if ipc == 10 else None
+    less = (_LESS_OF_ONE if ipc == 1 else _LESS)[name]
+    return Row(
+        name=f"cifar10-{name}-{ipc}-hour" + (f"-{seed}" if seed else ""),
+        method=name,
+        dataset="cifar10",
+        ipc=ipc,
+        seed=seed,
+        preset="hour",
+        judged=(Judged("t300", published), *judged),
+        differs=f"{SPLIT}; made in a network of width 64 instead of 128; {less}.",
+    )
+
+
+def _main(name: str) -> Row:
+    """Ten images per class, in the published width as well, and as the method's own paper trains on them."""
+    protocol, own = _OWN[name]
+    wide = Judged("t300", Published(_T300[name], PICTURE), net=WIDE)
+    return _row(name, 10, wide, Judged(protocol, own, nets=NETS))
+
+
+METHODS = ("dm", "dc", "bptt", "mtt")
+
+RECIPE = Recipe(
+    name="cifar10-cpu",
+    order=2,
+    title="CIFAR-10 on a processor",
+    about="Distribution, gradient and trajectory matching and backpropagation through time without "
+    "whitening, each in about an hour of two cores at half the published width, and judged at the published "
+    "one too.",
+    machine="cpu",
+    rows=(
+        *(_main(name) for name in METHODS),
+        *(_row(name, 10, seed=1) for name in ("dm", "dc")),
+        *(_row(name, 1) for name in METHODS),
+        _row("dm", 50),
+    ),
+)
