@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
     from ddcore.data import Dataset
+    from ddcore.distilled import DistilledSet
+    from ddcore.store import Task
     from ddcore.worker import Context
 
 REAL = "real"
 GRID = 512
 FINE = 256  # cells per bandwidth: the density is exact to about 1e-4 of its height
 ROUNDING = 1e-6  # of taking the normalisation back: nearer to 0 or 1 does not count as outside
+LEVEL = 0.02  # grey levels: nearer to a whole one is one, after float32 has gone there and back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,7 @@ def run(context: Context) -> None:
     """Task `pixels`: exact extremes and densities of every set, and the pixels for single images."""
     spec: PixelsTask = context.spec
     given = base.opened(context)
+    rounded = [k for k, made in given.sets.items() if eight_bit(context.store.find(k), made)]
     rows = real_sample(given.dataset, spec.real_images, spec.seed)
     arrays: Arrays = {
         "real_labels": given.dataset.test_labels[rows],
@@ -86,7 +90,17 @@ def run(context: Context) -> None:
         facts[key] = [extremes(p) for p in parts]
     context.progress(len(values), len(values))
     shown = {"real_images": ("test", rows)}
-    base.save(context, given, {"channels": channels, "sets": facts}, arrays, shown)
+    found = {"channels": channels, "sets": facts, "eight_bit": rounded}
+    base.save(context, given, found, arrays, shown)
+
+
+def eight_bit(task: Task, made: DistilledSet) -> bool:
+    """Whether a set came from 8-bit pixels: it was opened as such, or all its pixels are among the 256."""
+    if task.document()["spec"].get("scale") == "byte":
+        return True
+    levels = 255 * made.pixels().astype(np.float64)
+    near = np.abs(levels - np.rint(levels).clip(0, 255)) < LEVEL
+    return bool(near.all())
 
 
 def real_sample(dataset: Dataset, per_class: int, seed: int) -> np.ndarray:
@@ -270,10 +284,17 @@ def sentence(result: Result) -> str:
     """How much of each set lies outside the range of real pixels."""
     parts = [f"**{share(_facts(result, r['key']))}** of {r['label']}" for r in result["runs"]]
     real = _facts(result, REAL)
+    rounded = [r["label"] for r in result["runs"] if r["key"] in result.get("eight_bit", ())]
+    limit = (
+        f" {', '.join(rounded)}: from 8-bit pixels, which cannot show values outside 0..1, whatever the "
+        "method had made."
+        if rounded
+        else ""
+    )
     return (
         f"Outside the range of real pixels lie {', '.join(parts)}; of real images {share(real)}. The "
         f"distilled values reach from {min(_facts(result, r['key'])['min'] for r in result['runs']):.2f} "
-        f"to {max(_facts(result, r['key'])['max'] for r in result['runs']):.2f}."
+        f"to {max(_facts(result, r['key'])['max'] for r in result['runs']):.2f}.{limit}"
     )
 
 
@@ -293,6 +314,8 @@ ANALYSIS = Analysis(
 - One image says little: another of the same class may look different. Whole sets are the safer view.
 - Sets that start from real images keep much of their distribution; that is a choice of the method's
   start, not a result of it.
+- An 8-bit file, as every contact sheet, cannot show values outside 0..1: of a set opened from one, 0 % lie
+  there by necessity. The sentence says so.
 - Pixels compared here are those a network sees, taken back to 0..1. A network does not mind values that a
   screen cannot show.""",
     paper="""\

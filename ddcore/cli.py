@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from ddcore.spread import figure_text
 from ddcore.store import Store, Task
 
 if TYPE_CHECKING:
+    from ddcore.data import DataSpec
     from ddcore.estimate import Estimate
     from ddcore.nets.architectures import NetSpec
     from ddcore.nets.plan import Shape
@@ -146,26 +147,29 @@ def import_set(options: argparse.Namespace) -> None:
     """`import FILE... --dataset D`: open a set that was made elsewhere."""
     from ddcore import imported
     from ddcore.data import dataset_task, resolve
-    from ddcore.imported_spec import PIXELS, propose, require_fit
+    from ddcore.imported_spec import PIXELS, propose, require_fit, stated_method
     from ddcore.importers.reading import read
     from ddcore.protocols import protocol
 
     files = [paths.typed(f) for f in options.files]
     names = [path.name for path in files]
-    report = read(list(zip(names, files)), options.format or "", options.experiment)
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
+    given = _from_pictures(store, data, files, options.order) or files
+    report = read(list(zip(names, given)), options.format or "", options.experiment)
     facts = compute(store, dataset_task(data)).result()
     form = tuple(facts["shape"]), len(facts["class_names"])
     require_fit(report, *form, facts["label"])
-    given = ("scale", "labels", "tiles", "lr")
-    choices = {n: getattr(options, n) for n in given if getattr(options, n) is not None}
+    fields = ("scale", "labels", "tiles", "lr")
+    choices = {n: getattr(options, n) for n in fields if getattr(options, n) is not None}
+    if options.method:
+        choices["method"] = stated_method(options.method)
     if options.protocol:
         choices["protocol"] = protocol(options.protocol)
     if options.arch or options.width or options.depth:
         choices["net"] = _made_with(options, *form)
     spec = propose(report, data, whiten=options.whiten or None, spread=facts["std"], **choices)
-    task = imported.bring(store, spec, [_content(path) for path in files], names)
+    task = imported.bring(store, spec, [_content(each) for each in given], names)
     answer = {
         "key": task.key,
         "state": "done",
@@ -173,6 +177,10 @@ def import_set(options: argparse.Namespace) -> None:
         "dataset": data.name,
         "ipc": spec.ipc,
         "scale": spec.scale,
+        "method": spec.method or "unknown",
+        "files": names,
+        "experiment": [spec.experiment, report.found.experiments],
+        "notes": list(report.found.notes),
         "why": report.guess.why,
         "values": report.facts.values.sentence(),
         "warnings": report.facts.values.warnings() if report.guess.scale in PIXELS else [],
@@ -181,6 +189,26 @@ def import_set(options: argparse.Namespace) -> None:
         "alike": watch(store, jobs.submit(store, [spec])[0]).result()["alike"],
     }
     output(options, answer, lambda: _print_import(report.importer.title, answer))
+
+
+def _from_pictures(
+    store: Store, data: DataSpec, files: Sequence[Path], order: str
+) -> list[bytes] | None:
+    """A file of images and labels instead of a sheet or a folder of pictures; None for other files."""
+    from ddcore.data import dataset_task, load
+    from ddcore.importers import sheets
+
+    pictures = [path for path in files if sheets.is_pictures(path.name, path)]
+    if not pictures and order:
+        raise SpecError("order", order, "nothing, since these files hold labels")
+    if not pictures:
+        return None
+    if len(files) > 1:
+        raise DDError(f"{len(files)} files were given: expected one sheet or folder of pictures.")
+    compute(store, dataset_task(data))
+    dataset = load(store, data)
+    found = sheets.read(files[0].name, files[0], dataset.shape)
+    return [sheets.to_file(found, sheets.label(found, dataset, order))]
 
 
 def _made_with(options: argparse.Namespace, shape: Shape, classes: int) -> NetSpec:
@@ -197,7 +225,9 @@ def _made_with(options: argparse.Namespace, shape: Shape, classes: int) -> NetSp
     return network("arch", options.arch, shape, classes).replace(**depth)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path | bytes) -> bytes:
+    if isinstance(path, bytes):
+        return path
     try:
         return path.read_bytes()
     except OSError as error:
@@ -205,7 +235,13 @@ def _content(path: Path) -> bytes:
 
 
 def _print_import(title: str, answer: dict[str, Any]) -> None:
-    print(f"set {answer['key']}: {title}, {answer['ipc']} per class of {answer['dataset']}")
+    made = f"method {answer['method']}, {answer['ipc']} per class of {answer['dataset']}"
+    print(f"set {answer['key']}: {title}, {made}")
+    which, count = answer["experiment"]
+    if count > 1:
+        print(f"experiment {which} of 0 to {count - 1} in the file; --experiment N opens another")
+    for note in answer["notes"]:
+        print(note)
     print(f"{answer['values']} {answer['why']} Taken as: {answer['scale']}.")
     for warning in answer["warnings"]:
         print(f"warning: {warning}")
@@ -559,6 +595,7 @@ def _list_datasets(store: Store) -> list[dict[str, Any]]:
 
 def _list_runs(store: Store) -> list[dict[str, Any]]:
     from ddcore.distilled import KINDS
+    from ddcore.imported import names_of
 
     rows = []
     for task in (t for kind in KINDS for t in store.tasks(kind)):
@@ -571,12 +608,13 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
             {
                 "key": task.key,
                 "state": status["state"],
-                "method": spec.get("method"),
+                "method": spec.get("method") or ("unknown" if task.kind == "import" else None),
                 "dataset": spec["data"].get("name"),
                 "ipc": spec.get("ipc"),
                 "seed": spec.get("seed"),
                 "shipped": task.shipped,
                 "imported": task.kind == "import",
+                "files": ", ".join(names_of(task)) if task.kind == "import" else "",
             }
         )
     return rows
@@ -668,7 +706,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("out")
 
     sub = command("import", import_set, "open a set that was made elsewhere")
-    sub.add_argument("files", nargs="+", metavar="FILE", help="one file, or images and labels")
+    sub.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="one file; images and labels; a .png contact sheet; or a folder of class folders of pictures",
+    )
     sub.add_argument("--dataset", required=True, help="which it stands for: a name, or a folder")
     sub.add_argument("--resolution", type=int, help="resize the dataset to this side")
     sub.add_argument("--grey", action="store_true", help="convert the dataset to grey")
@@ -680,6 +723,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--whiten", action="store_true", help="pixels of a whitened run: judge them so"
     )
+    sub.add_argument(
+        "--order",
+        default="",
+        help="of the classes in a sheet: blocks, turns, 3,0,1,... or turns:3,0,1,...; found out without it",
+    )
+    sub.add_argument("--method", help="what made it, such as dsa; by the file's name without it")
     sub.add_argument("--labels", help="of soft labels: keep, softmax or argmax")
     sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
     sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")

@@ -133,7 +133,7 @@ def tree(given: Content) -> Any:
 
 def _zip(given: Content) -> Any:
     name = given.name
-    _check_directory(given)
+    check_directory(given)
     with zipfile.ZipFile(given.file()) as archive:
         entries = archive.infolist()
         check_parts(entries, len(given.data), name)
@@ -152,7 +152,7 @@ def _zip(given: Content) -> Any:
     raise DataError(f"{name} is a zip without arrays in it: unpack it and give the files.")
 
 
-def _check_directory(given: Content) -> None:
+def check_directory(given: Content) -> None:
     """Refuse a long list of parts before it is read: each takes half a kilobyte."""
     tail = bytes(given.data[-(1 << 16) - 22 :])
     place = tail.rfind(_END)

@@ -72,6 +72,7 @@ def run(context: Context) -> None:
             "set": made.write(context),
             "files": names,
             "evidence": dataclasses.asdict(report.facts),
+            "notes": list(report.found.notes),
             "alike": alike(made, dataset),
             "validation": None,
             "best_step": 0,

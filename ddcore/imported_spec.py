@@ -22,6 +22,7 @@ from ddcore.protocols import PROTOCOLS, Protocol
 from ddcore.specs import Spec, TaskSpec
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+METHOD = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 MAX_TILES = 3
 # Where the constants that everybody normalises with are not the deviation of all pixels.
 DEVIATIONS = {"cifar10": (0.2470, 0.2435, 0.2616)}
@@ -125,7 +126,8 @@ class ImportTask(TaskSpec):
 
     def title(self) -> str:
         """Line for lists."""
-        return f"set from elsewhere ({importer(self.format).title}) on {self.data.title()}"
+        what = self.method or importer(self.format).title
+        return f"set from elsewhere ({what}) on {self.data.title()}"
 
     def follow_ups(self) -> list[TaskSpec]:
         """Nothing: its protocol may take hours, so it is measured when asked."""
@@ -189,6 +191,14 @@ def propose(
         name = source.protocol(data.name, report.names, facts.shape)
         values["protocol"] = made.protocol if made else PROTOCOLS[name]
     return ImportTask(**{**values, **choices})
+
+
+def stated_method(text: str) -> str:
+    """What a person calls the method that made a set, as files and runs call it; `SpecError` if no name."""
+    name = text.strip().lower()
+    if not METHOD.fullmatch(name):
+        raise SpecError("method", text[:40], "a short name such as dsa or datm")
+    return name
 
 
 def likely_labels(report: Report) -> str:

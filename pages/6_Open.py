@@ -14,7 +14,7 @@ from ddcore.foreign_text import plain
 from ddcore.imported_spec import ImportTask, size_text
 from ddcore.importers import Report
 from ddcore.importers.base import MAX_UPLOAD
-from pages.components import open_views, permissions, shell, task_panel
+from pages.components import open_pictures, open_views, permissions, shell, task_panel
 
 INTRO = """A distilled set made with another program becomes a set like those made here: look at every image,
 measure it beside random real images and class means, take it away as a file. Files are only read on this
@@ -35,7 +35,7 @@ def main() -> None:
         accept_multiple_files=True,
         max_upload_size=MAX_UPLOAD >> 20,
         key="open.files",
-        help="Where images and labels are in two files, give both.",
+        help="Where images and labels are in two files, give both. A contact sheet (.png) needs no labels.",
     )
     if reason:
         st.info(plain(reason), icon=":material/visibility:")
@@ -52,6 +52,12 @@ def given(uploads: Sequence[Any]) -> None:
     """Uploaded files: what they are, how they are understood, the button that opens them."""
     key = "open." + hashlib.sha256("".join(f.file_id for f in uploads).encode()).hexdigest()[:8]
     try:
+        made = None
+        if open_pictures.are_given(uploads):
+            made = open_pictures.ask(uploads, key)
+            if made is None:
+                return
+            uploads = [made]
         report = open_views.read(uploads, st.session_state.get(f"{key}.experiment", 0))
     except DDError as error:
         st.error(plain(error), icon=":material/error:")
@@ -59,6 +65,8 @@ def given(uploads: Sequence[Any]) -> None:
     st.header("What was found", anchor=False)
     open_views.found(report)
     known = open_views.candidates(report)
+    if made:
+        known = {i: chosen for i, chosen in known.items() if i == made.data}
     if not known:
         nothing_fits(report)
         return
@@ -66,7 +74,7 @@ def given(uploads: Sequence[Any]) -> None:
     with right:
         experiment(report, f"{key}.experiment")
         try:
-            spec, chosen = open_views.ask(report, known, key)
+            spec, chosen = open_views.ask(report, known, key, settled=made is not None)
         except DDError as error:
             st.error(plain(error), icon=":material/error:")
             return

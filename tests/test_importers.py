@@ -746,7 +746,7 @@ def test_an_ordered_protocol_needs_step_sizes(store, compute):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": "gif"}, "one of dc, dd2018, idc, mtt, own, rfad, arrays"),
+        ({"format": "gif"}, "one of dc, dd2018, idc, mtt, own, rfad, sheet, arrays"),
         ({"files": ("../x",)}, "64 hex digits"),
         ({"scale": "percent"}, "one of normalised"),
         ({"scale": "own"}, "scale = 'own'"),

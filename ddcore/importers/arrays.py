@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ddcore.importers._names import method_in, protocol_in
 from ddcore.importers.base import Found, Importer, Stored
 from ddcore.importers.facts import images_of, labels_of
-from ddcore.methods.base import small
-from ddcore.nets.plan import Shape
 
 IMAGES = ("images", "image", "data", "x", "x_train", "imgs", "images_train")
 LABELS = ("labels", "label", "targets", "target", "y", "y_train", "labels_train")
@@ -36,11 +35,6 @@ def read(files: Sequence[Stored], experiment: int) -> Found:
     return Found(images_of(images, files[0].name), labels_of(labels, files[0].name))
 
 
-def protocol(data: str, names: Sequence[str], shape: Shape) -> str:
-    """Nothing is known of how it was made: the plainest."""
-    return "quick" if small(shape) else "dc"
-
-
 IMPORTER = Importer(
     name="arrays",
     title="Images and labels",
@@ -48,6 +42,7 @@ IMPORTER = Importer(
     about="Any set of images with labels. How its numbers are scaled is judged by their values.",
     fits=fits,
     read=read,
-    protocol=protocol,
+    protocol=protocol_in,
+    method=method_in,
     rank=1,  # after the layouts that are known better
 )

@@ -1,21 +1,27 @@
-"""MTT, TESLA, FTD and DATM: bare tensors, one a file: images_best.pt, labels_best.pt and maybe lr_best.pt.
+"""Bare tensors, one a file, as MTT, TESLA, FTD and DATM: images_best.pt, labels_best.pt and maybe lr_best.pt.
 
 The layout of the official code of Cazenavette et al. 2022 and its descendants. Images are normalised, or
 ZCA-whitened (eps 0.1) where the run was made so; the images_zca_... files beside them are pixels again.
+Which of them wrote a pair only its names can say.
 DATM's labels are scores whose softmax it trains on; TESLA's soft labels are probabilities.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ddcore.errors import DataError
+from ddcore.importers._names import TRAJECTORIES, method_in, plain_protocol, protocol_in
 from ddcore.importers.base import Found, Importer, Stored
 from ddcore.importers.facts import images_of, labels_of
 from ddcore.nets.plan import Shape
+
+# What their code calls its files: best, the number of an iteration, or after whitening was taken back.
+WRITTEN = re.compile(r"(images|labels|lr)_(zca_)?(best|\d+)\.pt")
 
 
 def fits(files: Sequence[Stored]) -> bool:
@@ -51,19 +57,23 @@ def read(files: Sequence[Stored], experiment: int) -> Found:
 
 
 def protocol(data: str, names: Sequence[str], shape: Shape) -> str:
-    """The paper's: the learned step size, with augmentation."""
-    return "mtt"
+    """The paper's, with the learned step size and augmentation, if names or a file with it say so."""
+    method = method_in(names)
+    if method and method not in TRAJECTORIES:
+        return protocol_in(data, names, shape)
+    theirs = any(WRITTEN.fullmatch(name.lower()) for name in names)
+    return "mtt" if method or theirs or len(names) == 3 else plain_protocol(shape)
 
 
 IMPORTER = Importer(
     name="mtt",
-    title="MTT, TESLA or DATM",
+    title="One tensor a file",
     files="the files images_best.pt and labels_best.pt together, and lr_best.pt if there is one.",
-    about="Written by the official code of matching training trajectories and its descendants: one "
-    "tensor a file. Images are normalised, or ZCA-whitened if the run was; labels are classes, or "
+    about="As the official code of matching training trajectories (MTT) and its descendants writes "
+    "sets. Images are normalised, or ZCA-whitened if the run was; labels are classes, or "
     "learned soft ones.",
     fits=fits,
     read=read,
     protocol=protocol,
-    method=lambda names: "mtt",
+    method=method_in,
 )

@@ -23,6 +23,7 @@ from ddcore.imported_spec import (
     misfit,
     propose,
     size_text,
+    stated_method,
 )
 from ddcore.importers import Report, importers, reading
 from ddcore.importers.facts import LABELS
@@ -160,13 +161,19 @@ def _candidate(title: str, spec: DataSpec) -> Candidate:
     return Candidate(title, spec)
 
 
-def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTask, Candidate]:
-    """How the set is to be understood, as chosen; `SpecError` if the choices do not go together."""
-    chosen = known[
-        st.selectbox(
+def ask(
+    report: Report, known: dict[str, Candidate], key: str, settled: bool = False
+) -> tuple[ImportTask, Candidate]:
+    """How the set is to be understood, as chosen; `SpecError` if the choices do not go together.
+
+    `settled`: the dataset has been chosen before, and is the only one known.
+    """
+    name = next(iter(known))
+    if not settled:
+        name = st.selectbox(
             "Dataset", list(known), format_func=lambda i: known[i].title, key=f"{key}.data"
         )
-    ]
+    chosen = known[name]
     choices: dict[str, Any] = {}
     if report.found.made is None:
         choices |= _scale(report, chosen, f"{key}.scale")
@@ -193,7 +200,8 @@ def ask(report: Report, known: dict[str, Candidate], key: str) -> tuple[ImportTa
         choices["lr"] = _step_size(f"{key}.lr")
     choices["spread"] = () if chosen.std is None else chosen.std
     base = propose(report, chosen.spec, **choices)
-    with st.expander("Network and protocol", icon=":material/tune:", key=f"{key}.more"):
+    with st.expander("Method, network and protocol", icon=":material/tune:", key=f"{key}.more"):
+        choices["method"] = _method(base.method, f"{key}.method")
         choices["net"] = _network(base.net, report, f"{key}.net")
         choices["protocol"] = _protocol(base.protocol, report, f"{key}.protocol")
     return propose(report, chosen.spec, **choices), chosen
@@ -284,6 +292,18 @@ def _step_size(key: str) -> float:
         help="This method learns it with the images; its code writes it to lr_best.pt or to the log.",
     )
     return typed or 0.0
+
+
+def _method(own: str, key: str) -> str:
+    """What made the set, as the files' names say or somebody knows; "" if nobody does."""
+    typed = st.text_input(
+        "Method that made it",
+        value=own,
+        placeholder="not known",
+        key=key,
+        help="A short name such as dsa, by which lists tell sets apart.",
+    )
+    return own if typed == own else stated_method(typed) if typed.strip() else ""
 
 
 def _network(own: NetSpec, report: Report, key: str) -> NetSpec:
@@ -405,6 +425,7 @@ def opened_sentence(task: Task) -> str:
     spec, result = task.document()["spec"], task.result()
     files = plain(", ".join(result["files"])) or "a file"
     text = f"Opened from {files}. Numbers: {phrase(spec['scale'])}."
+    text = " ".join([text, *map(plain, result.get("notes", ()))])
     alike = result["alike"]
     return f"{text} {order_sentence(**alike)}" if alike["classes"] else text
 

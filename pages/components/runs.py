@@ -22,7 +22,8 @@ PARTS = {"labels": " labels", "parametrization": ""}  # of a run; what follows t
 class Card:
     """A run in few words. `validation` is a share (None while it is not finished).
 
-    `imported` names the layout of a set that was made elsewhere; "" for runs.
+    `imported` names the layout of a set that was made elsewhere, `made_by` the method that its files or
+    somebody named; "" for runs.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Card:
     started: float
     validation: float | None = None
     imported: str = ""
+    made_by: str = ""
     parts: str = ""  # labels and parametrization where they are not the usual ones
 
     @property
@@ -47,7 +49,9 @@ class Card:
     @property
     def facts(self) -> str:
         """Size and seed, or where it comes from."""
-        origin = f"from a file ({self.imported})" if self.imported else f"seed {self.seed}"
+        origin = f"seed {self.seed}"
+        if self.imported:
+            origin = f"{self.made_by or 'method unknown'}, from a file ({self.imported})"
         return ", ".join(filter(None, (f"{self.ipc} per class", self.parts, origin)))
 
     @property
@@ -105,6 +109,7 @@ def _imported(task: Task, spec: dict[str, Any]) -> Card:
         shipped=task.shipped,
         started=(task.folder / "spec.json").stat().st_mtime,
         imported=layout,
+        made_by=spec["method"],
     )
 
 

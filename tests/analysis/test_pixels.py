@@ -64,3 +64,23 @@ def test_whole_sets_are_the_pooled_pixels(finished):
         assert facts["min"] == pytest.approx(float(values.min()))
         assert facts["outside"] == np.mean((values < -1e-6) | (values > 1 + 1e-6))
     assert result["sets"][pixels.REAL][0]["outside"] == 0
+
+
+def test_sets_of_eight_bits_are_named(store, compute):
+    from tests.test_importers import bring_in, npz
+
+    x = np.random.default_rng(0).integers(0, 256, (10, 1, 8, 8), np.uint8)
+    given = {"bytes": x, "levels": x / np.float32(255), "floats": x / np.float32(254.3)}
+    tasks = {
+        name: bring_in(store, compute, [npz(images=a, labels=np.arange(10))], [f"{name}.npz"])
+        for name, a in given.items()
+    }
+    keys = tuple(t.key for t in tasks.values())
+    found = compute(pixels.PixelsTask(run_keys=keys, real_images=2))
+    result = found.result()
+    assert set(result["eight_bit"]) == {tasks["bytes"].key, tasks["levels"].key}
+    told = pixels.sentence(result)
+    assert "from 8-bit pixels, which cannot show values outside 0..1" in told
+    assert "8-bit" not in pixels.sentence({**result, "eight_bit": []})
+    del result["eight_bit"]  # results that were stored before
+    assert "8-bit" not in pixels.sentence(result)

@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from torchvision.utils import save_image
 
 from analysis.nearest import NearestTask
 from ddcore import exports, paths
@@ -283,6 +284,101 @@ def test_dd2018_tells_its_steps(visit, store):
     assert "one known initialisation" in app.info[0].value
     _, task = opened(app, store)
     assert task.spec().protocol.ordered and DistilledSet.from_task(task).steps == 3
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def contact_sheet(pixels: np.ndarray, **options) -> bytes:
+    """What torchvision's `save_image` writes."""
+    out = io.BytesIO()
+    save_image(torch.from_numpy(np.ascontiguousarray(pixels)), out, format="png", **options)
+    return out.getvalue()
+
+
+def means(store) -> np.ndarray:
+    """The mean image of each class of the digits, (10, 1, 8, 8)."""
+    from ddcore.data import load
+    from ddcore.data.spec import DataSpec
+
+    decoded(store)
+    data = load(store, DataSpec())
+    return np.stack([data.train_images[data.train_labels == c].mean(0) / 255 for c in range(K)])
+
+
+def test_a_sheet_is_cut_up_and_its_classes_found(visit, store):
+    pixels = means(store).astype(np.float32)[[3, 1, 2, 0, 4, 5, 6, 7, 9, 8]].repeat(3, 0)
+    app = upload(visit, ("vis_DM_x.png", contact_sheet(pixels)))
+    shown = text(app)
+    assert "30 images of 8 x 8 pixels, 8 in a row, 2 pixels apart" in shown
+    assert "class after class, in 3, 1, 2, 0, 4, 5, 6, 7, 9, 8" in shown and "0.01 %" in shown
+    assert app.radio(key=key_of(app, "scale")).value == "byte" and len(app.image) == 1
+    app, task = opened(app, store)
+    assert "Images lie class after class" in text(app)
+    assert "dm, from a file (Pictures)" in text(visit("3_Run.py", run=task.key))
+    made = DistilledSet.from_task(task)
+    expected = (pixels[9:12] * 255 + 0.5).astype(np.uint8)
+    np.testing.assert_allclose(made.pixels()[:3] * 255, expected, atol=1e-3)
+    assert task.spec().method == "dm" and task.result()["files"] == ["vis_DM_x.png"]
+
+
+def test_an_order_that_cannot_be_told_is_asked_for(visit, store):
+    decoded(store)
+    x = np.random.default_rng(0).random((20, 1, 8, 8), np.float32)
+    app = upload(visit, ("![x](http://a.example/b).png", contact_sheet(x)))
+    assert "cannot be told" in app.warning[0].value and len(app.image) == 1
+    assert "Open it" not in labels(app)
+    app.text_input(key=key_of(app, "classes")).set_value("1, 0, 2").run()
+    app.selectbox(key=key_of(app, "order")).set_value("turns").run()
+    assert "must name each of 0 to 9 once" in app.error[0].value
+    app.text_input(key=key_of(app, "classes")).set_value("1, 0, 2, 3, 4, 5, 6, 7, 8, 9").run()
+    assert "![x]" not in text(app)
+    _, task = opened(app, store)
+    made = DistilledSet.from_task(task)
+    for place, row in ((0, 1), (10, 1)):  # the first image of each turn is of class 1
+        expected = (x[place, 0] * 255 + 0.5).astype(np.uint8)
+        found = made.pixels()[made.hard_labels == row] * 255
+        assert min(np.abs(f - expected).max() for f in found[:, 0]) < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([("a.png", b"\x89PNG\r\n\x1a\n" + bytes(99))], "cut off or damaged"),
+        ([("a.jpg", b"\xff\xd8\xff" + bytes(99))], "JPEG picture"),
+        ([("a.png", contact_sheet(np.ones((5, 1, 7, 7))))] * 2, "expected one contact sheet"),
+        ([("a.png", contact_sheet(np.eye(7)[None, None].repeat(10, 0)))], "not a regular grid"),
+    ],
+)
+def test_wrong_pictures_give_one_sentence(visit, store, files, words):
+    decoded(store)
+    app = upload(visit, *files)
+    assert len(app.error) == 1 and words in app.error[0].value
+    assert "Open it" not in labels(app)
+
+
+def test_a_dataset_is_read_before_pictures_are(visit, store):
+    app = upload(visit, ("a.png", contact_sheet(np.ones((10, 1, 8, 8)))))
+    assert not app.error and "Read the dataset" in labels(app)
+
+
+def test_the_method_can_be_stated(visit, store):
+    app = upload(visit, ("mine.pt", dc()))
+    app.text_input(key=key_of(app, "method")).set_value("a b").run()
+    assert "a short name such as dsa" in app.error[0].value
+    app.text_input(key=key_of(app, "method")).set_value("DATM").run()
+    _, task = opened(app, store)
+    assert task.spec().method == "datm"
+    assert "datm, from a file" in text(visit("3_Run.py", run=task.key))
+
+
+def test_a_pair_of_tensors_is_of_unknown_method(visit, store):
+    images, hard = noise(2)
+    app = upload(visit, ("images.pt", pt(images)), ("labels.pt", pt(hard)))
+    assert app.text_input(key=key_of(app, "method")).value == ""
+    _, task = opened(app, store)
+    assert task.spec().protocol.name == "quick"
+    assert "method unknown, from a file" in text(visit("3_Run.py", run=task.key))
 
 
 # --- what was opened, on the other pages ------------------------------------------------------------
