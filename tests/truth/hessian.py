@@ -20,6 +20,30 @@ def explicit(net, images, labels):
     return torch.stack(rows).numpy()
 
 
+def product(net, images, labels):
+    """A function from v (p,) to H v, by two backward passes."""
+    weights = list(net.parameters())
+    loss = F.cross_entropy(net(images), labels)
+    gradient = torch.autograd.grad(loss, weights, create_graph=True)
+    flat = torch.cat([g.flatten() for g in gradient])
+
+    def of(v):
+        v = torch.as_tensor(np.ascontiguousarray(v), dtype=flat.dtype).flatten()
+        found = torch.autograd.grad(flat @ v, weights, retain_graph=True)
+        return torch.cat([g.flatten() for g in found]).numpy()
+
+    return of, len(flat)
+
+
+def largest(times, size, count):
+    """The `count` largest eigenvalues of a matrix given by its products (ARPACK), descending."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
+    start = np.random.default_rng(0).normal(size=size)
+    return np.sort(eigsh(operator, k=count, which="LA", v0=start, return_eigenvectors=False))[::-1]
+
+
 def by_differences(net, images, labels, step=1e-6):
     """The same from central differences of gradients, exact to about `step` squared.
 
