@@ -7,7 +7,7 @@ import pytest
 from tests.browser.conftest import drawn
 from tests.pages import hostile
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAGES = ("Data", "Run", "Images", "Compare", "Pixels", "Jobs")
 PARTS = "document.querySelectorAll('img, a, svg image, iframe, object')"
 ADDRESSES = f"[...{PARTS}].map(e => e.src || e.href?.baseVal || e.href || e.data || '')"

@@ -9,10 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from analysis import agreement
 from analysis.agreement import PAIR, Answers, compare
-from ddcore.store import Task
 from tests.truth import convnet, files, streams
-
-(SHIPPED,) = files.shipped("agreement")
 
 
 def measures(one, other, labels):
@@ -112,16 +109,3 @@ def test_agreement_computed_now(here, real):
     pools = [files.arrays(here.store.find(k).folder) for k in task.result()["pools"]]
     own = own_answers(task.folder, key, real)
     check(task.folder, answers_of_pools(*pools), key, own, real.test.labels)
-
-
-@pytest.mark.slow
-def test_the_shipped_agreement(here, real):
-    """Pools are not shipped, so they are made again; pairs come from the gallery."""
-    task = Task(SHIPPED)
-    chosen = agreement.base.choose(here.store, task.spec().run_keys)
-    subset, early = (
-        files.arrays(here.need(p).folder) for p in agreement.pools(task.spec(), chosen)
-    )
-    for key in files.spec(SHIPPED)["run_keys"]:
-        own = own_answers(SHIPPED, key, real)
-        check(SHIPPED, answers_of_pools(subset, early), key, own, real.test.labels)
