@@ -123,14 +123,13 @@ def small(shape: Shape) -> bool:
 def hour(shape: Shape, teaching: dict[str, Any], **params: Any) -> dict[str, dict[str, Any]]:
     """The preset "hour" by its name: what two cores carry in about an hour for ten images per class.
 
-    It is `teaching` with some `params`, in a network of twice the width, with 300 epochs as judge. Empty
+    It is `teaching` with some `params`, judged after 300 epochs and chosen among eight checkpoints. Empty
     for small images, on which "teaching" leaves little to gain, and for larger ones than 32 pixels, on
     which that takes an hour by itself.
     """
     if small(shape) or max(shape[1:]) > 32:
         return {}
     own = {
-        "net": NetSpec(width=64, depth=3),
         "protocol": PROTOCOLS["t300"],
         "validations": 8,
         "params": {**teaching["params"], **params},

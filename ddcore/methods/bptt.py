@@ -161,7 +161,7 @@ def presets(
     return {
         "quick": {**narrow, "params": {**short, "iterations": 60}},
         "teaching": teaching,
-        **hour(shape, teaching, iterations=800, decay_every=500),
+        **hour(shape, teaching, iterations=1000, decay_every=600),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": PROTOCOLS["bptt"],

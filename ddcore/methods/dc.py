@@ -152,7 +152,7 @@ def matching_presets(
     return {
         "quick": {**narrow, "params": {**short, "iterations": 100}},
         "teaching": teaching,
-        **hour(shape, teaching, iterations=3000),
+        **hour(shape, teaching, iterations=2500),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": paper,

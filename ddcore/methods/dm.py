@@ -89,7 +89,7 @@ def presets(
     return {
         "quick": {**narrow, "params": {**short, "iterations": 200, "real_batch": 32}},
         "teaching": teaching,
-        **hour(shape, teaching, iterations=4000, real_batch=128),
+        **hour(shape, teaching, iterations=5000, real_batch=128),
         "paper": {
             "net": NetSpec(width=128, depth=3),
             "protocol": paper_protocol,

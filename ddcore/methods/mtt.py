@@ -208,7 +208,7 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
     }
     teaching = {**narrow, "params": {**short, "iterations": 1000, "experts": 10}}
     longer = {
-        "iterations": 600,
+        "iterations": 1000,
         "experts": 8,
         "epochs": 10,
         "inner_steps": 20,
