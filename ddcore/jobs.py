@@ -22,6 +22,7 @@ NO_RESULTS = ("failed", "cancelled", "lost", "missing")
 HEARTBEAT_LIMIT_S = 60.0
 LEAVE_LIMIT_S, SUBMIT_LIMIT_S = 10.0, 60.0
 START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
+BEGUN = ".begun.lock"  # held by a worker's process from its birth on
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
 # glibc gives the memory of large tensors back at once and fetches new pages for the next ones. Kept instead:
 # training took 5 to 18 % less processor time and 10 to 15 % more memory (three sizes, measured twice).
@@ -55,6 +56,7 @@ def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
             continue
         store.create(spec)
         remove(task.folder / "cancel")
+        remove(task.folder / BEGUN)
         task.write_status(
             state="queued", queued=time.time(), heartbeat=time.time(), host=socket.gethostname()
         )
@@ -102,9 +104,10 @@ def launch(tasks: Sequence[Task]) -> subprocess.Popen:
     # Relative places are meant from here: the worker runs in another folder.
     variables |= {"DD_CACHE": str(paths.store_root()), "DD_DATA": str(paths.data_root())}
     command = [sys.executable, "-m", "ddcore", "work", *(str(t.folder.absolute()) for t in tasks)]
-    with open(tasks[0].folder / "log.txt", "ab") as log:
+    with open(tasks[0].folder / "log.txt", "ab") as log, begun(tasks) as marks:
         return subprocess.Popen(
             command,
+            pass_fds=marks,
             cwd=paths.PROJECT,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -112,6 +115,22 @@ def launch(tasks: Sequence[Task]) -> subprocess.Popen:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+@contextlib.contextmanager
+def begun(tasks: Sequence[Task]) -> Iterator[list[int]]:
+    """Descriptors that tell, inherited by a worker, that it lives, though it has not said so itself yet."""
+    marks: list[int] = []
+    with contextlib.suppress(OSError):  # without, a worker counts as starting for a while
+        first = tasks[0].folder / BEGUN
+        marks += [mark for mark in [locks.lend(first)] if mark is not None]
+        for task in tasks[1:] if marks else ():
+            os.link(first, task.folder / BEGUN)
+    try:
+        yield marks
+    finally:
+        for mark in marks:
+            os.close(mark)
 
 
 def is_alive(task: Task) -> bool:
@@ -129,7 +148,7 @@ def state(task: Task) -> dict[str, Any]:
         return status
     age = abs(time.time() - status.get("heartbeat", 0))  # the clock may have been set back
     here = status.get("host") == socket.gethostname()
-    starting = "pid" not in status and age < START_LIMIT_S
+    starting = "pid" not in status and age < START_LIMIT_S and not _died_early(task)
     # Here, a held lock is proof of life: a task that waits behind another of its worker beats no heart.
     gone = not (starting or is_alive(task)) if here else age > HEARTBEAT_LIMIT_S
     if gone and (problem := task.damage()):
@@ -145,6 +164,11 @@ def state(task: Task) -> dict[str, Any]:
     elif (task.folder / "cancel").exists():
         status["message"] = "Stopping ..."
     return status
+
+
+def _died_early(task: Task) -> bool:
+    """Whether a worker began and is gone; False where that cannot be known."""
+    return (task.folder / BEGUN).exists() and not locks.is_held(task.folder / BEGUN)
 
 
 def queue_position(store: Store, task: Task) -> int | None:

@@ -99,6 +99,20 @@ def is_held(path: Path) -> bool:
     return _RANGE.unpack(answer)[0] != fcntl.F_UNLCK
 
 
+def lend(path: Path) -> int | None:
+    """A descriptor with the mark alone, for a child to inherit; None where there are no marks or it is held.
+
+    Closed here, `is_held` is true as long as the child lives, also before it has run a line of ours.
+    """
+    if not MARKS:
+        return None
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    if _mark(file, tries=1):
+        return file
+    os.close(file)
+    return None
+
+
 def _take(lock: FileLock, timeout: float, poll_s: float) -> Lock | None:
     try:
         lock.acquire(timeout=timeout, poll_interval=poll_s)
@@ -107,9 +121,9 @@ def _take(lock: FileLock, timeout: float, poll_s: float) -> Lock | None:
     return Lock(lock)
 
 
-def _mark(file: int) -> bool:
+def _mark(file: int, tries: int = MARK_TRIES) -> bool:
     """Set the mark; False where there are none, or while a child that was forked keeps an old one."""
-    for _ in range(MARK_TRIES):
+    for _ in range(tries):
         try:
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole(fcntl.F_WRLCK))
             return True

@@ -52,6 +52,24 @@ def test_two_workers_on_one_folder_run_it_once(store):
     assert [e["step"] for e in task.events()] == list(range(1, 11))
 
 
+@pytest.mark.skipif(not locks.MARKS, reason="no marks: counts as starting for a while")
+def test_a_worker_killed_before_it_spoke_is_lost_at_once_and_starts_anew(store, monkeypatch):
+    def killed(tasks):
+        worker = born(tasks)
+        assert jobs.state(tasks[-1])["state"] == "queued"
+        worker.kill()
+        worker.wait(LIMIT_S)
+
+    born = jobs.launch
+    specs = [SleepyTask(steps=2), SleepyTask(steps=2, seed=1)]
+    monkeypatch.setattr(jobs, "launch", killed)
+    tasks = jobs.submit(store, specs)
+    assert all("pid" not in t.status() and jobs.state(t)["state"] == "lost" for t in tasks)
+    monkeypatch.setattr(jobs, "launch", born)
+    jobs.submit(store, specs)
+    assert [finish(t)["state"] for t in tasks] == ["done", "done"]
+
+
 def test_queue_is_first_come_first_served_and_position_is_known(store):
     # The first lasts until the others are in the queue, also on a busy machine.
     specs = [SleepyTask(steps=steps, pause=0.05, seed=i) for i, steps in enumerate((120, 5, 5))]

@@ -137,12 +137,7 @@ class Siege:
     def start(self, store: Store, spec: TaskSpec, story: str) -> int | None:
         """Submit the task as anybody would; the process id of its worker."""
         try:
-            task = jobs.submit(store, [spec])[0]
-            if not lives.alive and not task.is_done():
-                # A worker that was killed before it said its process id counts as starting for a while.
-                self.outcome.counts["waited for a start that never came"] += 1
-                jobs.wait(task, timeout_s=jobs.START_LIMIT_S + 5)
-                jobs.submit(store, [spec])
+            jobs.submit(store, [spec])
         except Exception as error:
             self.fault("cannot be submitted again", spec, f"{story}: {error!r}")
             return None

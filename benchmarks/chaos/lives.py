@@ -72,10 +72,11 @@ def born(work: Callable[[], int], log: Path, root: Path) -> int:
 
 def launch(tasks: Sequence[Task]) -> int:
     """Stands in for `jobs.launch`: the same worker, forked."""
-    from ddcore import worker
+    from ddcore import jobs, worker
 
     folders = [t.folder for t in tasks]
-    return born(lambda: worker.work(folders), folders[0] / "log.txt", folders[0].parent.parent)
+    with jobs.begun(tasks):  # a fork keeps the marks
+        return born(lambda: worker.work(folders), folders[0] / "log.txt", folders[0].parent.parent)
 
 
 def ended(pid: int, seconds: float) -> int | None:
