@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ddcore.base.foreign_text import plain
+from ddcore.base.spread import figure_text
 from ddcore.data.registry import datasets
-from ddcore.foreign_text import plain
-from ddcore.spread import figure_text
-from ddcore.store import Task
+from ddcore.tasks.store import Task
 from pages.components import runs, shell
 
 INTRO = """A distilled dataset is a handful of synthetic images made so that a network trained on them alone
@@ -50,7 +50,7 @@ def big_line(task: Task | None) -> str:
 
 def example(card: runs.Card, task: Task) -> None:
     """The images of one run."""
-    from ddcore.distilled import DistilledSet
+    from ddcore.sets.distilled import DistilledSet
     from pages.components import sheet
 
     made = DistilledSet.from_task(task)

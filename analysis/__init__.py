@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 
 if TYPE_CHECKING:
     from analysis.base import Analysis
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFINES = re.compile(r"^ANALYSIS = Analysis\(", re.MULTILINE)
 OTHER_KINDS = {  # tasks that are no analyses: pools that these share, what single pages compute
     "early_nets": "analysis.pools:EarlyPool",
-    "leave_one_out": "analysis.influence:LeaveOneOut",
+    "leave_one_out": "analysis.shared.loo_spec:LeaveOneOut",
     "nearest": "analysis.nearest:NearestTask",
     "race": "analysis.race:RaceTask",
     "real_nets": "analysis.pools:RealPool",

@@ -12,10 +12,11 @@ from typing import Any
 
 from analysis import analyses, analysis, base
 from analysis.base import Analysis, AnalysisTask
-from ddcore import cli, outputs
-from ddcore.distilled import KINDS
-from ddcore.errors import NotReady, SpecError
-from ddcore.store import Store, write_atomic
+from ddcore import cli
+from ddcore.base import outputs
+from ddcore.base.errors import NotReady, SpecError
+from ddcore.sets.distilled import KINDS
+from ddcore.tasks.store import Store, write_atomic
 
 
 def main(arguments: list[str] | None = None) -> int:

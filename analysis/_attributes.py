@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ddcore import paths
-from ddcore.errors import DataError
+from ddcore.base import paths
+from ddcore.base.errors import DataError
 
 MAX_BYTES = 20 << 20
 MAX_COLUMNS = 50

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ddcore import training
 from ddcore.data import Dataset
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
-from ddcore.protocols import Protocol
-from ddcore.worker import Context
+from ddcore.tasks.worker import Context
+from ddcore.training import chunks, train
+from ddcore.training.protocols import Protocol
 
 UNITS = 1000  # of progress
 
@@ -53,11 +53,9 @@ def accuracies(
         def on_step(step: int, steps: int, before: float = before, own: float = cell.work) -> None:
             context.progress(int(UNITS * (before + own * step / steps) / total), UNITS)
 
-        training.limit_threads(
-            Network(cell.net, dataset.shape, dataset.num_classes), context.device
-        )
+        chunks.limit_threads(Network(cell.net, dataset.shape, dataset.num_classes), context.device)
         images, labels = (torch.from_numpy(a).to(context.device) for a in cell.data())
-        trained = training.train(
+        trained = train.train(
             cell.net, images, labels, dataset.num_classes, cell.protocol, seeds, on_step=on_step
         )
         accuracy[place] = trained.accuracy(test)

@@ -18,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore import rng, training
+from ddcore.base import rng
 from ddcore.nets.network import Network, Params
 from ddcore.nets.plan import cost
-from ddcore.training import cross_entropy
+from ddcore.training import chunks
+from ddcore.training.losses import cross_entropy
 
 GRAPH = 6  # floats a product holds, in activations: 2.3 are kept (measured), the rest come and go
 CPU_FLOATS_AT_ONCE = 1 << 28  # in such graphs
@@ -62,8 +63,8 @@ def images_at_once(network: Network, device: torch.device) -> int:
     """Networks x images in one graph: what is quick on the CPU, what fits into memory on a GPU."""
     floats = GRAPH * cost(network.plan, network.shape).activations
     if device.type == "cpu":
-        return max(1, min(training.CPU_IMAGES_AT_ONCE, CPU_FLOATS_AT_ONCE // floats))
-    return max(1, training.CUDA_FLOATS_AT_ONCE // floats)
+        return max(1, min(chunks.CPU_IMAGES_AT_ONCE, CPU_FLOATS_AT_ONCE // floats))
+    return max(1, chunks.CUDA_FLOATS_AT_ONCE // floats)
 
 
 def flat(values: list[Tensor] | tuple[Tensor, ...]) -> Tensor:

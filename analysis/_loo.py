@@ -17,19 +17,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import DataError
+from ddcore.base.spread import summary
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData, Part
-from ddcore.distilled import DistilledSet
-from ddcore.errors import DataError
-from ddcore.evaluation import summary
 from ddcore.nets.network import Network, Params, select
 from ddcore.nets.plan import cost
-from ddcore.training import CUDA_FLOATS_AT_ONCE, TrainedNets, limit_threads
+from ddcore.sets.distilled import DistilledSet
+from ddcore.training.chunks import CUDA_FLOATS_AT_ONCE, limit_threads
+from ddcore.training.trained import TrainedNets
 
 if TYPE_CHECKING:
-    from analysis.influence import LeaveOneOut
-    from ddcore.worker import Context
+    from analysis.shared.loo_spec import LeaveOneOut
+    from ddcore.tasks.worker import Context
 
 # Activations of the networks trained together: measured on one core, where 8 to 51 networks on 50 digits
 # are equally fast and 1 is half as fast; all see the same images, so the first layer is one convolution.

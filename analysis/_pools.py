@@ -14,16 +14,18 @@ import torch
 from torch import Tensor
 
 from analysis.pools import Counts, EarlyPool, Pool, RealPool, SubsetPool
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
+from ddcore.base.spread import summary
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData, Part
-from ddcore.errors import SpecError
-from ddcore.evaluation import summary
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params
-from ddcore.store import Task
-from ddcore.training import TrainedNets, agreement, cross_entropy, limit_threads, nets_at_once
-from ddcore.worker import Context
+from ddcore.tasks.store import Task
+from ddcore.tasks.worker import Context
+from ddcore.training.chunks import limit_threads, nets_at_once
+from ddcore.training.losses import cross_entropy
+from ddcore.training.trained import TrainedNets, agreement
 
 _STATS = "stats."
 

@@ -24,15 +24,15 @@ from analysis.pools import Counts, EarlyPool, Pool, SubsetPool
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
-from ddcore.protocols import PROTOCOLS
+from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
     from ddcore.data.tensors import DeviceData
-    from ddcore.distilled import DistilledSet
     from ddcore.nets.architectures import NetSpec
-    from ddcore.worker import Context
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.tasks.worker import Context
 
 T300 = PROTOCOLS["t300"]
 EARLY, SUBSET = "early", "subset"
@@ -296,7 +296,7 @@ def _mean(values: np.ndarray) -> float:
 
 def _trained(context: Context, given: base.Opened) -> dict[str, np.ndarray]:
     """Answers (nets, N) for the test images of networks trained on each set (protocol T300)."""
-    from ddcore import rng
+    from ddcore.base import rng
     from ddcore.data.tensors import DeviceData
 
     spec: AgreementTask = context.spec
@@ -330,7 +330,8 @@ def answers_of(
     import torch
 
     from ddcore.nets.network import Network
-    from ddcore.training import limit_threads, train
+    from ddcore.training.chunks import limit_threads
+    from ddcore.training.train import train
 
     images, labels = (torch.from_numpy(a).to(data.device) for a in made.for_training(T300))
     limit_threads(Network(net, data.shape, data.num_classes), data.device)

@@ -18,27 +18,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.pools import Counts, Pool, RealPool
+from ddcore.base.errors import DDError, SpecError
+from ddcore.base.specs import TaskSpec, with_setting
 from ddcore.data import Dataset, ensure
 from ddcore.data.registry import OWN, get
 from ddcore.data.spec import DataSpec, dataset_task
-from ddcore.distilled import KINDS, DistilledSet
-from ddcore.errors import DDError, SpecError
-from ddcore.estimate import BASE_BYTES, START_S, Estimate
-from ddcore.methods import methods
-from ddcore.methods.base import image_macs
-from ddcore.nets.architectures import NetSpec
+from ddcore.distil.contract import methods
+from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape
 from ddcore.nets.words import network
-from ddcore.specs import TaskSpec, with_setting
-from ddcore.speed import speed, usual
-from ddcore.store import KEY_PATTERN, Store, Task
+from ddcore.sets.distilled import KINDS, DistilledSet
+from ddcore.tasks.store import KEY_PATTERN, Store, Task
+from ddcore.training.estimate import BASE_BYTES, START_S, Estimate
+from ddcore.training.speed import speed, usual
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
-    from ddcore.methods.spec import DistillSpec
-    from ddcore.worker import Context
+    from ddcore.distil.contract import DistillSpec
+    from ddcore.tasks.worker import Context
 
 MOST = 8  # runs in one figure
 PRESETS = {"quick": "Quick", "teaching": "Teaching", "published": "As published"}
@@ -341,7 +340,7 @@ def same_size(given: Opened, seed: int, ipc: int | None = None) -> np.ndarray:
 
     The size is that of the largest set where they differ; `ipc` overrides it. Used as a sanity bar.
     """
-    from ddcore import rng
+    from ddcore.base import rng
 
     labels = given.dataset.train_labels
     ipc = ipc or max(len(s.images) for s in given.sets.values()) // given.chosen.classes

@@ -77,7 +77,7 @@ def style(method: str, turn: int = 0) -> Style:
 
 
 def _other(method: str) -> str:
-    from ddcore.methods import methods
+    from ddcore.distil.contract import methods
 
     rest = [name for name in methods() if name not in METHODS]
     return OTHERS[rest.index(method) % (len(OTHERS) - 1)] if method in rest else OTHERS[-1]

@@ -11,7 +11,7 @@ import numpy as np
 from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Option, Result
 from analysis.pools import Counts
-from ddcore.errors import DDError
+from ddcore.base.errors import DDError
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from analysis._hessian import Source
     from ddcore.nets.architectures import NetSpec
     from ddcore.nets.network import Params
-    from ddcore.training import TrainedNets
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
+    from ddcore.training.trained import TrainedNets
 
 REAL = "real"
 KEEP = 0.9  # share of the smoothed value that an iteration keeps (Yang et al. 2024)
@@ -137,10 +137,10 @@ def run(context: Context) -> None:
 
     from analysis._hessian import AGREED, Images
     from analysis._pools import train_real
-    from ddcore import rng
+    from ddcore.base import rng
     from ddcore.data.tensors import DeviceData
     from ddcore.nets.network import Network
-    from ddcore.training import limit_threads
+    from ddcore.training.chunks import limit_threads
 
     spec: CurvatureTask = context.spec
     given = base.opened(context)

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from analysis import base
-from ddcore.foreign_text import unmathematical
+from ddcore.base.foreign_text import unmathematical
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure

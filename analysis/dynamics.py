@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ddcore.data.tensors import Part
     from ddcore.nets.architectures import NetSpec
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 TEST = "test"
 MOMENT = 100  # the iteration that the answer names
@@ -107,10 +107,10 @@ def run(context: Context) -> None:
     """Task `dynamics`: train on real data and test on everything along the way."""
     import torch
 
-    from ddcore import rng
+    from ddcore.base import rng
     from ddcore.data.tensors import DeviceData
     from ddcore.nets.network import Network
-    from ddcore.training import limit_threads, nets_at_once
+    from ddcore.training.chunks import limit_threads, nets_at_once
 
     spec: DynamicsTask = context.spec
     given = base.opened(context)
@@ -156,7 +156,7 @@ def run(context: Context) -> None:
 
 def _test_rows(count: int, wanted: int, seed: int) -> np.ndarray:
     """Sorted rows of the test images that are used."""
-    from ddcore import rng
+    from ddcore.base import rng
 
     order = rng.numpy_generator(seed, "dynamics", "test").permutation(count)
     return np.sort(order[: wanted or count])
@@ -176,7 +176,7 @@ def follow(
     Returns (networks, tests, measures, sets): accuracy, loss, probability, as in `MEASURES`.
     """
     from analysis._pools import train_real
-    from ddcore.training import TrainedNets
+    from ddcore.training.trained import TrainedNets
 
     seen: list[np.ndarray] = []
 

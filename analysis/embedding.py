@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 
 
 def require_umap(field: str, value: str, instead: str) -> None:

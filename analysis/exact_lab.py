@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data.dataset import Dataset
 from ddcore.data.tensors import DeviceData
-from ddcore.engines import krr_exact
-from ddcore.errors import SpecError
+from ddcore.distil.engines import krr_exact
 from ddcore.kernels import machine, ridge
 from ddcore.kernels.spec import KernelSpec
 

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from ddcore.foreign_text import cell
+from ddcore.base.foreign_text import cell
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:

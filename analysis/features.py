@@ -21,19 +21,19 @@ from analysis.base import (
     Result,
 )
 from analysis.pools import Counts, RealPool
-from ddcore import rng
-from ddcore.errors import DataError, SpecError
-from ddcore.foreign_text import wrapped_unmathematical
+from ddcore.base import rng
+from ddcore.base.errors import DataError, SpecError
+from ddcore.base.foreign_text import wrapped_unmathematical
+from ddcore.base.spread import deviation, figure_text
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import parse
-from ddcore.spread import deviation, figure_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-    from ddcore.training import Images, TrainedNets
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
+    from ddcore.training.trained import Images, TrainedNets
 
 REAL = "real"
 PIXELS = "real_pixels"  # of the real images, where the dataset is here
@@ -208,7 +208,7 @@ def real_sample(count: int, wanted: int, seed: int) -> np.ndarray:
 def features_of(nets: TrainedNets, which: int, images: Images) -> np.ndarray:
     """Penultimate features (B, F) of preprocessed images in one of the networks."""
     from ddcore.nets.network import select
-    from ddcore.training import TrainedNets
+    from ddcore.training.trained import TrainedNets
 
     params, stats = select(nets.params, which), select(nets.stats, which)
     one = TrainedNets(nets.network.with_nets(1), params, stats)

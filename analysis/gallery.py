@@ -12,12 +12,14 @@ from pathlib import Path
 
 from analysis import analyses, base
 from analysis.race import RaceTask
-from ddcore import gallery, jobs, paths
+from ddcore.base import paths
+from ddcore.base.errors import SpecError
+from ddcore.base.specs import TaskSpec
 from ddcore.data import resolve
-from ddcore.errors import SpecError
-from ddcore.methods.spec import DistillSpec
-from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task
+from ddcore.distil.contract import DistillSpec
+from ddcore.recipes import gallery
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 
 METHODS = ("bptt", "dm", "dc", "mtt")  # the four families of Yang et al. 2024
 IPC = 10

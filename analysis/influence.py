@@ -21,83 +21,30 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.pools import Counts, Need, Pool
-from ddcore import render, rng
-from ddcore.nets.architectures import ARCHITECTURES
-from ddcore.nets.plan import Shape
+from analysis.pools import Counts
+from analysis.shared.effects import CENTRED, EFFECTS, RAW, centred
+from analysis.shared.loo_spec import PRECISIONS, check_network, loo_pools, loo_presets
+from ddcore.base import rng
+from ddcore.base.spread import deviation
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.spread import deviation
+from ddcore.nets.words import network
+from ddcore.sets import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
     from ddcore.data.tensors import DeviceData
-    from ddcore.distilled import DistilledSet
-    from ddcore.store import Task
-    from ddcore.worker import Context
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.tasks.store import Task
+    from ddcore.tasks.worker import Context
 
 TOP = 9  # test images beside a distilled one, as in the paper
 OFFERED = 3  # test images of each class to choose from
 SHOWN = 10  # images of a class that are shown
 POINTS = 2000  # of the scatter of estimates
 ESTIMATES = {"last": "the last layer", "all": "all weights", "none": "nothing"}
-RAW, CENTRED = "raw", "centred"
-EFFECTS = {RAW: "Influence", CENTRED: "Influence beyond its class mates"}
-PRECISIONS = {"single": 1, "double": 2}  # work of an operation
-AT_ONCE = 64  # networks trained together, for the estimate of memory
 TYPICAL_STEPS = 60  # of conjugate gradients
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeaveOneOut(Pool):
-    """M + 1 networks from each of `inits` shared starts: one without each image of a set, one with all.
-
-    Full-batch gradient descent of `iterations` steps on hard labels (protocol t300 of Yang et al. 2024).
-    `run_key` names the set, `images` is its M, `precision` that of the training. Stored: influence (inits,
-    M, N) half precision, the loss with all images (inits, N) and accuracies (inits, M + 1), the last with
-    all; the weights of these networks.
-    """
-
-    KIND: ClassVar[str] = "leave_one_out"
-    RUNNER: ClassVar[str] = "analysis._loo:run"
-
-    run_key: str
-    images: int
-    inits: int = 3
-    iterations: int = 300
-    batch: int = 0
-    precision: str = "single"
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("images", 2, 100_000)
-        self.require_range("inits", 1, 100)
-        self.require_range("iterations", 1, 100_000)
-        self.require_choice("precision", PRECISIONS)
-        self.require("batch", self.batch == 0, "0: leaving out is exact with all images at once")
-
-    def title(self) -> str:
-        """Line for lists."""
-        nets = self.inits * (self.images + 1)
-        return f"{nets} networks {self.net.label()} without one image of {self.run_key}"
-
-    def work(self, shape: Shape, classes: int, tests: int) -> float:
-        """Multiply-adds: training on all images (those left out are computed too), one test pass."""
-        nets = self.inits * (self.images + 1)
-        one = net_cost(self.net.plan(shape, classes), shape)
-        twice = PRECISIONS[self.precision]
-        return nets * (3.0 * twice * self.iterations * self.images + tests) * one.macs
-
-    def cost(self, shape: Shape, classes: int, counts: Counts) -> Need:
-        """Training and testing."""
-        one = net_cost(self.net.plan(shape, classes), shape)
-        batch = min(AT_ONCE, self.images + 1) * self.images
-        pairs = self.inits * (self.images + 1.0) * counts.test
-        need = self._need(one, 0, 0, batch, 2 * pairs + 4.0 * self.inits * one.parameters)
-        return Need(self.work(shape, classes, counts.test), need.memory / 4 + 12 * pairs, need.disk)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,47 +79,6 @@ class InfluenceTask(AnalysisTask):
         self.require_choice("precision", PRECISIONS)
         self.require_choice("estimate", ESTIMATES)
         self.require_range("damping", 1e-12, 1e6)
-
-
-def check_network(spec: AnalysisTask) -> None:
-    """Refuse a name that is none, and networks whose batch norm lets images see each other."""
-    arch, _ = parse("network", spec.network)
-    mixes = ARCHITECTURES[arch].knobs.get("norm") == "batch"
-    allowed = "a network without batch norm, in which an image left out would still count"
-    spec.require("network", not mixes, allowed)
-
-
-def loo_presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
-    """Narrow networks; published: the paper's, with its steps, from three initialisations.
-
-    All analyses that share the retrained networks have these.
-    """
-    large = ipc > 5 or shape[1] >= 28
-    quick = {"network": "convnet-8", "iterations": 100} if large else {"network": "convnet-16"}
-    return {
-        "quick": {**quick, "inits": 2},
-        "teaching": {"network": "convnet-16", "inits": 3},
-        "published": {"network": "convnet-128", "inits": 3},
-    }
-
-
-def loo_pools(spec: Any, chosen: Chosen) -> list[LeaveOneOut]:
-    """The retrained networks of each run, for any spec with the fields of training."""
-    net = network("network", spec.network, chosen.shape, chosen.classes)
-    return [
-        LeaveOneOut(
-            data=chosen.data,
-            net=net,
-            seed=spec.seed,
-            lr=spec.lr,
-            run_key=run.key,
-            images=run.images,
-            inits=spec.inits,
-            iterations=spec.iterations,
-            precision=spec.precision,
-        )
-        for run in chosen.runs
-    ]
 
 
 def cost(spec: InfluenceTask, chosen: Chosen, counts: Counts) -> Cost:
@@ -252,15 +158,6 @@ def run(context: Context) -> None:
     base.save(context, given, result, arrays, {"shown": ("test", rows)})
 
 
-def centred(influence: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Influence (..., M, N) minus its mean over the images of each class, `labels` (M,)."""
-    found = np.array(influence)
-    for c in np.unique(labels):
-        rows = labels == c
-        found[..., rows, :] -= influence[..., rows, :].mean(-2, keepdims=True)
-    return found
-
-
 def agreement(each: np.ndarray) -> float | None:
     """Mean rank correlation of two initialisations (R, M, N): over test images, for each image left out.
 
@@ -333,7 +230,8 @@ def _estimated(
 
     from analysis import _loo
     from ddcore.nets.network import Network, select
-    from ddcore.training import TrainedNets, limit_threads
+    from ddcore.training.chunks import limit_threads
+    from ddcore.training.trained import TrainedNets
 
     spec, own = context.spec, made.hard_labels
     network_ = Network(task.spec().net, data.shape, data.num_classes)

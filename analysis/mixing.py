@@ -11,20 +11,20 @@ import numpy as np
 from analysis import base, colours, drawing
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Result
 from analysis.pools import Counts
-from ddcore import rng
-from ddcore.errors import SpecError
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
+from ddcore.base.spread import deviation, deviations, plus_minus
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
-from ddcore.protocols import PROTOCOLS
-from ddcore.spread import deviation, deviations, plus_minus
+from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
     from ddcore.data import Dataset
-    from ddcore.distilled import DistilledSet
-    from ddcore.worker import Context
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.tasks.worker import Context
 
 WEIGHTINGS = ("images", "halves")
 STEPS = ("fixed", "scaled")

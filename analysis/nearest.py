@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.specs import TaskSpec
 from ddcore.data import ensure
-from ddcore.distilled import DistilledSet
-from ddcore.specs import TaskSpec
-from ddcore.worker import Context
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.worker import Context
 
 START_S = 2.0  # a fresh process, reading the images
 MACS_PER_S = 5e9  # one core, 64 bit

@@ -28,7 +28,7 @@ from ddcore.nets.words import parse
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 PIXELS, FEATURES = "pixels", "features"
 SPACES = {PIXELS: "In pixels", FEATURES: "In features"}

@@ -11,17 +11,17 @@ import numpy as np
 from analysis import base, colours, drawing
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Option, Result
 from analysis.pools import Counts
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.texts import percent
 from ddcore.nets.plan import Shape
-from ddcore.texts import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
     from ddcore.data import Dataset
-    from ddcore.distilled import DistilledSet
-    from ddcore.store import Task
-    from ddcore.worker import Context
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.tasks.store import Task
+    from ddcore.tasks.worker import Context
 
 REAL = "real"
 GRID = 512

@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Cost as NetCost
 from ddcore.nets.plan import Shape, cost
-from ddcore.protocols import whole_protocol
-from ddcore.specs import TaskSpec
+from ddcore.training.protocols import whole_protocol
 
 TEST_BATCH = 2000
 

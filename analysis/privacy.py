@@ -26,17 +26,17 @@ from analysis.base import (
 from analysis.nearest import COPY, held_out_sample, nearest, psnr
 from analysis.nearest import flat as flat_pixels
 from analysis.pools import Counts, RealPool
-from ddcore import rng
-from ddcore.estimate import protocol_work
+from ddcore.base import rng
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
-from ddcore.protocols import PROTOCOLS
+from ddcore.training.estimate import protocol_work
+from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 ALL, SAME = "real", "same_size"
 TITLES = {ALL: "All real images", SAME: "Random real images, as many"}
@@ -116,7 +116,7 @@ def run(context: Context) -> None:
     """Task `privacy`."""
     from analysis._pools import load
     from ddcore.data.tensors import DeviceData
-    from ddcore.training import limit_threads
+    from ddcore.training.chunks import limit_threads
 
     spec: PrivacyTask = context.spec
     given = base.opened(context)
@@ -186,7 +186,7 @@ def _trained(net: Any, images: np.ndarray, labels: np.ndarray, seeds: list[int],
     """Networks trained on one set (M, ...), or on a set each (N, M, ...), under protocol t300."""
     import torch
 
-    from ddcore.training import train
+    from ddcore.training.train import train
 
     x, y = (torch.from_numpy(np.ascontiguousarray(a)).to(data.device) for a in (images, labels))
     return train(net, x, y, data.num_classes, PROTOCOLS["t300"], seeds)

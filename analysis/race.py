@@ -11,16 +11,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.kernels.spec import MAPS, KernelSpec
-from ddcore.specs import TaskSpec
 
 if TYPE_CHECKING:
     import torch
 
     from ddcore.data.tensors import DeviceData
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def race(
     (share of test images called alike) and weight error; and for KIP seconds, agreement and accuracy at
     each look. `ratio` is KIP's seconds at its best agreement by those of the construction.
     """
-    from ddcore.engines import krr_exact
+    from ddcore.distil.engines import krr_exact
     from ddcore.kernels import machine, ridge
 
     kernel = KernelSpec(kind=spec.map, seed=spec.seed, ridge=0.0)

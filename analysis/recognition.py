@@ -21,16 +21,16 @@ from analysis.base import (
     Result,
 )
 from analysis.pools import Counts, RealPool
-from ddcore.foreign_text import wrapped_unmathematical
+from ddcore.base.foreign_text import wrapped_unmathematical
+from ddcore.base.spread import deviations
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import parse
-from ddcore.spread import deviations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 REAL = "real"
 SHOWN = 10  # images of a set that are shown

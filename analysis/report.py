@@ -14,9 +14,9 @@ from typing import Any
 
 from analysis import base, drawing
 from analysis.base import Analysis, Pictures, of_spec
-from ddcore import render
-from ddcore.foreign_text import plain
-from ddcore.store import Store, Task
+from ddcore.base.foreign_text import plain
+from ddcore.sets import render
+from ddcore.tasks.store import Store, Task
 
 SCALE = 6  # screen pixels per image pixel at most
 WIDTH = 96  # of an image, about

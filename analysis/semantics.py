@@ -20,23 +20,16 @@ from analysis.base import (
     Pictures,
     Result,
 )
-from analysis.influence import (
-    CENTRED,
-    PRECISIONS,
-    RAW,
-    centred,
-    check_network,
-    loo_pools,
-    loo_presets,
-)
 from analysis.pools import Counts
-from ddcore import rng
-from ddcore.errors import DataError, SpecError
+from analysis.shared.effects import CENTRED, RAW, centred
+from analysis.shared.loo_spec import PRECISIONS, check_network, loo_pools, loo_presets
+from ddcore.base import rng
+from ddcore.base.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 VIEWS = {RAW: "By influence", CENTRED: "By influence beyond class mates"}
 EXAMPLES = 4  # pairs of image and attribute that are shown

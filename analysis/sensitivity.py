@@ -11,20 +11,20 @@ import numpy as np
 from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Option, Result
 from analysis.pools import Counts
-from ddcore import rng
-from ddcore.errors import SpecError
-from ddcore.foreign_text import wrapped
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
+from ddcore.base.foreign_text import wrapped
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
-from ddcore.protocols import PROTOCOLS, Protocol
+from ddcore.training.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
     from ddcore.data import Dataset
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 FACTORS = {
     "optimiser": "Optimiser",

@@ -10,21 +10,21 @@ import numpy as np
 from analysis import base, colours, drawing, significance
 from analysis.base import Analysis, AnalysisTask, Arrays, Chosen, Cost, Drawn, Result
 from analysis.pools import Counts
-from ddcore import rng
-from ddcore.evaluation_spec import BaselineTask
-from ddcore.foreign_text import wrapped
+from ddcore.base import rng
+from ddcore.base.foreign_text import wrapped
+from ddcore.base.spread import deviation, deviations, plus_minus
+from ddcore.measure.spec import BaselineTask
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
-from ddcore.protocols import PROTOCOLS, Protocol
-from ddcore.spread import deviation, deviations, plus_minus
+from ddcore.training.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 SET, RANDOM, MEAN = "set", "random", "class_mean"
 BASELINES = {RANDOM: "Random real images", MEAN: "Class means"}
@@ -176,7 +176,7 @@ def _plain(net: NetSpec, chosen: Chosen) -> bool:
 
 def _sources(context: Context, given: base.Opened) -> list[Source]:
     """The sets in the order of figures, then random real images and class means for each size of set."""
-    from ddcore import baselines
+    from ddcore.measure import baselines
 
     spec: TransferTask = context.spec
     chosen, protocol, found = given.chosen, recipe(context.spec), []

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddcore import locks, paths
-from ddcore.store import Store, Task
+from ddcore.base import paths
+from ddcore.tasks import locks
+from ddcore.tasks.store import Store, Task
 from tests.pages import fakes
 
 START_LIMIT_S = 120.0

@@ -28,16 +28,17 @@ from benchmarks._official_marks import (
     measured,
 )
 from benchmarks.official import PROTOCOL, net_of, spec_of
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.data.dataset import Dataset
 from ddcore.data.tensors import DeviceData
-from ddcore.engines.problem import Problem
-from ddcore.methods import method
+from ddcore.distil.contract import method
+from ddcore.distil.problem import Problem
 from ddcore.nets.network import Network
-from ddcore.training import limit_threads, nets_at_once, train
-from ddcore.trajectory import file_name, train_experts
-from ddcore.trajectory_spec import TrajectoryTask
-from ddcore.worker import same_every_time
+from ddcore.pools.trajectory import file_name, train_experts
+from ddcore.pools.trajectory_spec import TrajectoryTask
+from ddcore.tasks.worker import same_every_time
+from ddcore.training.chunks import limit_threads, nets_at_once
+from ddcore.training.train import train
 
 Run = Callable[[], None]
 

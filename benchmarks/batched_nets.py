@@ -15,11 +15,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 from benchmarks.machine import describe
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
-from ddcore.protocols import PROTOCOLS
-from ddcore.training import cross_entropy, limit_threads, nets_at_once, train
+from ddcore.training.chunks import limit_threads, nets_at_once
+from ddcore.training.losses import cross_entropy
+from ddcore.training.protocols import PROTOCOLS
+from ddcore.training.train import train
 
 NETS, REPEATS = 20, 3
 NET = NetSpec(width=16, depth=2)

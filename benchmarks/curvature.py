@@ -25,15 +25,15 @@ import torch.nn.functional as F
 from analysis._hessian import Images, MeanLoss, Trace, rademacher, trace
 from analysis._pools import train_real
 from benchmarks.machine import describe
-from ddcore import worker
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.network import Network, to_module
 from ddcore.nets.words import network
-from ddcore.queue import devices
-from ddcore.store import Store
-from ddcore.testing import SleepyTask
-from ddcore.training import limit_threads
+from ddcore.tasks import worker
+from ddcore.tasks.queue import devices
+from ddcore.tasks.store import Store
+from ddcore.tasks.testing import SleepyTask
+from ddcore.training.chunks import limit_threads
 
 
 def plain(loss: MeanLoss, probes: int, seed: int) -> Trace:

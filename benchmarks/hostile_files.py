@@ -122,10 +122,10 @@ def good() -> dict[str, tuple[tuple[str, bytes], ...]]:
 def own(format: str) -> bytes:
     """A set of ours, exported."""
     from ddcore.data.preprocess import Preprocess
-    from ddcore.distilled import DistilledSet
-    from ddcore.exports import export_bytes
     from ddcore.nets import NetSpec
-    from ddcore.protocols import PROTOCOLS
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.sets.exports import export_bytes
+    from ddcore.training.protocols import PROTOCOLS
 
     x, y = images(2)
     one = np.ones(1, np.float32)

@@ -23,15 +23,16 @@ from torch import Tensor
 
 from analysis import _loo
 from benchmarks.machine import describe
-from ddcore import rng, worker
+from ddcore.base import rng
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, Params, to_module
-from ddcore.queue import devices
-from ddcore.store import Store
-from ddcore.testing import SleepyTask
-from ddcore.training import limit_threads
+from ddcore.tasks import worker
+from ddcore.tasks.queue import devices
+from ddcore.tasks.store import Store
+from ddcore.tasks.testing import SleepyTask
+from ddcore.training.chunks import limit_threads
 
 NET = NetSpec(width=16, depth=2)
 LR, MOMENTUM = 0.01, 0.9

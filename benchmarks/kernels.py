@@ -13,11 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from analysis.race import RaceTask, ceilings, race
 from benchmarks.machine import describe
-from ddcore import paths, worker
+from ddcore.base import paths
 from ddcore.data import ensure, resolve
 from ddcore.data.registry import get
 from ddcore.data.tensors import DeviceData
-from ddcore.store import Store
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store
 
 # (dataset, iterations of KIP, real images per iteration)
 RACES = (("digits", 2000, 5000), ("mnist", 300, 5000))

@@ -26,20 +26,20 @@ import torch.nn.functional as F
 from torch.func import functional_call
 
 from benchmarks.machine import describe
-from ddcore import worker
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.engines.gradient_match import GradientMatching, channel_cosines
-from ddcore.engines.match import FeatureMatching
-from ddcore.engines.meta import MetaLearning
-from ddcore.engines.problem import Distiller, Problem
-from ddcore.engines.trajectory_match import TrajectoryMatching
-from ddcore.methods import method, methods
-from ddcore.methods.spec import make_spec
+from ddcore.distil.contract import method, methods
+from ddcore.distil.engines.gradient_match import GradientMatching, channel_cosines
+from ddcore.distil.engines.match import FeatureMatching
+from ddcore.distil.engines.meta import MetaLearning
+from ddcore.distil.engines.trajectory_match import TrajectoryMatching
+from ddcore.distil.problem import Distiller, Problem
+from ddcore.distil.settings import make_spec
 from ddcore.nets.network import to_module
-from ddcore.queue import devices
-from ddcore.store import Store
-from ddcore.training import limit_threads
+from ddcore.tasks import worker
+from ddcore.tasks.queue import devices
+from ddcore.tasks.store import Store
+from ddcore.training.chunks import limit_threads
 
 
 def ours(distiller: Distiller, iteration: int) -> None:
@@ -186,7 +186,7 @@ def measure(name: str, dataset: str, ipc: int, steps: int, device: str, store: S
 
 
 def _context(store: Store, device: str) -> worker.Context:
-    from ddcore.testing import SleepyTask
+    from ddcore.tasks.testing import SleepyTask
 
     spec = SleepyTask()
     return worker.Context(store, store.create(spec), spec, device)

@@ -30,13 +30,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._official_marks import BATCH, CLASSES, COUNTING, SHAPE, STRATEGY, Setting
+from ddcore.base.texts import size
 from ddcore.data.spec import DataSpec
-from ddcore.estimate import protocol_work, size
-from ddcore.methods import method
-from ddcore.methods.base import image_macs
-from ddcore.methods.spec import DistillSpec, make_spec
-from ddcore.nets.architectures import NetSpec
-from ddcore.protocols import PROTOCOLS
+from ddcore.distil.contract import DistillSpec, method
+from ddcore.distil.settings import make_spec
+from ddcore.nets.architectures import NetSpec, image_macs
+from ddcore.training.estimate import protocol_work
+from ddcore.training.protocols import PROTOCOLS
 
 PROTOCOL = {"evaluate-dc": PROTOCOLS["dc"], "evaluate-dsa": PROTOCOLS["dsa"]}
 

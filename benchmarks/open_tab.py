@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks import _dashboard  # noqa: E402
-from ddcore.store import Store  # noqa: E402
+from ddcore.tasks.store import Store  # noqa: E402
 
 SETTLE_S, QUIET = 3.0, 0.5  # the first drawing imports much: wait until the server is quiet
 

@@ -29,15 +29,17 @@ from torch import Tensor
 from analysis._pools import _subsets, train_real
 from analysis.pools import EarlyPool, Pool, SubsetPool
 from benchmarks.machine import describe
-from ddcore import rng, worker
+from ddcore.base import rng
 from ddcore.data import Dataset, ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, Params, to_module
-from ddcore.queue import devices
-from ddcore.store import Store
-from ddcore.testing import SleepyTask
-from ddcore.training import TrainedNets, limit_threads, nets_at_once
+from ddcore.tasks import worker
+from ddcore.tasks.queue import devices
+from ddcore.tasks.store import Store
+from ddcore.tasks.testing import SleepyTask
+from ddcore.training.chunks import limit_threads, nets_at_once
+from ddcore.training.trained import TrainedNets
 
 NET = NetSpec(width=16, depth=2)
 SHARE = 0.25  # of the networks that are trained in double precision as well

@@ -28,13 +28,13 @@ def case(kind: str, steps: int, width: int, images: int) -> None:
     """One gradient of a ConvNet-3; prints peak resident MB above the set-up, seconds, MB of weights."""
     import torch
 
-    from ddcore import rng
-    from ddcore.engines.rules import GradientDescent
-    from ddcore.engines.trajectory_match import squared_distance
-    from ddcore.engines.unroll import full_autograd, meta_gradient
+    from ddcore.base import rng
+    from ddcore.distil.engines.rules import GradientDescent
+    from ddcore.distil.engines.trajectory_match import squared_distance
+    from ddcore.distil.engines.unroll import full_autograd, meta_gradient
     from ddcore.nets import NetSpec
     from ddcore.nets.network import Network
-    from ddcore.training import cross_entropy
+    from ddcore.training.losses import cross_entropy
 
     network = Network(NetSpec(width=width, depth=3), (3, 32, 32), 10, fused_norm=False)
     params = network.init(rng.generator(0))

@@ -26,12 +26,12 @@ def case(kind: str, steps: int) -> None:
     """One meta-gradient; prints peak resident MB above the set-up, and seconds."""
     import torch
 
-    from ddcore import rng
-    from ddcore.engines.rules import GradientDescent
-    from ddcore.engines.unroll import full_autograd, meta_gradient
+    from ddcore.base import rng
+    from ddcore.distil.engines.rules import GradientDescent
+    from ddcore.distil.engines.unroll import full_autograd, meta_gradient
     from ddcore.nets import NetSpec
     from ddcore.nets.network import Network
-    from ddcore.training import cross_entropy
+    from ddcore.training.losses import cross_entropy
 
     network = Network(NetSpec(width=WIDTH, depth=DEPTH), (3, 32, 32), 10, NETS, fused_norm=False)
     params = network.init(rng.generator(0))

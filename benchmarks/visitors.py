@@ -28,7 +28,7 @@ from websockets.asyncio.client import connect  # noqa: E402
 from websockets.exceptions import ConnectionClosed  # noqa: E402
 
 from benchmarks import _dashboard  # noqa: E402
-from ddcore.store import Store  # noqa: E402
+from ddcore.tasks.store import Store  # noqa: E402
 
 PAGES = ("", "Data", "Distil", "Run", "Images", "Evaluate", "Compare", "Understand", "Jobs")
 OF_A_RUN = ("Run", "Images", "Evaluate")

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ddcore import environment, jobs, paths, spread
-from ddcore.errors import Damaged, DDError, NotReady, SpecError, refused_by_system
-from ddcore.specs import TaskSpec
-from ddcore.spread import figure_text
-from ddcore.store import Store, Task
+from ddcore.base import environment, paths, spread
+from ddcore.base.errors import Damaged, DDError, NotReady, SpecError, refused_by_system
+from ddcore.base.specs import TaskSpec
+from ddcore.base.spread import figure_text
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 
 if TYPE_CHECKING:
     from ddcore.data import DataSpec
-    from ddcore.estimate import Estimate
     from ddcore.nets.architectures import NetSpec
     from ddcore.nets.plan import Shape
     from ddcore.recipes.base import Recipe, Step
     from ddcore.recipes.table import Line
+    from ddcore.training.estimate import Estimate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,9 +62,10 @@ def _refuse(options: argparse.Namespace, sentence: str) -> int:
 
 def work(options: argparse.Namespace) -> int:
     """Worker entry point (used by the launcher)."""
-    from ddcore.worker import work as run_folders
+    from ddcore.tasks.worker import work as run_folders
+    from ddcore.training.speed import measure_once
 
-    return run_folders([Path(f).resolve() for f in options.folders])
+    return run_folders([Path(f).resolve() for f in options.folders], after=measure_once)
 
 
 def list_things(options: argparse.Namespace) -> None:
@@ -75,7 +77,7 @@ def list_things(options: argparse.Namespace) -> None:
 def distill(options: argparse.Namespace) -> int:
     """`distill METHOD`: run, evaluate beside the baselines, print."""
     from ddcore.data import dataset_task, resolve
-    from ddcore.methods.spec import make_spec
+    from ddcore.distil.settings import make_spec
 
     store = Store()
     data = resolve(options.dataset, resolution=options.resolution, grey=options.grey)
@@ -91,7 +93,7 @@ def distill(options: argparse.Namespace) -> int:
         settings=[setting(s) for s in options.set],
     )
     if options.dry_run:
-        from ddcore.estimate import distillation
+        from ddcore.distil.estimate import distillation
 
         guess = distillation(spec, store, tuple(facts["shape"]), len(facts["class_names"]))
         print(f"{spec.title()} ({spec.key}): {guess.sentence()}")
@@ -107,9 +109,9 @@ def distill(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> None:
     """`evaluate RUN`: under another protocol, with other networks, more baselines."""
-    from ddcore.evaluation_spec import default_evaluation
+    from ddcore.measure.spec import default_evaluation
     from ddcore.nets.words import judge
-    from ddcore.protocols import protocol
+    from ddcore.training.protocols import protocol
 
     store = Store()
     run = _run(store, options.run)
@@ -134,8 +136,8 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """`export RUN --format F OUT`."""
-    from ddcore import exports
-    from ddcore.distilled import DistilledSet
+    from ddcore.sets import exports
+    from ddcore.sets.distilled import DistilledSet
 
     run = _run(Store(), options.run)
     made = DistilledSet.from_task(run)
@@ -145,11 +147,11 @@ def export(options: argparse.Namespace) -> None:
 
 def import_set(options: argparse.Namespace) -> None:
     """`import FILE... --dataset D`: open a set that was made elsewhere."""
-    from ddcore import imported
     from ddcore.data import dataset_task, resolve
-    from ddcore.imported_spec import PIXELS, propose, require_fit, stated_method
-    from ddcore.importers.reading import read
-    from ddcore.protocols import protocol
+    from ddcore.sets import imported
+    from ddcore.sets.imported_spec import PIXELS, propose, require_fit, stated_method
+    from ddcore.sets.importers.reading import read
+    from ddcore.training.protocols import protocol
 
     files = [paths.typed(f) for f in options.files]
     names = [path.name for path in files]
@@ -196,7 +198,7 @@ def _from_pictures(
 ) -> list[bytes] | None:
     """A file of images and labels instead of a sheet or a folder of pictures; None for other files."""
     from ddcore.data import dataset_task, load
-    from ddcore.importers import sheets
+    from ddcore.sets.importers import sheets
 
     pictures = [path for path in files if sheets.is_pictures(path.name, path)]
     if not pictures and order:
@@ -326,7 +328,7 @@ def download(options: argparse.Namespace) -> None:
 
 def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
-    from ddcore.gallery import build, build_recipes, markdown
+    from ddcore.recipes.gallery import build, build_recipes, markdown
 
     if options.table:
         text = markdown(Store())
@@ -341,8 +343,9 @@ def gallery(options: argparse.Namespace) -> None:
 
 def reproduce(options: argparse.Namespace) -> int:
     """`reproduce list|table|NAME`: make published results anew, as far as time allows."""
-    from ddcore import queue, speed
     from ddcore.recipes import make, recipe, recipes, table
+    from ddcore.tasks import queue
+    from ddcore.training import speed
 
     store = Store()
     if options.name == "list":
@@ -458,7 +461,7 @@ def _step_facts(step: Step, guess: Estimate | None) -> dict[str, Any]:
 
 
 def _run(store: Store, key: str) -> Task:
-    from ddcore.distilled import KINDS
+    from ddcore.sets.distilled import KINDS
 
     task = store.find(key)
     if task.kind not in KINDS:
@@ -519,8 +522,8 @@ def _evaluation_facts(task: Task, run: Task) -> dict[str, Any]:
 def _improvement_facts(task: Task, run: Task, arch: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from ddcore import ranking
-    from ddcore.distilled import DistilledSet
+    from ddcore.measure import ranking
+    from ddcore.sets.distilled import DistilledSet
 
     own = ranking.with_own_labels(DistilledSet.from_task(run), task.spec().protocol)
     rows = {r["subject"]: r for r in task.result()["rows"] if r["arch"] == arch}
@@ -535,7 +538,7 @@ def _figure(row: dict[str, Any]) -> dict[str, Any]:
 def _print_run(answer: dict[str, Any]) -> None:
     print(f"run {answer['key']}: {answer['method']} on {answer['dataset']}, {answer['seconds']} s")
     if "weight_error" in answer:
-        from ddcore.methods.krr_exact import verdict
+        from ddcore.distil.methods.krr_exact import verdict
 
         print(verdict(answer))
     if "test_accuracy" not in answer:
@@ -572,14 +575,14 @@ def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, An
 
 
 def _list_methods(store: Store) -> list[dict[str, Any]]:
-    from ddcore.methods import methods
+    from ddcore.distil.contract import methods
 
     return [{"name": m.name, "title": m.title, "paper": m.paper} for m in methods().values()]
 
 
 def _list_datasets(store: Store) -> list[dict[str, Any]]:
+    from ddcore.base.paths import data_root
     from ddcore.data import datasets
-    from ddcore.paths import data_root
 
     root = data_root()
     return [
@@ -594,8 +597,8 @@ def _list_datasets(store: Store) -> list[dict[str, Any]]:
 
 
 def _list_runs(store: Store) -> list[dict[str, Any]]:
-    from ddcore.distilled import KINDS
-    from ddcore.imported import names_of
+    from ddcore.sets.distilled import KINDS
+    from ddcore.sets.imported import names_of
 
     rows = []
     for task in (t for kind in KINDS for t in store.tasks(kind)):
@@ -621,7 +624,7 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
 
 
 def _list_protocols(store: Store) -> list[dict[str, Any]]:
-    from ddcore.protocols import PURPOSE
+    from ddcore.training.protocols import PURPOSE
 
     return [{"name": n, "purpose": p} for n, p in PURPOSE.items()]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddcore import paths
+from ddcore.base import paths
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
 from pages.components import data_views, links, permissions, runs, shell, task_panel
 
 OWN = "own"

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.methods import Method, methods
-from ddcore.methods.spec import DistillSpec, make_spec, presets_of
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.distil.contract import DistillSpec, Method, methods
+from ddcore.distil.settings import make_spec, presets_of
 from pages.components import choices, data_views, distil_views, links, settings_form, shell
 
 PRESET_TEXT = {

@@ -6,11 +6,11 @@ import dataclasses
 
 import streamlit as st
 
+from ddcore.base.foreign_text import plain
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import dataset_task
-from ddcore.foreign_text import plain
-from ddcore.store import Task
+from ddcore.tasks.store import Task
 from pages.components import exact_views, runs, shell, task_panel
 
 THEOREM = """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddcore import jobs
-from ddcore.errors import DDError
-from ddcore.estimate import duration
-from ddcore.foreign_text import plain
-from ddcore.store import Task
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.base.texts import duration
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Task
 from pages.components import open_views, run_views, runs, shell, task_panel
 
 

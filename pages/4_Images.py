@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddcore import jobs
-from ddcore.store import Task
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Task
 from pages.components import (
     evolution,
     images_views,
@@ -108,7 +108,7 @@ def compute_nearest(task: Task) -> None:
 
 def files(task: Task) -> None:
     """Downloads and how to use them."""
-    from ddcore import exports
+    from ddcore.sets import exports
 
     made = evolution.made_by(task)
     st.header("Take them with you", anchor=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddcore import estimate, jobs
-from ddcore.evaluation_spec import EvaluateTask
-from ddcore.foreign_text import plain
-from ddcore.store import Task
+from ddcore.base.foreign_text import plain
+from ddcore.measure import estimate
+from ddcore.measure.spec import EvaluateTask
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Task
 from pages.components import (
     changes_views,
     evaluation_form,

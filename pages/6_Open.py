@@ -8,12 +8,12 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import jobs
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.imported_spec import ImportTask, size_text
-from ddcore.importers import Report
-from ddcore.importers.base import MAX_UPLOAD
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.sets.imported_spec import ImportTask, size_text
+from ddcore.sets.importers import Report
+from ddcore.sets.importers.base import MAX_UPLOAD
+from ddcore.tasks import jobs
 from pages.components import open_pictures, open_views, permissions, shell, task_panel
 
 INTRO = """A distilled set made with another program becomes a set like those made here: look at every image,

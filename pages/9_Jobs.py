@@ -6,11 +6,11 @@ import shutil
 
 import streamlit as st
 
-from ddcore import jobs, locks, queue
-from ddcore.distilled import KINDS
-from ddcore.estimate import size
-from ddcore.foreign_text import plain
-from ddcore.store import Store, Task
+from ddcore.base.foreign_text import plain
+from ddcore.base.texts import size
+from ddcore.sets.distilled import KINDS
+from ddcore.tasks import jobs, locks, queue
+from ddcore.tasks.store import Store, Task
 from pages.components import permissions, runs, shell, task_panel
 
 STOPPED = ("failed", "cancelled", "lost")

@@ -10,8 +10,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 os.environ.setdefault("DD_MEASURE", "0")  # workers need not measure each test's empty store
 
-from ddcore import worker
-from ddcore.store import Store
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 
 
 def fill(request, folder, progress):

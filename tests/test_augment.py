@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from ddcore import augment, strategies
-from ddcore.errors import SpecError
-from ddcore.protocols import PROTOCOLS
+from ddcore.base.errors import SpecError
+from ddcore.training import augment, strategies
+from ddcore.training.protocols import PROTOCOLS
 
 FULL = "color_crop_cutout_flip_scale_rotate"
 SHAPES = st.tuples(st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9))

@@ -5,13 +5,14 @@ import itertools
 import pytest
 import torch
 
-from ddcore import bank, worker
-from ddcore.bank_spec import PARTS, BankTask, Start
+from ddcore.base.errors import SpecError
 from ddcore.data import resolve
-from ddcore.engines import meta
-from ddcore.errors import SpecError
+from ddcore.distil.engines import meta
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
+from ddcore.pools import bank
+from ddcore.pools.bank_spec import PARTS, BankTask, Start
+from ddcore.tasks import worker
 
 DATA = resolve("digits")
 NET = NetSpec(width=4, depth=2)
@@ -92,7 +93,7 @@ class Streams:
     """Just enough of a problem to draw."""
 
     def generator(self, *labels):
-        from ddcore import rng
+        from ddcore.base import rng
 
         return rng.generator(0, *labels)
 

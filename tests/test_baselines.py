@@ -6,22 +6,27 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import bank, baselines, rng
+from ddcore.base import rng
+from ddcore.base.errors import DataError, SpecError
+from ddcore.base.spread import summary
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.engines.match import class_means, mean_feature_distance
-from ddcore.engines.problem import Problem
-from ddcore.errors import DataError, SpecError
-from ddcore.evaluation import baseline_task, step_major, summary
-from ddcore.evaluation_spec import BASELINES, LABELLED, BaselineTask, default_evaluation
+from ddcore.distil.contract import methods
+from ddcore.distil.engines.match import class_means, mean_feature_distance
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
 from ddcore.kernels import machine
 from ddcore.kernels.spec import KernelSpec
-from ddcore.methods import methods
-from ddcore.methods.spec import make_spec
+from ddcore.measure import baselines
+from ddcore.measure.evaluate import baseline_task
+from ddcore.measure.spec import BASELINES, LABELLED, BaselineTask, default_evaluation
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
-from ddcore.protocols import PROTOCOLS, whole_protocol
-from ddcore.training import train, train_ordered
+from ddcore.pools import bank
+from ddcore.training.labels import step_major
+from ddcore.training.ordered import train_ordered
+from ddcore.training.protocols import PROTOCOLS, whole_protocol
+from ddcore.training.train import train
 
 DATA = resolve("digits")
 NET = NetSpec(width=4, depth=2)

@@ -6,12 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import resolve
-from ddcore.errors import SpecError
-from ddcore.methods.spec import DistillSpec, make_spec
-from ddcore.parametrizations import bases
-from ddcore.parametrizations._bases import SharedBases, start, xavier
+from ddcore.distil.contract import DistillSpec
+from ddcore.distil.parametrizations import bases
+from ddcore.distil.parametrizations._bases import SharedBases, start, xavier
+from ddcore.distil.settings import make_spec
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 
@@ -81,14 +82,14 @@ def test_steps_get_the_same_number_of_rows_each():
 def device_data(store):
     from ddcore.data import ensure
     from ddcore.data.tensors import DeviceData
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
     spec = make_spec("memories", resolve("digits"), (1, 8, 8))
     return DeviceData(ensure(Context(store, store.create(spec), spec, "cpu"), spec.data))
 
 
 def test_the_start_is_the_nearest_combination_of_so_many_pictures(store):
-    from ddcore.parametrizations.decoder import initial_images
+    from ddcore.distil.decoder import initial_images
 
     data, labels = device_data(store), torch.arange(10).repeat_interleave(4)
     images = initial_images("mean", labels, data, rng.generator(4))
@@ -123,7 +124,7 @@ def test_noise_is_xavier_uniform(store):
 
 
 def test_a_run_stores_bases_and_coefficients_and_trains_on_the_images(compute):
-    from ddcore.distilled import DistilledSet
+    from ddcore.sets.distilled import DistilledSet
 
     settings = [
         ("iterations", "3"),
@@ -149,7 +150,7 @@ def test_a_run_stores_bases_and_coefficients_and_trains_on_the_images(compute):
 
 def test_ordered_sets_with_more_images_than_the_budget_meet_baselines_of_the_budget(compute):
     """Rows are not images of the budget: a baseline has its own number of images and labels."""
-    from ddcore.evaluation_spec import default_evaluation
+    from ddcore.measure.spec import default_evaluation
 
     settings = [("parametrization", "bases"), ("bases", "8"), ("iterations", "2")]
     settings += [("net.width", "4"), ("passes", "10"), ("real_batch", "16"), ("val_nets", "1")]

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from analysis.seam import seam
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import resolve
 from ddcore.data.spec import DataSpec
-from ddcore.errors import SpecError
-from ddcore.methods.spec import DistillSpec, make_spec
-from ddcore.parametrizations._canvas import Canvases, initial_canvases
-from ddcore.parametrizations.decoder import View
+from ddcore.distil.contract import DistillSpec
+from ddcore.distil.decoder import View
+from ddcore.distil.parametrizations._canvas import Canvases, initial_canvases
+from ddcore.distil.settings import make_spec
 
 SHAPE = (1, 8, 8)
 
@@ -69,8 +70,8 @@ def test_a_view_can_be_applied_twice_and_moves_with_its_offsets():
 def test_canvases_start_as_a_grid_of_images_of_their_class(init, compute, store):
     from ddcore.data import ensure
     from ddcore.data.tensors import DeviceData
-    from ddcore.parametrizations.decoder import initial_images
-    from ddcore.worker import Context
+    from ddcore.distil.decoder import initial_images
+    from ddcore.tasks.worker import Context
 
     spec = make_spec("textures", resolve("digits"), SHAPE, ipc=4)
     data = DeviceData(ensure(Context(store, store.create(spec), spec, "cpu"), spec.data))
@@ -98,7 +99,7 @@ def test_whitened_images_and_soft_labels_are_refused():
 
 
 def test_the_artefact_holds_the_canvases_and_their_windows(compute):
-    from ddcore.distilled import DistilledSet
+    from ddcore.sets.distilled import DistilledSet
 
     settings = [
         ("iterations", "3"),
@@ -136,7 +137,7 @@ def test_seam_tells_a_cut_from_a_tile():
 
 def test_no_seam_appears_while_learning_from_noise(compute):
     """A gather that treats the border as an edge would leave noise, or a jump, along the wrap line."""
-    from ddcore.distilled import DistilledSet
+    from ddcore.sets.distilled import DistilledSet
 
     settings = [("iterations", "60"), ("net.width", "8"), ("nets", "2"), ("real_batch", "32")]
     settings += [("validations", "1"), ("val_nets", "1")]

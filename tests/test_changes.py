@@ -7,17 +7,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ddcore import changes
-from ddcore.changes import ChangesTask
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation_spec import AccuracyTask
-from ddcore.methods.spec import make_spec
+from ddcore.distil.settings import make_spec
+from ddcore.measure import changes
+from ddcore.measure.changes import ChangesTask
+from ddcore.measure.spec import AccuracyTask
 from ddcore.nets.architectures import NetSpec
-from ddcore.protocols import PROTOCOLS
-from ddcore.store import Store
-from ddcore.worker import Context, run_task
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Store
+from ddcore.tasks.worker import Context, run_task
+from ddcore.training.protocols import PROTOCOLS
 
 SHAPE = (1, 8, 8)
 LRS = np.array([0.4, 0.1, 0.2, 0.3], np.float32)
@@ -138,7 +138,7 @@ def test_as_made_repeats_the_evaluation_and_the_rest_differs(store):
 
 
 def test_a_known_initialisation_gives_one_figure_but_an_order_for_each_network(store):
-    from ddcore import rng
+    from ddcore.base import rng
     from ddcore.nets.network import Network
 
     network = Network(made().net, SHAPE, 10, 1)

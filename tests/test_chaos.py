@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from benchmarks.chaos import damage, injuries, readers
-from ddcore import jobs, paths
-from ddcore.errors import DDError
-from ddcore.store import Task, read_arrays, write_json
-from ddcore.testing import SleepyTask
+from ddcore.base import paths
+from ddcore.base.errors import DDError
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Task, read_arrays, write_json
+from ddcore.tasks.testing import SleepyTask
 
 
 @pytest.fixture

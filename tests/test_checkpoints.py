@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from ddcore import worker
-from ddcore.checkpoints import Checkpoints
-from ddcore.store import write_atomic
-from ddcore.testing import SleepyTask
+from ddcore.tasks import worker
+from ddcore.tasks.checkpoints import Checkpoints
+from ddcore.tasks.store import write_atomic
+from ddcore.tasks.testing import SleepyTask
 
 STATE = {"a": np.arange(3.0), "b": np.array(2), "c": np.zeros((0, 2), np.float32)}
 
@@ -124,7 +124,7 @@ def test_a_result_file_that_was_damaged_before_the_end_is_not_sealed(store, comp
         context.save_result({})
 
     starts = []
-    monkeypatch.setattr("ddcore.testing.run_sleepy", run)
+    monkeypatch.setattr("ddcore.tasks.testing.run_sleepy", run)
     spec = SleepyTask()
     with pytest.raises(Killed):
         compute(spec)

@@ -9,8 +9,8 @@ import statistics
 import pytest
 
 from ddcore.data import resolve
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.methods.spec import make_spec
+from ddcore.distil.settings import make_spec
+from ddcore.measure.spec import default_evaluation
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SEEDS = (0, 1, 2)

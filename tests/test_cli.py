@@ -9,14 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-from ddcore import cli, gallery, ranking
+from ddcore import cli
 from ddcore.cli import main
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.exports import load
-from ddcore.methods import methods
+from ddcore.distil.contract import methods
+from ddcore.measure import ranking
+from ddcore.measure.spec import default_evaluation
 from ddcore.nets.architectures import NetSpec
-from ddcore.store import Store
-from ddcore.testing import SleepyTask
+from ddcore.recipes import gallery
+from ddcore.sets.exports import load
+from ddcore.tasks.store import Store
+from ddcore.tasks.testing import SleepyTask
 
 SMALL = [
     "--set",
@@ -167,7 +169,8 @@ def test_backend_imports_without_the_dashboard():
 import sys
 for name in ("streamlit", "plotly", "umap", "pandas", "pyarrow"):
     sys.modules[name] = None
-import ddcore.cli, ddcore.runner, ddcore.evaluation, ddcore.baselines, ddcore.exports, analysis
+import ddcore.cli, ddcore.distil.runner, ddcore.measure.accuracy, ddcore.measure.baselines
+import ddcore.sets.exports, analysis
 print("ok")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -177,8 +180,8 @@ print("ok")
 def test_specs_and_store_import_without_torch():
     code = """
 import sys
-import ddcore.cli, ddcore.jobs, ddcore.estimate, ddcore.methods.spec, ddcore.evaluation_spec
-import ddcore.distilled, ddcore.exports, ddcore.render, ddcore.data
+import ddcore.cli, ddcore.tasks.jobs, ddcore.distil.estimate, ddcore.distil.settings, ddcore.measure.spec
+import ddcore.sets.distilled, ddcore.sets.exports, ddcore.sets.render, ddcore.data
 assert "torch" not in sys.modules
 print("ok")
 """
@@ -242,7 +245,7 @@ def test_a_store_that_cannot_be_written_is_one_sentence(store, capsys, monkeypat
     def refused(path, content):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("ddcore.store.write_atomic", refused)
+    monkeypatch.setattr("ddcore.tasks.store.write_atomic", refused)
     assert main(["distill", "dm", "--json"]) == 2
     printed = capsys.readouterr()
     assert words in printed.err and len(printed.err.strip().splitlines()) == 1

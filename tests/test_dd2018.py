@@ -8,20 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import bank, evaluation, exports
+from ddcore.base.errors import DataError, SpecError
+from ddcore.base.specs import task_from_document
 from ddcore.data import DataSpec, ensure, resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.engines.problem import Problem
-from ddcore.errors import DataError, SpecError
-from ddcore.evaluation import attack_figures, relabelled
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.methods import method
-from ddcore.methods.dd2018 import source_like
-from ddcore.methods.spec import make_spec
+from ddcore.distil.contract import method
+from ddcore.distil.methods.dd2018 import source_like
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
+from ddcore.measure import accuracy
+from ddcore.measure.attack import attack_figures
+from ddcore.measure.spec import default_evaluation
 from ddcore.nets import NetSpec, pretrained
 from ddcore.nets.network import Network, to_module
-from ddcore.specs import task_from_document
+from ddcore.pools import bank
+from ddcore.sets import exports, use
+from ddcore.sets.distilled import DistilledSet
+from ddcore.training.labels import relabelled
 from tests.test_runner import SHAPE, tiny
 
 NETS = 3
@@ -149,7 +152,7 @@ def test_adapting_is_judged_on_held_out_networks_before_and_after(compute, store
     with pytest.raises(DataError, match="made for networks trained on digits"):
         made.train()
     fresh = compute(
-        default_evaluation(spec.key, spec, nets=2, protocol=evaluation.Protocol(epochs=2))
+        default_evaluation(spec.key, spec, nets=2, protocol=accuracy.Protocol(epochs=2))
     )
     assert {r["subject"] for r in fresh.result()["rows"]} == {"distilled", "random", "class_mean"}
 
@@ -164,7 +167,7 @@ def test_held_out_networks_neither_make_the_set_nor_choose_step_sizes(compute, m
         return real(start, network, part, need, device)
 
     monkeypatch.setattr(bank, "start_weights", watched)
-    monkeypatch.setattr("ddcore.runner.start_weights", watched)
+    monkeypatch.setattr("ddcore.distil.runner.start_weights", watched)
     compute(spec)
     assert {part for part, _ in needed} == {"training", "validation"}
     needed.clear()
@@ -210,7 +213,7 @@ def test_real_labels_are_changed_and_the_sets_own_are_not(compute, store):
 
 def test_an_attack_is_told_in_full(compute, store, monkeypatch):
     trained_on = []
-    real = evaluation.train_for
+    real = use.train_for
 
     def watched(images, labels, *rest, **more):
         trained_on.append(labels.tolist())
@@ -218,7 +221,7 @@ def test_an_attack_is_told_in_full(compute, store, monkeypatch):
 
     spec = tiny("dd2018", setting="attack", attacked="2", target="5")
     compute(spec)
-    monkeypatch.setattr(evaluation, "train_for", watched)
+    monkeypatch.setattr(use, "train_for", watched)
     rows = rows_of(compute, spec)
     assert set(rows) == {"distilled", "before", "random", "class_mean"}
     ordinary, changed = list(range(10)), [0, 1, 5, 3, 4, 5, 6, 7, 8, 9]

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ddcore.base.errors import DataError, SpecError
 from ddcore.data.preprocess import Preprocess
-from ddcore.distilled import DistilledSet
-from ddcore.errors import DataError, SpecError
 from ddcore.nets import NetSpec
-from ddcore.protocols import PROTOCOLS
-from ddcore.store import Store, Task, write_arrays, write_json
-from ddcore.testing import SleepyTask
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Store, Task, write_arrays, write_json
+from ddcore.tasks.testing import SleepyTask
+from ddcore.training.protocols import PROTOCOLS
 
 CLASSES = ("zero", "one", "two")
 
@@ -220,5 +220,5 @@ def test_three_lines_to_a_trained_network():
 
 
 def test_importing_needs_no_torch():
-    code = "import sys, ddcore.exports, ddcore.render; sys.exit('torch' in sys.modules)"
+    code = "import sys, ddcore.sets.exports, ddcore.sets.render; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

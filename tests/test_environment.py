@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from ddcore import environment, paths
+from ddcore.base import environment, paths
+from ddcore.base.errors import SpecError, short
 from ddcore.cli import main
-from ddcore.errors import SpecError, short
 
 NONSENSE = {
     "DD_CHECKPOINT_S": ["soon", "-1", "nan", "inf", "1e9"],

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ddcore import exports, foreign_files, render
-from ddcore.errors import DataError, SpecError
+from ddcore.base.errors import DataError, SpecError
+from ddcore.sets import exports, foreign_files, render
 from tests.test_distilled import VARIANTS, assert_same, make
 
 EXACT = ("npz", "pt", "safetensors", "hf")
@@ -125,13 +125,18 @@ def test_hf_folder(soft, tmp_path):
     assert np.array_equal(np.asarray(first), shown)
     card = (out / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\npretty_name: ") and "é\\|f" in card
-    for part in ("from ddcore.exports import load", "`quick`", "mean (0.1, 0.1, 0.1)", "Caveats"):
+    for part in (
+        "from ddcore.sets.exports import load",
+        "`quick`",
+        "mean (0.1, 0.1, 0.1)",
+        "Caveats",
+    ):
         assert part in card
     assert ("soft_label" in card) == soft
 
 
 def test_card_says_what_an_ordered_set_needs():
-    from ddcore.exports_text import card
+    from ddcore.sets.card import card
 
     made = make(**VARIANTS["fixed init"])
     assert "learned step sizes" in card(made, "x") and "one known initialisation" in card(made, "x")

@@ -5,17 +5,17 @@ import statistics
 import numpy as np
 import pytest
 
-from ddcore import gallery, paths
+from ddcore.base import paths
 from ddcore.data import DataSpec, resolve
 from ddcore.data.registry import get
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation import baseline_task
-from ddcore.evaluation_spec import AccuracyTask, default_evaluation
-from ddcore.methods.mtt import experts
-from ddcore.methods.spec import make_spec
-from ddcore.recipes import table
-from ddcore.runner import snapshot_steps
-from ddcore.store import Store, snapshot_name, write_arrays
+from ddcore.distil.methods.mtt import experts
+from ddcore.distil.runner import snapshot_steps
+from ddcore.distil.settings import make_spec
+from ddcore.measure.evaluate import baseline_task
+from ddcore.measure.spec import AccuracyTask, default_evaluation
+from ddcore.recipes import gallery, table
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Store, snapshot_name, write_arrays
 from tests.pages.fakes import done
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
@@ -53,7 +53,7 @@ def test_every_promised_run_is_there_with_its_evaluation(spec):
 @pytest.mark.parametrize("setting", ["", "unknown", "fixed"])
 def test_a_shipped_set_reaches_its_stored_accuracy_again(setting, tmp_path):
     """Other networks than the stored ones: the means agree within the spread."""
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     store = Store(tmp_path / "cache", gallery=paths.GALLERY)
     spec = next(

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import resolve
-from ddcore.engines import meta
-from ddcore.errors import SpecError
-from ddcore.methods.spec import make_spec
-from ddcore.parametrizations import _generator, generator
-from ddcore.parametrizations._generator import Generator
-from ddcore.parametrizations.decoder import step_major_labels
+from ddcore.distil.engines import meta
+from ddcore.distil.parametrizations import _generator, generator
+from ddcore.distil.parametrizations._generator import Generator
+from ddcore.distil.settings import make_spec
+from ddcore.training.labels import step_major_labels
 
 SMALL = generator.GeneratorKnobs(noise_dim=5, hidden=7, channels=6)
 
@@ -114,7 +114,7 @@ def gtn(ipc=4, **settings):
 
 
 def test_the_artefact_is_an_ordered_set_with_noise_weights_step_sizes_and_momentum(compute):
-    from ddcore.distilled import DistilledSet
+    from ddcore.sets.distilled import DistilledSet
 
     spec = gtn(steps="4", passes="2")
     made = DistilledSet.from_task(compute(spec))
@@ -129,9 +129,9 @@ def test_the_artefact_is_an_ordered_set_with_noise_weights_step_sizes_and_moment
 def distiller(compute, store, **settings):
     from ddcore.data import ensure
     from ddcore.data.tensors import DeviceData
-    from ddcore.engines.problem import Problem
-    from ddcore.methods import method
-    from ddcore.worker import Context
+    from ddcore.distil.contract import method
+    from ddcore.distil.problem import Problem
+    from ddcore.tasks.worker import Context
 
     spec = gtn(**settings)
     dataset = ensure(Context(store, store.create(spec), spec, "cpu"), spec.data)

@@ -16,20 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save as safetensors_save
 
-from ddcore import exports, foreign_files, imported
+from ddcore.base.errors import DataError, SpecError
+from ddcore.base.texts import percent
 from ddcore.cli import main
 from ddcore.data import load, resolve
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec
 from ddcore.data.zca import fit
-from ddcore.distilled import DistilledSet
-from ddcore.errors import DataError, SpecError
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.imported_spec import ImportTask, misfit, propose, regularised_eps
-from ddcore.importers import examine, facts, files, importers, open_file, scales
+from ddcore.measure.spec import default_evaluation
 from ddcore.nets import NetSpec
-from ddcore.protocols import PROTOCOLS
-from ddcore.texts import percent
+from ddcore.sets import exports, foreign_files, imported
+from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.imported_spec import ImportTask, misfit, propose, regularised_eps
+from ddcore.sets.importers import examine, facts, files, importers, open_file, scales
+from ddcore.training.protocols import PROTOCOLS
 from tests.test_distilled import make
 
 K = 10
@@ -776,8 +776,8 @@ def test_every_importer_tells_people_about_itself():
 
 def test_no_torch_before_a_file_of_torch_is_read():
     code = (
-        "import sys, ddcore.imported, ddcore.imported_spec\n"
-        "from ddcore.importers import examine, open_file\n"
+        "import sys, ddcore.sets.imported, ddcore.sets.imported_spec\n"
+        "from ddcore.sets.importers import examine, open_file\n"
         f"examine([open_file({change()!r}, 'a.npz')])\n"
         "assert 'torch' not in sys.modules and 'streamlit' not in sys.modules"
     )
@@ -788,7 +788,7 @@ def test_no_torch_before_a_file_of_torch_is_read():
 
 
 def test_import_command(store, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("ddcore.jobs.launch", lambda tasks: run_here(store, tasks))
+    monkeypatch.setattr("ddcore.tasks.jobs.launch", lambda tasks: run_here(store, tasks))
     path = tmp_path / "res_DM_X_ConvNet_2ipc.pt"
     path.write_bytes(dc_file(2))
     assert main(["import", str(path), "--dataset", "digits", "--json"]) == 0
@@ -806,7 +806,7 @@ def test_import_command(store, tmp_path, capsys, monkeypatch):
 def test_the_network_of_an_imported_set_is_named_with_its_width(
     store, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("ddcore.jobs.launch", lambda tasks: run_here(store, tasks))
+    monkeypatch.setattr("ddcore.tasks.jobs.launch", lambda tasks: run_here(store, tasks))
     path = tmp_path / "res.pt"
     path.write_bytes(dc_file())
 
@@ -821,7 +821,7 @@ def test_the_network_of_an_imported_set_is_named_with_its_width(
 
 
 def run_here(store, tasks):
-    from ddcore.worker import run_task
+    from ddcore.tasks.worker import run_task
 
     for task in tasks:
         run_task(store, task, task.spec(), "cpu")
@@ -842,7 +842,7 @@ def run_here(store, tasks):
     ],
 )
 def test_import_mistakes_are_one_sentence(store, tmp_path, capsys, monkeypatch, arguments, words):
-    monkeypatch.setattr("ddcore.jobs.launch", lambda tasks: run_here(store, tasks))
+    monkeypatch.setattr("ddcore.tasks.jobs.launch", lambda tasks: run_here(store, tasks))
     path = tmp_path / "res.pt"
     path.write_bytes(dc_file())
     given = [a.format(file=path) for a in arguments]

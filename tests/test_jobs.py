@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from ddcore import jobs, locks, paths, queue, worker
-from ddcore.errors import DDError, NotReady, SpecError, StoreUnusable
-from ddcore.store import Store, Task, write_json
-from ddcore.testing import SleepyTask
+from ddcore.base import paths
+from ddcore.base.errors import DDError, NotReady, SpecError, StoreUnusable
+from ddcore.tasks import jobs, locks, queue, worker
+from ddcore.tasks.store import Store, Task, write_json
+from ddcore.tasks.testing import SleepyTask
 
 LIMIT_S = 60
 
@@ -256,7 +257,7 @@ def full(*_):
 
 
 def test_disk_full_fails_the_task_and_a_retry_works(store, compute, monkeypatch):
-    import ddcore.worker as worker
+    import ddcore.tasks.worker as worker
 
     spec = SleepyTask(steps=3)
     with monkeypatch.context() as patched:
@@ -299,7 +300,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_a_folder_that_can_be_resumed(
 
 
 def test_events_on_a_full_disk_fail_the_task_in_one_sentence(store, compute, monkeypatch):
-    import ddcore.worker as worker
+    import ddcore.tasks.worker as worker
 
     with monkeypatch.context() as patched:
         patched.setattr(worker, "open", full, raising=False)

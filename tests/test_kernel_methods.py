@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import exports, worker
+from ddcore.base.errors import SpecError
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.engines.kernel_regression import FeaturePool
-from ddcore.engines.problem import Problem
-from ddcore.errors import SpecError
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.methods.krr_exact import METHOD
-from ddcore.methods.spec import make_spec
-from ddcore.protocols import PROTOCOLS
+from ddcore.distil.engines.kernel_regression import FeaturePool
+from ddcore.distil.methods.krr_exact import METHOD
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
+from ddcore.measure.spec import default_evaluation
 from ddcore.recipes import krr_exact as krr_recipe
+from ddcore.sets import exports
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import worker
+from ddcore.training.protocols import PROTOCOLS
 
 SHAPE = (1, 8, 8)
 

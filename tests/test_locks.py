@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ddcore import locks
+from ddcore.tasks import locks
 
 ASK = """
 import sys, time

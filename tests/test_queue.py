@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from ddcore import locks, queue
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
+from ddcore.tasks import locks, queue
 
 WAIT = """
 import sys

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddcore import ranking
 from ddcore.data.preprocess import Preprocess
-from ddcore.distilled import DistilledSet
+from ddcore.measure import ranking
 from ddcore.nets import NetSpec
-from ddcore.protocols import PROTOCOLS
+from ddcore.sets.distilled import DistilledSet
+from ddcore.training.protocols import PROTOCOLS
 
 
 def figure(mean: float, std: float = 0.0) -> dict:

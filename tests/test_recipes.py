@@ -13,14 +13,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ddcore import gallery, jobs, worker
 from ddcore.cli import main
-from ddcore.evaluation_spec import EvaluateTask, default_evaluation
-from ddcore.methods.spec import DistillSpec
-from ddcore.protocols import PROTOCOLS
-from ddcore.recipes import make, recipe, recipes, table
+from ddcore.distil.contract import DistillSpec
+from ddcore.measure.spec import EvaluateTask, default_evaluation
+from ddcore.recipes import gallery, make, recipe, recipes, table
 from ddcore.recipes.base import Judged, Published, Recipe, Row
-from ddcore.store import Store
+from ddcore.tasks import jobs, worker
+from ddcore.tasks.store import Store
+from ddcore.training.protocols import PROTOCOLS
 
 ROWS = [(r, row) for r in recipes().values() for row in r.rows if not r.repeats]
 TINY = Recipe(

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ddcore import render
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
+from ddcore.sets import render
 
 MAT = 128
 

@@ -8,14 +8,13 @@ import time
 import numpy as np
 import pytest
 
-from ddcore import jobs
+from ddcore.base.errors import Cancelled, Diverged, SpecError
 from ddcore.data import resolve
-from ddcore.distilled import DistilledSet
-from ddcore.errors import Cancelled, Diverged, SpecError
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.methods import methods
-from ddcore.methods.spec import LABELS, make_spec, unfit
-from ddcore.parametrizations import parametrizations
+from ddcore.distil.contract import LABELS, methods, parametrizations, unfit
+from ddcore.distil.settings import make_spec
+from ddcore.measure.spec import default_evaluation
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import jobs
 
 SHAPE = (1, 8, 8)
 
@@ -98,7 +97,7 @@ def test_what_is_offered_runs_and_what_does_not_go_together_is_refused_by_name(
 def test_stopped_at_any_step_and_resumed_is_bit_identical(
     compute, store, monkeypatch, name, settings
 ):
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     spec = tiny(name, **settings)
     whole = DistilledSet.from_task(compute(spec))
@@ -157,7 +156,7 @@ def test_sigkill_in_a_real_worker_then_resume_is_bit_identical(store, compute, m
 
 
 def test_divergence_is_recovered_from_or_said(compute, monkeypatch):
-    from ddcore.engines.match import FeatureMatching
+    from ddcore.distil.engines.match import FeatureMatching
 
     real_step = FeatureMatching.step
     calls = {"n": 0}
@@ -209,8 +208,8 @@ def test_evaluation_has_baselines_spread_and_the_other_inits(compute):
 @pytest.mark.parametrize("stop", [7, 53, 58, 99])
 def test_divergence_after_resuming_ends_as_without_a_stop(compute, store, monkeypatch, stop):
     """The state to go back to is that of step 50, or the start; not that of the checkpoint."""
-    from ddcore import worker
-    from ddcore.engines.match import FeatureMatching
+    from ddcore.distil.engines.match import FeatureMatching
+    from ddcore.tasks import worker
 
     real_step, real_progress = FeatureMatching.step, worker.Context.progress
 
@@ -259,7 +258,7 @@ def test_nothing_that_a_step_leaves_behind_is_outside_the_checkpoint(
     compute, monkeypatch, name, settings
 ):
     """A fresh distiller, given the state of another, goes on as that one does, and finds the same."""
-    from ddcore import runner
+    from ddcore.distil import runner
 
     seen = {}
 
@@ -292,7 +291,7 @@ def test_nothing_that_a_step_leaves_behind_is_outside_the_checkpoint(
 
 
 def test_findings_survive_a_stop(compute, store, monkeypatch):
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     spec = tiny("krr-exact")
     whole = dict(compute(spec).result()["findings"])

@@ -18,16 +18,18 @@ from analysis.race import RaceTask
 from benchmarks import official, second_device
 from benchmarks._official_marks import COUNTING
 from benchmarks.second_device import DEVICE
-from ddcore import augment, runner, worker
-from ddcore.changes import ChangesTask
+from ddcore.base.placing import placed, placed_together
 from ddcore.data import resolve
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation_spec import default_evaluation
+from ddcore.distil import runner
+from ddcore.distil.contract import parametrizations
+from ddcore.measure.changes import ChangesTask
+from ddcore.measure.spec import default_evaluation
 from ddcore.nets.architectures import NetSpec
-from ddcore.parametrizations import parametrizations
-from ddcore.placing import placed, placed_together
-from ddcore.protocols import PROTOCOLS
-from ddcore.store import Store, Task
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store, Task
+from ddcore.training import augment
+from ddcore.training.protocols import PROTOCOLS
 from tests.analysis.conftest import smallest, two_sets
 from tests.test_augment import FULL
 from tests.test_official_benchmark import MAIN, SETTING, repository

@@ -13,7 +13,7 @@ import tomllib
 import pytest
 
 import serve
-from ddcore import paths
+from ddcore.base import paths
 
 START_LIMIT_S = 90.0
 WEBSOCKET = {

@@ -13,16 +13,16 @@ from torchvision.utils import save_image
 
 from benchmarks.hostile_files import png as png_of_zeros
 from benchmarks.hostile_files import watched
-from ddcore import imported
+from ddcore.base.errors import DataError, SpecError
+from ddcore.base.paths import GALLERY
 from ddcore.cli import main
 from ddcore.data import dataset_task, load, resolve
-from ddcore.distilled import DistilledSet
-from ddcore.errors import DataError, SpecError
-from ddcore.imported_spec import propose
-from ddcore.importers import _grid, importers, sheets
-from ddcore.importers.reading import read
-from ddcore.paths import GALLERY
-from ddcore.store import Store
+from ddcore.sets import imported
+from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.imported_spec import propose
+from ddcore.sets.importers import _grid, importers, sheets
+from ddcore.sets.importers.reading import read
+from ddcore.tasks.store import Store
 from tests.test_importers import dc_file, noise, pt, run_here
 
 K = 10
@@ -32,7 +32,7 @@ REAL = pytest.mark.skipif(not os.environ.get("DD_DATA"), reason="needs datasets 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     """The digits, decoded."""
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     store = Store(tmp_path_factory.mktemp("cache"), gallery=None)
     wanted = dataset_task(resolve("digits"))
@@ -282,7 +282,7 @@ def test_hostile_pictures_end_in_one_sentence(name):
 
 def test_damage_is_never_a_surprise(shipped):
     content, draw = written(shipped["dm", "digits", 10][0]), np.random.default_rng(0)
-    from ddcore.importers._pictures import decode
+    from ddcore.sets.importers._pictures import decode
 
     for _ in range(200):
         injured = bytearray(content)
@@ -395,7 +395,7 @@ def test_a_sheet_becomes_a_set(store, compute, shipped, digits):
 
 def test_notes_of_foreign_files_are_looked_at():
     def fits(note):
-        from ddcore.importers.base import Stored
+        from ddcore.sets.importers.base import Stored
 
         content = {"images": np.zeros(1), "labels": np.zeros(1), "note": note}
         return importers()["sheet"].fits([Stored("a.npz", "", content)])
@@ -407,7 +407,7 @@ def test_notes_of_foreign_files_are_looked_at():
 
 @pytest.fixture
 def here(store, monkeypatch):
-    monkeypatch.setattr("ddcore.jobs.launch", lambda tasks: run_here(store, tasks))
+    monkeypatch.setattr("ddcore.tasks.jobs.launch", lambda tasks: run_here(store, tasks))
 
 
 def test_import_command(store, here, shipped, tmp_path, capsys):
@@ -480,7 +480,7 @@ def test_a_pair_of_tensors_is_no_mtt_without_evidence(names, method, protocol):
 
 
 def test_a_pair_of_unknown_method_is_opened_as_such(store, compute):
-    from ddcore.importers import examine, open_file
+    from ddcore.sets.importers import examine, open_file
 
     images, labels = noise(2)
     contents, names = [pt(images), pt(labels)], ["images.pt", "labels.pt"]

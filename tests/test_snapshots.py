@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddcore.errors import Damaged
-from ddcore.runner import snapshot_steps
-from ddcore.snapshots import LEVELS, chosen, packed, unpacked
-from ddcore.store import Task, snapshot_name, write_arrays
+from ddcore.base.errors import Damaged
+from ddcore.distil.runner import snapshot_steps
+from ddcore.tasks.snapshots import LEVELS, chosen, packed, unpacked
+from ddcore.tasks.store import Task, snapshot_name, write_arrays
 
 
 def test_packed_images_are_off_by_half_a_level_of_their_own_range():

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 import analysis
 import ddcore
+from ddcore.base.errors import SpecError
+from ddcore.base.paths import GALLERY
+from ddcore.base.specs import TaskSpec, task_class, task_from_document
 from ddcore.data import DataSpec, registry
-from ddcore.errors import SpecError
-from ddcore.methods import methods
-from ddcore.methods.spec import PRESETS, DistillSpec, make_spec, presets_of, with_text_setting
+from ddcore.distil.contract import DistillSpec, methods
+from ddcore.distil.settings import PRESETS, make_spec, presets_of, with_text_setting
 from ddcore.nets import NetSpec
-from ddcore.paths import GALLERY
-from ddcore.protocols import PROTOCOLS
-from ddcore.specs import TaskSpec, task_class, task_from_document
-from ddcore.store import Store
+from ddcore.tasks.store import Store
+from ddcore.training.protocols import PROTOCOLS
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 SOURCE = {"digits": "bundled", "mnist": "torchvision", "cifar10": "torchvision"}
@@ -123,7 +123,7 @@ def test_what_a_source_does_not_let_be_mirrored_is_not(name, dataset, monkeypatc
     """Neither while distilling nor while judging, also of a dataset that no method has heard of."""
     known = registry.datasets()
     rings = dataclasses.replace(known["cifar10"], name="rings", flips=False)
-    monkeypatch.setattr(registry, "_found", lambda: {**known, "rings": rings})
+    monkeypatch.setattr(registry.DATASETS, "_found", {**known, "rings": rings})
     source = registry.get(dataset)
     spec_of = DataSpec(name=dataset, source=source.kinds[0])
     for preset in presets_of(name, dataset, source.shape):
@@ -198,7 +198,7 @@ def test_what_a_document_names_as_its_module_is_not_imported(monkeypatch):
     spec = task_from_document(document | {"module": "antigravity"})
     assert spec == DistillSpec(method="dm") and "antigravity" not in sys.modules
     with pytest.raises(SpecError, match="kind = 'x' is not allowed: expected one of accuracy"):
-        task_from_document({"module": "ddcore.testing", "kind": "x", "spec": {}})
+        task_from_document({"module": "ddcore.tasks.testing", "kind": "x", "spec": {}})
 
 
 @pytest.mark.parametrize("fields", [None, [], 5, {"ipc": "x"}, {"net": []}, {"net": {"width": []}}])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ddcore import speed
 from ddcore.data import resolve
-from ddcore.evaluation_spec import AccuracyTask
+from ddcore.measure.spec import AccuracyTask
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import cost
-from ddcore.protocols import PROTOCOLS
-from ddcore.store import write_json
+from ddcore.tasks.store import write_json
+from ddcore.training import speed
+from ddcore.training.protocols import PROTOCOLS
 
 CURVE = {"points": [[1e5, 1e9], [1e7, 4e9]], "matrix": 2e10, "device": "cpu"}
 NARROW = NetSpec(width=16, depth=2)
@@ -91,21 +91,21 @@ def test_the_machine_is_measured(store, compute):
 
 
 def test_a_worker_measures_once_and_a_failure_harms_nothing(store, monkeypatch):
-    from ddcore import calibrate, worker
+    from ddcore.training import calibrate
 
     def broken(*_):
         raise RuntimeError("no such device")
 
-    worker._measure_machine(store, "cpu")  # the tests' environment says not to
+    speed.measure_once(store, "cpu")  # the tests' environment says not to
     assert not store.task(speed.here()).is_done()
     monkeypatch.setenv("DD_MEASURE", "1")
     with monkeypatch.context() as fails:
         fails.setattr(calibrate, "repeated", broken)
-        worker._measure_machine(store, "cpu")
+        speed.measure_once(store, "cpu")
     task = store.task(speed.here())
     assert task.status()["state"] == "failed"
-    worker._measure_machine(store, "cpu")
+    speed.measure_once(store, "cpu")
     assert task.is_done()
     before = task.status()
-    worker._measure_machine(store, "cpu")
+    speed.measure_once(store, "cpu")
     assert task.status() == before

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddcore import cli, ranking, spread
-from ddcore.evaluation import summary
+from ddcore import cli
+from ddcore.base import spread
+from ddcore.base.spread import summary
+from ddcore.measure import ranking
 from ddcore.recipes.base import Published
 
 OLD = {"mean": 0.842, "std": 0.0, "n": 1}  # as single figures were stored once

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ddcore import jobs
-from ddcore.errors import Damaged, NotReady, StoreUnusable
-from ddcore.store import Store, Task, write_arrays, write_atomic, write_json
-from ddcore.testing import SleepyTask
+from ddcore.base.errors import Damaged, NotReady, StoreUnusable
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task, write_arrays, write_atomic, write_json
+from ddcore.tasks.testing import SleepyTask
 
 
 def test_a_result_exists_only_with_its_manifest(compute, store):
@@ -117,7 +117,7 @@ def test_verify_finds_a_swapped_spec(compute):
 
 
 def test_arrays_round_trip(tmp_path):
-    from ddcore.store import read_arrays
+    from ddcore.tasks.store import read_arrays
 
     arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.array([1], np.int64)}
     write_arrays(tmp_path / "a.safetensors", arrays)
@@ -293,7 +293,7 @@ def test_what_a_reader_found_is_known_to_all_and_verify_looks_again(two):
 
 
 def test_a_shipped_result_that_is_damaged_is_computed_in_the_own_store(two, tmp_path, monkeypatch):
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     task, _ = two
     over = Store(tmp_path / "other", gallery=task.folder.parent.parent)
@@ -323,7 +323,7 @@ def test_computing_again_leaves_nothing_of_the_damaged_result(two, compute):
 
 
 def test_a_spec_that_was_damaged_while_its_task_ran_is_written_anew(store, monkeypatch):
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     spec = SleepyTask(steps=2)
     task = store.create(spec)

@@ -7,14 +7,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import resolve
 from ddcore.data.preprocess import Preprocess
-from ddcore.engines.problem import Problem
-from ddcore.errors import SpecError
-from ddcore.methods.spec import make_spec
-from ddcore.parametrizations._tiles import Tiles, join, split
-from ddcore.parametrizations.tiles import TileKnobs, cuts, per_class
+from ddcore.distil.parametrizations._tiles import Tiles, join
+from ddcore.distil.parametrizations.tiles import TileKnobs, cuts, per_class
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
+from ddcore.sets.tiling import split
 
 PLAIN = Preprocess(mean=np.full(2, 0.25, np.float32), std=np.full(2, 0.5, np.float32))
 

@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import rng, strategies, training
+from ddcore.base import rng
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.tensors import Part
-from ddcore.distilled import DistilledSet
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, to_module
-from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol, protocol
-from ddcore.training import cross_entropy, squared_error, train, train_on_set, train_ordered
+from ddcore.sets.distilled import DistilledSet
+from ddcore.training import batches as minibatches
+from ddcore.training import strategies
+from ddcore.training import train as training
+from ddcore.training.losses import cross_entropy, squared_error
+from ddcore.training.ordered import train_ordered
+from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol, protocol
+from ddcore.training.train import train
 
 NET = NetSpec(width=4, depth=2)
 SHORT = Protocol(lr=0.05, epochs=6, batch=8, milestones=(0.5,))
@@ -131,7 +136,7 @@ def test_losses_sum_over_networks():
 
 
 def test_cutmix_mixes_labels_by_the_pasted_area():
-    from ddcore.training import Batches
+    from ddcore.training.batches import Batches
 
     images = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8)
     labels = torch.arange(12)
@@ -162,12 +167,10 @@ def test_averaged_weights_by_hand():
 def test_learned_step_size_is_used():
     from types import SimpleNamespace
 
-    from ddcore.training import with_learned_lr
-
-    made = SimpleNamespace(lrs=np.array([0.3, 0.5]))
-    assert with_learned_lr(protocol("mtt"), made).lr == pytest.approx(0.4)
-    assert with_learned_lr(protocol("dsa"), made).lr == 0.01
-    assert with_learned_lr(protocol("mtt"), SimpleNamespace(lrs=None)).lr == 0.01
+    used, learned = DistilledSet.with_learned_lr, SimpleNamespace(lrs=np.array([0.3, 0.5]))
+    assert used(learned, protocol("mtt")).lr == pytest.approx(0.4)
+    assert used(learned, protocol("dsa")).lr == 0.01
+    assert used(SimpleNamespace(lrs=None), protocol("mtt")).lr == 0.01
 
 
 def test_accuracy_and_loss_count_right():
@@ -226,14 +229,14 @@ def test_official_protocols_draw_one_operation_per_minibatch(monkeypatch):
     """DSA's code one of all; IDC's always a flip (of half the images) and colour, then one more."""
     seen = []
     monkeypatch.setattr(
-        training.augment, "apply", lambda x, draw: seen.append(draw.op.view(2, -1)) or x
+        minibatches.augment, "apply", lambda x, draw: seen.append(draw.op.view(2, -1)) or x
     )
     images, labels = toy(64)
 
     def stages(name):
         seen.clear()
         recipe = protocol(name).replace(batch=16)
-        for _ in training.Batches(images, labels, 10, recipe, [0, 1]).epoch():
+        for _ in minibatches.Batches(images, labels, 10, recipe, [0, 1]).epoch():
             pass
         return [[sorted(set(ops.tolist())) for ops in draw] for draw in seen]
 
@@ -276,4 +279,4 @@ def test_a_set_trains_a_network_in_three_lines():
     assert predicted.shape == (2, 20)
     assert (predicted == labels).float().mean() > 0.9
     assert trained.module(images).shape == (20, 10)
-    assert train_on_set(made, NetSpec(arch="mlp", width=8)).predict(images).shape == (1, 20)
+    assert made.train(NetSpec(arch="mlp", width=8)).predict(images).shape == (1, 20)

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import rng, trajectory, worker
+from ddcore.base import rng
+from ddcore.base.errors import Cancelled, DDError, SpecError
 from ddcore.data import resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.errors import Cancelled, DDError, SpecError
-from ddcore.methods import mtt
-from ddcore.methods.spec import make_spec
+from ddcore.distil.methods import mtt
+from ddcore.distil.settings import make_spec
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, to_module
-from ddcore.training import TrainedNets
-from ddcore.trajectory import Trajectories, train_experts
-from ddcore.trajectory_spec import TrajectoryTask
+from ddcore.pools import trajectory
+from ddcore.pools.trajectory import Trajectories, train_experts
+from ddcore.pools.trajectory_spec import TrajectoryTask
+from ddcore.tasks import worker
+from ddcore.training.trained import TrainedNets
 
 EPOCHS = 4
 

@@ -23,11 +23,12 @@ from benchmarks.hostile_files import (
     watched,
     wrong,
 )
-from ddcore import exports, foreign_files, isolated
+from ddcore.base import isolated
+from ddcore.base.errors import DataError, SpecError
 from ddcore.data import dataset_task, resolve
-from ddcore.errors import DataError, SpecError
-from ddcore.importers import examine, open_file
-from ddcore.importers.reading import read
+from ddcore.sets import exports, foreign_files
+from ddcore.sets.importers import examine, open_file
+from ddcore.sets.importers.reading import read
 
 MEGABYTES, SECONDS = (
     50,

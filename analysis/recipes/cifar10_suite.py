@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 
 from analysis import analyses, base
+from ddcore.base.errors import SpecError
 from ddcore.data.spec import form
-from ddcore.errors import SpecError
-from ddcore.methods.spec import DistillSpec
+from ddcore.distil.contract import DistillSpec
 from ddcore.recipes.base import Recipe, Step
 from ddcore.recipes.cifar10 import FAMILIES
 

@@ -31,15 +31,15 @@ RESUMED = 5  # jobs that are also resumed by a click in each dashboard and on th
 
 def specs(count: int) -> list:
     """The jobs."""
-    from ddcore.testing import SleepyTask
+    from ddcore.tasks.testing import SleepyTask
 
     return [SleepyTask(steps=STEPS, pause=PAUSE_S, seed=i) for i in range(count)]
 
 
 def submit(root: str, count: int, seed: int, start_at: float) -> None:
     """One process of the crowd: each thread submits all jobs, from the same moment on."""
-    from ddcore import jobs
-    from ddcore.store import Store
+    from ddcore.tasks import jobs
+    from ddcore.tasks.store import Store
 
     store, wanted, errors = Store(Path(root), gallery=None), specs(count), []
 
@@ -78,8 +78,8 @@ def run(seed: int, count: int, minutes: float) -> Outcome:
 
 def crowd(outcome: Outcome, root: Path, count: int, seed: int, deadline: Deadline) -> None:
     """Start everybody, wait until nothing is queued or running."""
-    from ddcore import jobs
-    from ddcore.store import Store
+    from ddcore.tasks import jobs
+    from ddcore.tasks.store import Store
 
     store = Store(root, gallery=None)
     clicked = specs(count)[:RESUMED]
@@ -121,8 +121,8 @@ def crowd(outcome: Outcome, root: Path, count: int, seed: int, deadline: Deadlin
 
 def judge(outcome: Outcome, root: Path, count: int, computed: Counter[str]) -> None:
     """Each job done, computed once, in one go, and the queue empty."""
-    from ddcore import jobs, queue
-    from ddcore.store import Store
+    from ddcore.tasks import jobs, queue
+    from ddcore.tasks.store import Store
 
     store = Store(root, gallery=None)
     for spec in specs(count):
@@ -165,7 +165,7 @@ def _click(visitor: Visitor, wanted: list, outcome: Outcome) -> None:
 
 def end_workers(tasks: list) -> None:
     """Kill the workers of jobs that have not ended."""
-    from ddcore import jobs
+    from ddcore.tasks import jobs
 
     for task in tasks:
         status = jobs.state(task)

@@ -18,9 +18,10 @@ from pathlib import Path
 from benchmarks.chaos import base, fixtures, injuries, pages, readers
 from benchmarks.chaos.base import Deadline, Outcome, say
 from benchmarks.chaos.target import Subject, Target
-from ddcore import cli, jobs
-from ddcore.errors import DDError
-from ddcore.store import Store, Task
+from ddcore import cli
+from ddcore.base.errors import DDError
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 
 STATES = {"missing", "queued", "running", "done", "failed", "cancelled", "lost", "damaged"}
 # Readers that tell about a folder; a difference there is what is expected of damage.

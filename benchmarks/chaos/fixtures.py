@@ -14,12 +14,12 @@ import numpy as np
 from benchmarks.chaos import base, injuries, lives, readers, tasks
 from benchmarks.chaos.base import Deadline, Outcome
 from benchmarks.chaos.kills import Siege
-from ddcore import jobs
+from ddcore.base.specs import TaskSpec
 from ddcore.data.preprocess import Preprocess
-from ddcore.distilled import DistilledSet
-from ddcore.specs import TaskSpec
-from ddcore.store import Store
-from ddcore.testing import SleepyTask
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
+from ddcore.tasks.testing import SleepyTask
 
 STOPPED_RUNS = 3  # killed half way, with a checkpoint
 
@@ -95,9 +95,9 @@ def half_way(siege: Siege, store: Store, spec: TaskSpec) -> None:
 
 def opened(store: Store, spec: TaskSpec) -> TaskSpec:
     """A set that was exported and is opened again, its files in place."""
-    from ddcore import exports, imported
-    from ddcore.imported_spec import propose
-    from ddcore.importers import examine, open_file
+    from ddcore.sets import exports, imported
+    from ddcore.sets.imported_spec import propose
+    from ddcore.sets.importers import examine, open_file
 
     content, name, _ = exports.export_bytes(DistilledSet.from_task(store.task(spec)), "npz")
     wanted = propose(examine([open_file(content, name)]), spec.data)

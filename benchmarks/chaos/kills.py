@@ -20,9 +20,9 @@ from typing import Any
 
 from benchmarks.chaos import base, lives, readers, tasks
 from benchmarks.chaos.base import Deadline, Outcome, say
-from ddcore import jobs
-from ddcore.specs import TaskSpec
-from ddcore.store import Store
+from ddcore.base.specs import TaskSpec
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
 
 MOST_PER_TASK = 4  # kills before a task may go on to its end
 RESTING = ("lost", "cancelled", "queued", "done")  # after a kill; queued: not begun, resumable

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.chaos.hooks import fileops
-from ddcore.store import Task
+from ddcore.tasks.store import Task
 
 LIMIT_S = 120.0  # of processor and waiting time that no small task needs
 alive: dict[int, float] = {}  # process id to the moment it was born
@@ -72,11 +72,16 @@ def born(work: Callable[[], int], log: Path, root: Path) -> int:
 
 def launch(tasks: Sequence[Task]) -> int:
     """Stands in for `jobs.launch`: the same worker, forked."""
-    from ddcore import jobs, worker
+    from ddcore.tasks import jobs, worker
+    from ddcore.training.speed import measure_once
 
     folders = [t.folder for t in tasks]
     with jobs.begun(tasks):  # a fork keeps the marks
-        return born(lambda: worker.work(folders), folders[0] / "log.txt", folders[0].parent.parent)
+        return born(
+            lambda: worker.work(folders, after=measure_once),
+            folders[0] / "log.txt",
+            folders[0].parent.parent,
+        )
 
 
 def ended(pid: int, seconds: float) -> int | None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.chaos import base, lives, tasks
 from benchmarks.chaos.dashboard import Dashboard
-from ddcore import jobs
-from ddcore.store import Store
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
 
 if TYPE_CHECKING:
     from benchmarks.chaos.kills import Siege

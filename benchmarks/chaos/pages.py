@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.chaos import base
-from ddcore import paths
+from ddcore.base import paths
 
 if TYPE_CHECKING:
     from benchmarks.chaos.damage import Trial

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ddcore import jobs
-from ddcore.distilled import KINDS, DistilledSet
-from ddcore.errors import DDError
-from ddcore.store import Store, Task
+from ddcore.base.errors import DDError
+from ddcore.sets.distilled import KINDS, DistilledSet
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 
 TIME = "seconds"  # fields whose names end so are all that may differ between equal runs
 # Files that tell of a computation, and are no part of its result.

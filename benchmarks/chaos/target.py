@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.chaos import readers
-from ddcore import jobs
-from ddcore.store import Store
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
 
 ABSENT = ("cancel", ".lock", ".worker.lock")  # may come into being at any time
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis import analyses
+from ddcore.base.specs import TaskSpec
 from ddcore.data import dataset_task, resolve
-from ddcore.methods import methods
-from ddcore.methods.spec import DistillSpec, make_spec
-from ddcore.specs import TaskSpec
+from ddcore.distil.contract import DistillSpec, methods
+from ddcore.distil.settings import make_spec
 
 SHAPE = (1, 8, 8)
 SMALL = {"net.width": "4", "iterations": "30", "validations": "3", "val_nets": "2"}

@@ -49,15 +49,15 @@ def reader() -> Any:
     import torch  # noqa: F401 - a server that has run for a while has it
 
     with contextlib.suppress(ModuleNotFoundError):
-        return importlib.import_module("ddcore.importers.reading").read
-    from ddcore.importers import examine, open_file
+        return importlib.import_module("ddcore.sets.importers.reading").read
+    from ddcore.sets.importers import examine, open_file
 
     return lambda files: examine([open_file(content, name) for name, content in files])
 
 
 def answer(read: Any, files: Files) -> dict[str, str]:
     """opened, refused (one sentence) or failed."""
-    from ddcore.errors import DDError
+    from ddcore.base.errors import DDError
 
     try:
         read(files)
@@ -131,7 +131,7 @@ class Server:
 def good() -> dict[str, Files]:
     """A whole set in each format of ours."""
     from benchmarks.chaos.fixtures import small_set
-    from ddcore import exports
+    from ddcore.sets import exports
 
     made = small_set()
     formats = ("npz", "pt", "safetensors", "hf")

@@ -10,7 +10,7 @@ from ddcore.data.dataset import Dataset, ensure, load
 from ddcore.data.lookup import resolve
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.registry import datasets
-from ddcore.data.sources._base import Source
+from ddcore.data.sources._source import Source
 from ddcore.data.spec import (
     DatasetTask,
     DataSpec,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec, dataset_task, zca_task
 from ddcore.data.splits import held_out, quota_by_fraction
-from ddcore.store import Store
+from ddcore.tasks.store import Store
 
 if TYPE_CHECKING:
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 
 @dataclass(frozen=True, eq=False)

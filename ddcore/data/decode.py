@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ddcore import paths
+from ddcore.base import paths
+from ddcore.base.errors import DataError
 from ddcore.data.images import Form, convert
 from ddcore.data.lookup import fingerprint
 from ddcore.data.registry import OWN, get
 from ddcore.data.sources import _apart
-from ddcore.data.sources._base import Progress, RawData
+from ddcore.data.sources._raw import Progress, RawData
 from ddcore.data.spec import DatasetTask
-from ddcore.errors import DataError
 
 if TYPE_CHECKING:
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 BLOCK = 4096
 

@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddcore import paths
+from ddcore.base import paths
+from ddcore.base.errors import DataError
 from ddcore.data.registry import get
-from ddcore.data.sources._base import Progress, Source, no_progress
-from ddcore.errors import DataError
+from ddcore.data.sources._raw import Progress, no_progress
+from ddcore.data.sources._source import Source
 
 if TYPE_CHECKING:
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 POLL_S = 0.3
 MODULE = "ddcore.data.sources._torchvision"
@@ -104,5 +105,5 @@ def run(context: Context) -> None:
     """Runner of `DownloadTask`."""
     root = paths.data_root()
     source = get(context.spec.name)
-    source.download(root, context.progress)
+    fetch(source, root, context.progress)
     context.save_result({"name": source.name, "available": source.available(root)})

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ddcore.data.sources._base import MAX_BYTES, Progress, no_progress
-from ddcore.errors import DataError
+from ddcore.base.errors import DataError
+from ddcore.data.sources._raw import MAX_BYTES, Progress, no_progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ddcore import paths
+from ddcore.base import paths
+from ddcore.base.errors import DataError, SpecError, short
 from ddcore.data.registry import datasets
 from ddcore.data.sources._folder import picture_files
 from ddcore.data.sources._parquet import parquet_files
 from ddcore.data.spec import DataSpec, canonical
-from ddcore.errors import DataError, SpecError, short
 
 
 def resolve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ddcore.errors import DataError
+from ddcore.base.errors import DataError
 
 
 def distinct_names(told: Any, where: str) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ddcore.base.errors import SpecError
+from ddcore.base.specs import Spec, TaskSpec
 from ddcore.data.registry import OWN, datasets, get
-from ddcore.errors import SpecError
-from ddcore.specs import Spec, TaskSpec
 
 SOURCES = ("bundled", "torchvision", "parquet", "folder")
 PREPROCESS = ("normalise", "zca")

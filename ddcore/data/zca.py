@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ddcore.base.errors import DataError
 from ddcore.data.dataset import validation_mask
 from ddcore.data.preprocess import Preprocess
-from ddcore.data.sources._base import Progress, no_progress
+from ddcore.data.sources._raw import Progress, no_progress
 from ddcore.data.spec import ZcaTask
-from ddcore.errors import DataError
 
 if TYPE_CHECKING:
-    from ddcore.worker import Context
+    from ddcore.tasks.worker import Context
 
 MAX_DIMENSIONS = 12_288  # 3 x 64 x 64: the matrix in float64 takes 1.2 GB, its eigenvectors minutes
 TOLERANCE = 1e-4

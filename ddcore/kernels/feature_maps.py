@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore import rng
-from ddcore.errors import SpecError
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 
 EPS = torch.finfo(torch.float64).eps
 BOX = 0.999  # share of a cosine's range that is used: the derivative of arccos is infinite at the ends

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.data.tensors import DeviceData, Part
 from ddcore.kernels import feature_maps, ntk, random_features, ridge
 from ddcore.kernels.feature_maps import FeatureMap
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.network import Network
 from ddcore.nets.plan import Shape
-from ddcore.training import Images, Trained, in_batches
+from ddcore.training.trained import Images, Trained, in_batches
 
 RIDGES = tuple(10.0**e for e in range(-7, 4))  # from which a set without its own takes the best
 WHOLE_IMAGES = 6000  # of a kernel machine trained on real data; its matrix has their square

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 from ddcore.kernels.ridge import kernel_predict
 
 W_VAR = 2.0  # variance of a weight times fan-in

@@ -11,9 +11,9 @@ import math
 import torch
 from torch import Tensor
 
+from ddcore.base.placing import placed_together
 from ddcore.kernels.ntk import B_VAR, W_VAR
 from ddcore.nets.network import Network, Params
-from ddcore.placing import placed_together
 
 BIAS_STD = math.sqrt(B_VAR)
 

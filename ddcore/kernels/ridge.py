@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 
 EPS = torch.finfo(torch.float64).eps
 GRID = tuple(10 ** (e / 2) for e in range(-12, 12))  # 1e-6 .. 10^5.5 (Chen et al. 2024)

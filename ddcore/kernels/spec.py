@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ddcore.base.specs import Spec
 from ddcore.nets.architectures import NetSpec
-from ddcore.specs import Spec
 
 MAPS = {
     "linear": "pixels",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
+from ddcore.base.specs import Spec
 from ddcore.nets.plan import (
     Act,
     Conv,
@@ -21,9 +22,9 @@ from ddcore.nets.plan import (
     Pool,
     Residual,
     Shape,
+    cost,
     output_shape,
 )
-from ddcore.specs import Spec
 
 NORMS = ("none", "instance", "batch", "layer", "group")
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "swish")
@@ -223,3 +224,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "alexnet": Architecture("AlexNet", _alexnet, {"norm": "none"}, min_side=8),
     "alexnet224": Architecture("AlexNet-224", _alexnet224, {"width": 64}, min_side=63),
 }
+
+
+def image_macs(net: NetSpec, shape: Shape, classes: int) -> float:
+    """Multiply-adds of one image's forward pass."""
+    return cost(net.plan(shape, classes), shape).macs

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ddcore.base.placing import placed, placed_together
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import (
     Act,
@@ -28,7 +29,6 @@ from ddcore.nets.plan import (
     Shape,
     output_shape,
 )
-from ddcore.placing import placed, placed_together
 
 Params = dict[str, Tensor]
 EPS = 1e-5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 
 Shape = tuple[int, int, int]  # (channels, height, width)
 
@@ -130,3 +130,8 @@ def cost(plan: Plan, shape: Shape) -> Cost:
         activations += size
         shape = after
     return Cost(macs, parameters, activations, features)
+
+
+def small(shape: Shape) -> bool:
+    """Images small enough for the set-up of the CPU (narrow networks, few iterations)."""
+    return shape[1] <= 16

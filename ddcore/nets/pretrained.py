@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from ddcore import rng
-from ddcore.errors import DataError
+from ddcore.base import rng
+from ddcore.base.errors import DataError
 from ddcore.nets.network import Network, Params
 
 

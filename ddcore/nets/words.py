@@ -6,7 +6,7 @@ images, as in Yang et al. 2024: 3 blocks at 28 to 63 pixels, 4 from 64 on, and 2
 
 from __future__ import annotations
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape, cost
 

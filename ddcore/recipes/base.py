@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ddcore import estimate
+from ddcore.base.specs import TaskSpec
+from ddcore.base.spread import plus_minus
 from ddcore.data import resolve
 from ddcore.data.spec import form
-from ddcore.estimate import Estimate
-from ddcore.evaluation_spec import EvaluateTask, default_evaluation
-from ddcore.methods import method
-from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.distil.contract import DistillSpec, method
+from ddcore.distil.estimate import distillation
+from ddcore.distil.settings import make_spec
+from ddcore.measure.estimate import evaluation
+from ddcore.measure.spec import EvaluateTask, default_evaluation
 from ddcore.nets.words import judge
-from ddcore.protocols import protocol
-from ddcore.specs import TaskSpec
-from ddcore.spread import plus_minus
-from ddcore.store import Store
+from ddcore.pools.estimate import trajectories
+from ddcore.tasks.store import Store
+from ddcore.training.estimate import Estimate
+from ddcore.training.protocols import protocol
 
 # What several recipes say.
 SPLIT = "A tenth of the training images is held out to choose the checkpoint"
@@ -156,10 +158,8 @@ def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
     run = row.run(rehearsal)
     shape, classes = form(run.data)
     for spec in method(run.method).prepares(run):
-        yield Step(
-            spec, row.name, lambda store, s=spec: estimate.trajectories(s, store, shape, classes)
-        )
-    yield Step(run, row.name, lambda store: estimate.distillation(run, store, shape, classes))
+        yield Step(spec, row.name, lambda store, s=spec: trajectories(s, store, shape, classes))
+    yield Step(run, row.name, lambda store: distillation(run, store, shape, classes))
     for judged in row.judged:
         task = row.evaluation(run, run.key, judged)
         if rehearsal:
@@ -168,5 +168,5 @@ def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
         yield Step(
             task,
             row.name,
-            lambda store, t=task: estimate.evaluation(t, run, store, shape, classes),
+            lambda store, t=task: evaluation(t, run, store, shape, classes),
         )

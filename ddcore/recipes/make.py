@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ddcore import jobs
-from ddcore.estimate import Estimate, duration, size
+from ddcore.base.texts import duration, size
 from ddcore.recipes.base import Step
-from ddcore.store import Store, Task
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
+from ddcore.training.estimate import Estimate
 
 # Follow a task until it has ended or so many seconds have passed; its last status.
 Watch = Callable[[Task, float], dict]

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ddcore.base.specs import canonical_json
+from ddcore.base.spread import figure_text
+from ddcore.base.texts import duration
 from ddcore.data.registry import get
-from ddcore.estimate import duration
-from ddcore.evaluation_spec import EvaluateTask
-from ddcore.methods import method
+from ddcore.distil.contract import method
+from ddcore.measure.spec import EvaluateTask
 from ddcore.recipes import recipes
 from ddcore.recipes.base import Judged, Published, Recipe, Row
-from ddcore.specs import canonical_json
-from ddcore.spread import figure_text
-from ddcore.store import Store, Task
+from ddcore.tasks.store import Store, Task
 
 FILES = ("source", "fingerprint", "path")  # of a dataset: where its pictures were read from
 WORDS = {  # of quoted findings

@@ -8,9 +8,9 @@ from dataclasses import fields
 import streamlit as st
 
 from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, make_spec
-from ddcore.errors import SpecError
-from ddcore.foreign_text import plain
-from ddcore.specs import field_types
+from ddcore.base.errors import SpecError
+from ddcore.base.foreign_text import plain
+from ddcore.base.specs import field_types
 from pages.components import choices, links, settings_form
 from pages.components.settings_form import Field, Settings
 

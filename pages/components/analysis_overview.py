@@ -8,11 +8,11 @@ import streamlit as st
 
 from analysis import analyses, base, drawing
 from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen
-from ddcore import jobs
-from ddcore.errors import SpecError
-from ddcore.estimate import duration
-from ddcore.foreign_text import plain
-from ddcore.store import Store, Task
+from ddcore.base.errors import SpecError
+from ddcore.base.foreign_text import plain
+from ddcore.base.texts import duration
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 from pages.components import analysis_page, analysis_runs, links, permissions, shell, task_panel
 
 COLUMNS = 3

@@ -30,9 +30,9 @@ from analysis.base import (
     Result,
 )
 from analysis.export import csv_text
-from ddcore.estimate import duration
-from ddcore.foreign_text import plain
-from ddcore.store import Store, Task
+from ddcore.base.foreign_text import plain
+from ddcore.base.texts import duration
+from ddcore.tasks.store import Store, Task
 from pages.components import (
     analysis_form,
     analysis_runs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.base import MOST, ORDER
-from ddcore.foreign_text import plain
+from ddcore.base.foreign_text import plain
 from pages.components import links, runs, shell
 
 PARAMETER = "runs"

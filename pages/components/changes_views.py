@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddcore import changes, estimate
-from ddcore.changes import ChangesTask
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.foreign_text import plain
-from ddcore.store import Task
+from ddcore.base import texts
+from ddcore.base.foreign_text import plain
+from ddcore.measure import changes, estimate
+from ddcore.measure.changes import ChangesTask
+from ddcore.measure.spec import default_evaluation
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Task
+from ddcore.training.estimate import START_S
 from pages.components import charts, evaluation_views, shell, task_panel
 
 TITLE = "Used otherwise than it was made to be"
@@ -30,7 +32,7 @@ def show(run: Task, made: DistilledSet) -> dict[str, dict]:
         key="evaluate.changes",
         label="Try it",
         why=f"How much of its accuracy is in how it is used? Tried: {meanings}.",
-        estimate=f"about {estimate.duration(seconds(run, made, len(todo)))}",
+        estimate=f"about {texts.duration(seconds(run, made, len(todo)))}",
     )
     if task is None:
         return {}
@@ -52,8 +54,8 @@ def seconds(run: Task, made: DistilledSet, count: int) -> float:
     spec = run.spec()
     evaluation = default_evaluation(run.key, spec)
     guess = estimate.evaluation(evaluation, spec, shell.store(), made.shape, made.num_classes)
-    each = (guess.seconds - estimate.START_S) / (1 + len(evaluation.baselines))
-    return estimate.START_S + count * each
+    each = (guess.seconds - START_S) / (1 + len(evaluation.baselines))
+    return START_S + count * each
 
 
 def dots(rows: dict[str, dict]) -> None:

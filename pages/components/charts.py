@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ddcore.foreign_text import unescaped
+from ddcore.base.foreign_text import unescaped
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ddcore.errors import SpecError
-from ddcore.methods.spec import DistillSpec, unfit, with_text_setting
+from ddcore.base.errors import SpecError
+from ddcore.distil.contract import DistillSpec, unfit
+from ddcore.distil.settings import with_text_setting
 from ddcore.nets.plan import Shape, cost
 
 Fits = Callable[[DistillSpec], None]  # raises SpecError where a run would fail

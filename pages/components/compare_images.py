@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from ddcore.foreign_text import plain
+from ddcore.base.foreign_text import plain
 from pages.components import evolution, links, sheet, shell
 
 if TYPE_CHECKING:

@@ -8,13 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import estimate, jobs
-from ddcore.distilled import DistilledSet
-from ddcore.errors import DDError
-from ddcore.evaluation_spec import EvaluateTask, default_evaluation
-from ddcore.foreign_text import plain
-from ddcore.protocols import PURPOSE, Protocol
-from ddcore.store import Task
+from ddcore.base import texts
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.measure import estimate
+from ddcore.measure.spec import EvaluateTask, default_evaluation
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Task
+from ddcore.training.protocols import PURPOSE, Protocol
 from pages.components import (
     charts,
     evaluation_form,
@@ -300,7 +302,7 @@ def measure(missing: list[Side], wanted: dict[str, EvaluateTask]) -> None:
         letters = ", ".join(side.letter for side in asked)
         st.markdown(f"Not measured yet in this way: **{letters}**.")
         seconds = sum(_seconds(side, wanted[side.letter]) for side in asked)
-        st.caption(f"It will take about {estimate.duration(seconds)}.")
+        st.caption(f"It will take about {texts.duration(seconds)}.")
         if permissions.button(
             "Measure", key="compare.go", type="primary", icon=":material/play_arrow:"
         ):

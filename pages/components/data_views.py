@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from ddcore import paths
+from ddcore.base import paths
+from ddcore.base.errors import DDError
 from ddcore.data.registry import OWN, datasets
 from ddcore.data.spec import DatasetTask, DataSpec, dataset_task
-from ddcore.errors import DDError
-from ddcore.store import Store, Task
+from ddcore.tasks.store import Store, Task
 from pages.components import links, shell
 
 if TYPE_CHECKING:

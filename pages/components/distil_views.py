@@ -6,13 +6,13 @@ import math
 
 import streamlit as st
 
-from ddcore import estimate, jobs
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.methods import Method, methods
-from ddcore.methods.base import FAMILIES
-from ddcore.methods.spec import DistillSpec, make_spec
-from ddcore.parametrizations import parametrization
+from ddcore.base import texts
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.distil import estimate
+from ddcore.distil.contract import FAMILIES, DistillSpec, Method, methods, parametrization
+from ddcore.distil.settings import make_spec
+from ddcore.tasks import jobs
 from pages.components import data_views, permissions, runs, shell, task_panel
 
 HINT_S = 60  # seconds for which a cost hint is believed
@@ -52,7 +52,7 @@ def _cost_hint(name: str, data: data_views.Choice, ipc: int, preset: str, root: 
         guess = estimate.distillation(spec, shell.store(), data.shape, data.classes)
     except DDError as error:
         return f"Not with this preset: {plain(error)}"
-    return f"About {estimate.duration(guess.seconds)}."
+    return f"About {texts.duration(guess.seconds)}."
 
 
 def about(chosen: Method) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from ddcore.errors import SpecError
-from ddcore.evaluation_spec import BASELINES, LABELLED, WHOLE, EvaluateTask, default_evaluation
-from ddcore.methods.spec import DistillSpec
+from ddcore.base.errors import SpecError
+from ddcore.distil.contract import DistillSpec
+from ddcore.measure.spec import BASELINES, LABELLED, WHOLE, EvaluateTask, default_evaluation
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape, cost
 from ddcore.nets.words import judge, word
-from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol
+from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
 from pages.components import charts, links
 
 ALWAYS = ("random", "class_mean")

@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import spread
-from ddcore.bank_spec import Start
-from ddcore.foreign_text import cell, plain
-from ddcore.spread import figure_text
-from ddcore.store import Task
+from ddcore.base import spread
+from ddcore.base.foreign_text import cell, plain
+from ddcore.base.spread import figure_text
+from ddcore.pools.bank_spec import Start
+from ddcore.tasks.store import Task
 from pages.components import charts
 
 Row = dict[str, Any]

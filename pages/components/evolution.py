@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ddcore.distilled import HALF_STEP, DistilledSet
-from ddcore.store import Task
+from ddcore.sets.distilled import HALF_STEP, DistilledSet
+from ddcore.tasks.store import Task
 from pages.components import run_views, runs
 
 FILM = 8  # pictures of a filmstrip
@@ -90,14 +90,14 @@ def export(task: Task, format: str) -> bytes:
 
 @functools.lru_cache(maxsize=8)
 def _export(folder: str, mtime: int, format: str) -> bytes:
-    from ddcore import exports
+    from ddcore.sets import exports
 
     return exports.export_bytes(DistilledSet.from_task(Task(Path(folder))), format)[0]
 
 
 def file_name(made: DistilledSet, format: str) -> str:
-    """The name `ddcore.exports.export_bytes` gives the file."""
-    from ddcore import exports
+    """The name `ddcore.sets.exports.export_bytes` gives the file."""
+    from ddcore.sets import exports
 
     stem = exports.file_stem(made)
     return f"{stem}-{format}.zip" if format in exports.FOLDERS else f"{stem}.{format}"
@@ -130,7 +130,7 @@ def following(steps: tuple[int, ...], step: int) -> int | None:
 def dataset_id(name: str, title: str) -> str:
     """A registered name, or one made of the title of the user's own set."""
     from ddcore.data.registry import OWN
-    from ddcore.exports_text import slug
+    from ddcore.sets.card import slug
 
     return slug(title) or name if name in OWN else name
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from ddcore.base.foreign_text import plain
 from ddcore.data.spec import DataSpec
-from ddcore.foreign_text import plain
 from ddcore.kernels.spec import MAPS, KernelSpec
-from ddcore.store import Task
+from ddcore.tasks.store import Task
 from pages.components import charts, data_views, links, sheet
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from analysis import features
 from analysis.base import Arrays, Drawn, Result
-from ddcore.foreign_text import unescaped
+from ddcore.base.foreign_text import unescaped
 from pages.components import charts, sheet
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"], "scrollZoom": True}
@@ -140,7 +140,7 @@ def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
 
 def _on_hover(plot: str, result: Result, arrays: Arrays) -> None:
     """All images in one picture, of which the browser shows the one under the mouse."""
-    from ddcore import render
+    from ddcore.sets import render
 
     _, height, width = result["shape"]
     rows = _here(arrays, list(range(len(arrays["source"]))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ddcore.texts import percent
+from ddcore.base.texts import percent
 from pages.components import links, sheet
 from pages.components.evolution import Evolution, outside
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore.errors import SpecError
-from ddcore.foreign_text import plain
+from ddcore.base.errors import SpecError
+from ddcore.base.foreign_text import plain
 
 
 def choice(

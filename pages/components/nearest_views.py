@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from ddcore.foreign_text import plain
-from ddcore.store import Task
+from ddcore.base.foreign_text import plain
+from ddcore.tasks.store import Task
 from pages.components import evolution, sheet, shell
 from pages.components.evolution import Evolution
 from pages.components.images_views import WIDTH
@@ -87,9 +87,9 @@ def overall(result: dict) -> str:
 def cost(task: Task, wanted: NearestTask) -> str:
     """ "about 4 s", from the number of comparisons; "" if the dataset is unknown here."""
     from analysis.nearest import expected_seconds
+    from ddcore.base.texts import duration
     from ddcore.data.registry import datasets
     from ddcore.data.spec import dataset_task
-    from ddcore.estimate import duration
 
     spec, result = task.spec(), task.result()
     c, h, w = result["shape"]

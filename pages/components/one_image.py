@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from ddcore.foreign_text import plain
-from ddcore.texts import percent
+from ddcore.base.foreign_text import plain
+from ddcore.base.texts import percent
 from pages.components import sheet
 from pages.components.evolution import Evolution, film, image_id, outside, parse_image_id
 from pages.components.images_views import WIDTH, outside_text
@@ -96,14 +96,14 @@ def detail(movie: Evolution, step: int, mode: str, dataset: str, image: tuple[in
 
 
 def _how(mode: str) -> str:
-    from ddcore import render
+    from ddcore.sets import render
 
     return render.MODES[mode]
 
 
 def zoom(pixels: np.ndarray, mode: str) -> Figure:
     """A figure of one image (C, H, W), each pixel a whole number of screen pixels, values on hover."""
-    from ddcore import render
+    from ddcore.sets import render
     from pages.components import charts
 
     shown = np.moveaxis(render.to_uint8(pixels, mode), 0, -1)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
 from ddcore.data.spec import dataset_task
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.importers import sheets
-from ddcore.importers.sheets import ARRANGEMENTS, Labelled, Pictures
+from ddcore.sets.importers import sheets
+from ddcore.sets.importers.sheets import ARRANGEMENTS, Labelled, Pictures
 from pages.components import data_views, shell, task_panel
 
 if TYPE_CHECKING:

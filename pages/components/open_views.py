@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from ddcore import imported
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.base.texts import percent
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.imported_spec import (
+from ddcore.nets.architectures import ARCHITECTURES, NetSpec
+from ddcore.nets.plan import cost
+from ddcore.sets import imported
+from ddcore.sets.imported_spec import (
     PIXELS,
     ImportTask,
     likely_labels,
@@ -25,15 +28,12 @@ from ddcore.imported_spec import (
     size_text,
     stated_method,
 )
-from ddcore.importers import Report, importers, reading
-from ddcore.importers.facts import LABELS
-from ddcore.importers.files import check_size
-from ddcore.importers.scales import SCALES, SLACK, WHITENED, phrase
-from ddcore.nets.architectures import ARCHITECTURES, NetSpec
-from ddcore.nets.plan import cost
-from ddcore.protocols import PROTOCOLS, PURPOSE, Protocol
-from ddcore.store import Task
-from ddcore.texts import percent
+from ddcore.sets.importers import Report, importers, reading
+from ddcore.sets.importers.facts import LABELS
+from ddcore.sets.importers.files import check_size
+from ddcore.sets.importers.scales import SCALES, SLACK, WHITENED, phrase
+from ddcore.tasks.store import Task
+from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
 from pages.components import data_views, runs, shell
 
 if TYPE_CHECKING:
@@ -390,7 +390,7 @@ def preview(report: Report, spec: ImportTask, chosen: Candidate) -> None:
 
 def places(report: Report) -> np.ndarray:
     """Indices of the first images of the first classes, class after class; so many that fit doubled."""
-    from ddcore.importers.facts import class_order
+    from ddcore.sets.importers.facts import class_order
 
     facts, found_set = report.facts, report.found
     order, _ = class_order(found_set.labels, facts.classes, found_set.steps)

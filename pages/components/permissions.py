@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ddcore import jobs, paths
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task, read_json, write_json
+from ddcore.base import paths
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.base.specs import TaskSpec
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task, read_json, write_json
 
 if TYPE_CHECKING:
-    from ddcore.imported_spec import ImportTask
+    from ddcore.sets.imported_spec import ImportTask
 
 VISITORS = "DD_VISITORS"
 MANAGERS = "DD_MANAGERS"  # e-mail addresses, or @domain for everybody there
@@ -140,7 +141,7 @@ def prune(store: Store, states: Iterable[str]) -> list[str]:
 def bring(store: Store, spec: ImportTask, files: Sequence[bytes], names: Sequence[str]) -> None:
     """`imported.bring` and its task, for those who may."""
     check()
-    from ddcore import imported
+    from ddcore.sets import imported
 
     imported.bring(store, spec, files, names)
     submit(store, [spec])

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from ddcore.store import Task
+from ddcore.tasks.store import Task
 from pages.components.evolution import Evolution, following
 
 PLAYING = "images.playing"  # the key of the run that plays

@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import changes, ranking
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation_spec import WHOLE
-from ddcore.protocols import Protocol
-from ddcore.store import Task
+from ddcore.measure import changes, ranking
+from ddcore.measure.spec import WHOLE
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Task
+from ddcore.training.protocols import Protocol
 from pages.components import runs, shell
 
 TITLE = "Is it the images, or their treatment?"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ddcore import spread
+from ddcore.base import spread
 from ddcore.recipes import make
 from ddcore.recipes.base import MACHINES, Recipe
 from ddcore.recipes.table import Line, percent

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddcore import jobs
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.store import Store, Task
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 from pages.components import links, runs, shell
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import estimate
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.base.spread import figure_text
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
-from ddcore.errors import DDError
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.foreign_text import plain
-from ddcore.methods import methods
-from ddcore.spread import figure_text
-from ddcore.store import Task
+from ddcore.distil.contract import methods
+from ddcore.measure import estimate
+from ddcore.measure.spec import default_evaluation
+from ddcore.tasks.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ddcore import jobs
+from ddcore.base.errors import DDError
 from ddcore.data.registry import datasets
-from ddcore.distilled import KINDS
-from ddcore.errors import DDError
-from ddcore.methods import methods
-from ddcore.methods.spec import DistillSpec
-from ddcore.store import Store, Task
+from ddcore.distil.contract import DistillSpec, methods
+from ddcore.sets.distilled import KINDS
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store, Task
 
 PARTS = {"labels": " labels", "parametrization": ""}  # of a run; what follows the name
 
@@ -94,8 +93,8 @@ def unusual(spec: dict[str, Any], name: str) -> bool:
 
 
 def _imported(task: Task, spec: dict[str, Any]) -> Card:
-    from ddcore.imported import names_of
-    from ddcore.importers import importer
+    from ddcore.sets.imported import names_of
+    from ddcore.sets.importers import importer
 
     layout, names = importer(spec["format"]).title, names_of(task)
     return Card(

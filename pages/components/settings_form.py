@@ -17,14 +17,13 @@ from typing import Any
 
 import streamlit as st
 
+from ddcore.base.errors import SpecError
+from ddcore.base.foreign_text import plain
+from ddcore.base.specs import Spec, field_types, parse_text
 from ddcore.data.spec import DataSpec
-from ddcore.errors import SpecError
-from ddcore.foreign_text import plain
-from ddcore.methods import method
-from ddcore.methods.spec import DistillSpec, with_text_settings
-from ddcore.parametrizations import parametrization
-from ddcore.protocols import PURPOSE
-from ddcore.specs import Spec, field_types, parse_text
+from ddcore.distil.contract import DistillSpec, method, parametrization
+from ddcore.distil.settings import with_text_settings
+from ddcore.training.protocols import PURPOSE
 from pages.components import choices
 
 PARAMETER = "set"

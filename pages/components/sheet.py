@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from ddcore.texts import percent
+from ddcore.base.texts import percent
 
 # Never resampled: on a narrow screen the sheet scrolls.
 CSS = (
@@ -81,7 +81,7 @@ def show(
     caption: str = "",
 ) -> None:
     """Draw the sheet with its caption: scale, how values became colours, share of clipped values."""
-    from ddcore import render
+    from ddcore.sets import render
 
     rows = -(-len(pixels) // columns)
     side = scale or fit(pixels.shape[-1], columns, max_width - gutter(left), max_scale)
@@ -93,7 +93,7 @@ def show(
 
 def put(picture: np.ndarray, *, key: str, alt: str, caption: str = "") -> None:
     """Show a finished sheet, uint8 (height, width, 1 or 3), pixel for pixel."""
-    from ddcore import render
+    from ddcore.sets import render
 
     name, width = f"pix-{key.replace('.', '-')}", picture.shape[1]
     with st.container(key=name, gap="xxsmall"):
@@ -106,15 +106,15 @@ def put(picture: np.ndarray, *, key: str, alt: str, caption: str = "") -> None:
 
 def fit(width: int, columns: int, room: int, largest: int) -> int:
     """The largest whole scale at which `columns` images of `width` fit into `room` (at least 1)."""
-    from ddcore import render
+    from ddcore.sets import render
 
     return min(largest, render.fitting_scale(columns, width, room, GAP))
 
 
 def how(pixels: np.ndarray, scale: int, mode: str) -> str:
     """How values became colours, in one or two sentences."""
-    from ddcore import render
-    from ddcore.importers.scales import SATURATED
+    from ddcore.sets import render
+    from ddcore.sets.importers.scales import SATURATED
 
     size = "Shown pixel for pixel." if scale == 1 else f"Each pixel is drawn {scale} × {scale}."
     if mode != "clip":

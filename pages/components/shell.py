@@ -22,11 +22,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from ddcore import environment, jobs, paths, queue
-from ddcore.distilled import KINDS
-from ddcore.errors import DDError, NotReady, refused_by_system
-from ddcore.foreign_text import plain
-from ddcore.store import KEY_PATTERN, Store, Task
+from ddcore.base import environment, paths
+from ddcore.base.errors import DDError, NotReady, refused_by_system
+from ddcore.base.foreign_text import plain
+from ddcore.sets.distilled import KINDS
+from ddcore.tasks import jobs, queue
+from ddcore.tasks.store import KEY_PATTERN, Store, Task
 from pages.components import permissions
 
 PRODUCT = "Dataset Distillation Explorer"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ddcore.distilled import DistilledSet
-from ddcore.errors import DDError
-from ddcore.foreign_text import plain
-from ddcore.parametrizations import parametrization
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.distil.contract import parametrization
+from ddcore.sets.distilled import DistilledSet
 from pages.components import sheet
 
 CANVAS = "canvas"  # the stored tensor of pictures without edges

@@ -17,13 +17,13 @@ from typing import Any
 
 import streamlit as st
 
-from ddcore import jobs
-from ddcore.distilled import KINDS
-from ddcore.errors import DDError
-from ddcore.estimate import duration
-from ddcore.foreign_text import plain
-from ddcore.specs import TaskSpec
-from ddcore.store import Task
+from ddcore.base.errors import DDError
+from ddcore.base.foreign_text import plain
+from ddcore.base.specs import TaskSpec
+from ddcore.base.texts import duration
+from ddcore.sets.distilled import KINDS
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Task
 from pages.components import permissions, runs, shell
 
 EVERY_S = 1.0

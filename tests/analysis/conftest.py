@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from analysis import analyses, base
-from ddcore import worker
-from ddcore.store import Store, Task
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store, Task
 from tests.pages.fakes import done, images, spec
 
 

@@ -11,13 +11,13 @@ from analysis import agreement, base
 from analysis._pools import train_real
 from analysis.agreement import EARLY, PAIR, SUBSET, AgreementTask, Answers, compare, match
 from analysis.pools import Counts
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.errors import SpecError
 from ddcore.nets import NetSpec
+from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed, two_sets
 
 CLASSES, IMAGES = 5, 200

@@ -16,13 +16,14 @@ import pytest
 from analysis import analyses, analysis, base, drawing
 from analysis.__main__ import main
 from analysis.export import csv_text
-from ddcore import jobs, paths, worker
+from ddcore.base import paths
+from ddcore.base.errors import SpecError
+from ddcore.base.foreign_text import plain, unescaped, unmathematical
+from ddcore.base.specs import task_from_document
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.errors import SpecError
-from ddcore.foreign_text import plain, unescaped, unmathematical
-from ddcore.specs import task_from_document
-from ddcore.store import Store
+from ddcore.tasks import jobs, worker
+from ddcore.tasks.store import Store
 from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages import hostile
 from tests.pages.fakes import done, spec
@@ -169,7 +170,7 @@ def test_report_shows_foreign_names_as_they_are(name, finished, analysed, monkey
     from html.parser import HTMLParser
 
     from analysis.report import html
-    from ddcore.store import Task
+    from ddcore.tasks.store import Task
 
     task = finished(name)
     result = base.seen(task.result(), lambda text: f"{hostile.NAME} <b>{text}</b>")
@@ -352,7 +353,7 @@ def test_importing_needs_nothing_heavy():
 
 def test_computing_needs_no_figures(analysed):
     code = (
-        "import sys; from ddcore.store import Store; from ddcore import worker;"
+        "import sys; from ddcore.tasks.store import Store; from ddcore import worker;"
         "from analysis import analyses; store = Store(sys.argv[1], gallery=None);"
         "keys = tuple(t.key for t in store.tasks('distill'))\n"
         "for a in analyses().values():\n"
@@ -369,7 +370,7 @@ def test_computing_needs_no_figures(analysed):
 def test_labels_say_what_differs(store):
     """The method's name where that is enough, then variant, size, seed, and the key at last."""
     from ddcore.data.spec import DataSpec
-    from ddcore.methods.spec import make_spec
+    from ddcore.distil.settings import make_spec
     from tests.pages.fakes import SHAPE
 
     def key(method: str = "dm", **changes: object) -> str:
@@ -394,7 +395,7 @@ def test_labels_say_what_differs(store):
 
 def test_every_method_has_a_look_of_its_own():
     from analysis import colours
-    from ddcore.methods import methods
+    from ddcore.distil.contract import methods
 
     looks = [colours.style(name) for name in methods()]
     assert len({(s.colour, s.symbol) for s in looks}) == len(looks)

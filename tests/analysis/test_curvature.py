@@ -9,14 +9,14 @@ import torch
 from analysis import _hessian, curvature
 from analysis._pools import train_real
 from analysis.curvature import REAL, VIEWS, CurvatureTask
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import Cancelled, DDError, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.errors import Cancelled, DDError, SpecError
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
+from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed, two_sets
 
 NET = NetSpec(width=4, depth=2)
@@ -100,7 +100,7 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
     wanted = CurvatureTask(run_keys=tuple(two_sets(store)), **SMALL)
     whole = computed(store, wanted).arrays()
     store.delete(store.task(wanted))
-    monkeypatch.setattr("ddcore.worker.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("ddcore.tasks.worker.CHECKPOINT_EVERY_S", 0.0)
     real, calls = _hessian.trace, []
 
     def trace(*args):

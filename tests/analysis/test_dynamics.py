@@ -10,13 +10,13 @@ from sklearn.metrics import accuracy_score, log_loss
 from analysis import dynamics
 from analysis._pools import train_real
 from analysis.dynamics import LEAST_LENGTH, MEASURES, TEST, DynamicsTask, Judged
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.errors import Cancelled, SpecError
 from ddcore.nets import NetSpec
+from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed, two_sets
 from tests.pages.fakes import decoded
 
@@ -153,10 +153,10 @@ def test_facts_tell_a_ceiling_from_a_plateau():
 
 def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
     wanted = DynamicsTask(run_keys=tuple(two_sets(store)), **{**SMALL, "nets": 3})
-    monkeypatch.setattr("ddcore.training.CPU_IMAGES_AT_ONCE", 64)  # one network at a time
+    monkeypatch.setattr("ddcore.training.chunks.CPU_IMAGES_AT_ONCE", 64)  # one network at a time
     whole = curves(computed(store, wanted))
     store.delete(store.task(wanted))
-    monkeypatch.setattr("ddcore.worker.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("ddcore.tasks.worker.CHECKPOINT_EVERY_S", 0.0)
     real, calls = dynamics.follow, []
 
     def follow(*args, **kwargs):

@@ -11,10 +11,10 @@ import pytest
 
 from analysis import analysis, base, embedding, features
 from analysis.features import NONE, REAL, FeaturesTask
+from ddcore.base.errors import SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.errors import SpecError
-from ddcore.store import Task
+from ddcore.tasks.store import Task
 from tests.analysis.conftest import computed
 from tests.pages.fakes import decoded, done, spec
 

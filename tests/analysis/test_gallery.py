@@ -6,9 +6,9 @@ import pytest
 
 from analysis import base, gallery
 from analysis.race import RaceTask
-from ddcore import paths
-from ddcore.errors import SpecError
-from ddcore.store import Store
+from ddcore.base import paths
+from ddcore.base.errors import SpecError
+from ddcore.tasks.store import Store
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
 ALL = gallery.tasks(SHIPPED)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from analysis import _hessian
 from analysis._hessian import Images, MeanLoss, flat, hvp, lanczos, shaped, trace
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, select, to_module
 from ddcore.nets.plan import Linear
@@ -146,7 +146,7 @@ def test_copies_equal_one_at_a_time():
 @pytest.mark.parametrize("at_once", [1, 50, 200, 1000])
 def test_products_do_not_depend_on_how_they_are_arranged(known, monkeypatch, at_once):
     loss, matrix = known
-    monkeypatch.setattr("ddcore.training.CPU_IMAGES_AT_ONCE", at_once)
+    monkeypatch.setattr("ddcore.training.chunks.CPU_IMAGES_AT_ONCE", at_once)
     seen = []
     loss = MeanLoss(loss.network, loss.weights, loss.source, loss.stats, seen.append)
     vectors = torch.randn(5, loss.size, dtype=torch.float64, generator=rng.generator(5))
@@ -253,7 +253,7 @@ def test_asymmetry_is_seen(known):
 @pytest.mark.parametrize("at_once", [1, 7, 200])
 def test_fisher_is_a_loop_over_images(known, monkeypatch, at_once):
     loss, _ = known
-    monkeypatch.setattr("ddcore.training.CPU_IMAGES_AT_ONCE", at_once)
+    monkeypatch.setattr("ddcore.training.chunks.CPU_IMAGES_AT_ONCE", at_once)
     module = to_module(loss.network, loss.weights)
     parameters = list(module.parameters())
     norms = []

@@ -9,14 +9,17 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 
 from analysis import _loo, base, influence
-from analysis.influence import InfluenceTask, LeaveOneOut
-from ddcore import rng, worker
+from analysis.influence import InfluenceTask
+from analysis.shared import effects
+from analysis.shared.loo_spec import LeaveOneOut
+from ddcore.base import rng
+from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import Part
-from ddcore.errors import Cancelled, SpecError
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, select
+from ddcore.tasks import worker
 from tests.analysis.conftest import two_sets
 from tests.pages.fakes import done, spec
 
@@ -324,7 +327,7 @@ def test_all_weights_can_be_estimated_from_too(store):
 def test_means_of_classes():
     values = np.arange(24.0).reshape(4, 6)
     own = np.array([0, 0, 1, 1])
-    left = influence.centred(values, own)
+    left = effects.centred(values, own)
     assert np.allclose(left[:2].sum(0), 0)
     assert np.allclose(left[2:].sum(0), 0)
     assert np.allclose(left[0] - left[1], values[0] - values[1])

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-import ddcore.training
+import ddcore.training.train as training
 from analysis import mixing
 from analysis.mixing import MixingTask
-from ddcore import worker
+from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.distilled import DistilledSet
-from ddcore.errors import Cancelled, SpecError
-from ddcore.training import cross_entropy
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import worker
+from ddcore.training.losses import cross_entropy
 from tests.analysis.conftest import computed
 from tests.pages.fakes import decoded, done, spec
 
@@ -161,7 +161,7 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
     store.delete(store.task(wanted))
     monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0)
     calls = []
-    stopped, train = store.create(wanted), ddcore.training.train
+    stopped, train = store.create(wanted), training.train
 
     def twice(*args, **kwargs):
         calls.append(1)
@@ -169,7 +169,7 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
             raise Cancelled("Stopped.")
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(ddcore.training, "train", twice)
+    monkeypatch.setattr(training, "train", twice)
     with pytest.raises(Cancelled):
         worker.run_task(store, stopped, wanted, "cpu")
     assert len(calls) == 3

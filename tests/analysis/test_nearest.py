@@ -10,10 +10,10 @@ import pytest
 
 from analysis import nearest
 from analysis.nearest import NearestTask
-from ddcore import paths
+from ddcore.base import paths
+from ddcore.base.errors import SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.errors import SpecError
 from tests.pages.fakes import done, spec
 
 

@@ -12,8 +12,8 @@ from analysis.nearest import held_out_sample
 from analysis.neighbours import FEATURES, HELD_OUT, PIXELS, NeighboursTask
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.distilled import DistilledSet
 from ddcore.nets.network import select
+from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed
 from tests.pages.fakes import done, images, spec
 

@@ -8,14 +8,14 @@ import torch
 
 from analysis import _pools as pools
 from analysis.pools import Counts, EarlyPool, RealPool, SubsetPool
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.errors import Cancelled, SpecError
 from ddcore.nets import NetSpec
-from ddcore.protocols import Protocol
-from ddcore.training import train
+from ddcore.training.protocols import Protocol
+from ddcore.training.train import train
 from tests.pages.fakes import decoded
 
 NET = NetSpec(width=4, depth=2)
@@ -155,10 +155,12 @@ def test_subset_pool(store, compute):
 
 def test_a_stopped_pool_goes_on_where_it_was(store, compute, monkeypatch):
     wanted = SubsetPool(**COMMON, sizes=(1, 3), draws=4, epochs=3, lr=0.05)
-    monkeypatch.setattr("ddcore.training.CPU_IMAGES_AT_ONCE", 20)  # two networks, then one, at once
+    monkeypatch.setattr(
+        "ddcore.training.chunks.CPU_IMAGES_AT_ONCE", 20
+    )  # two networks, then one, at once
     whole = compute(wanted).arrays()
     store.delete(store.task(wanted))
-    monkeypatch.setattr("ddcore.worker.CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("ddcore.tasks.worker.CHECKPOINT_EVERY_S", 0.0)
     calls, real = [], pools._Training.train
 
     def twice(self, *args, **kwargs):

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from analysis import privacy
-from ddcore import rng
+from ddcore.base import rng
 
 
 def test_auc_is_scikit_learns_with_ties():

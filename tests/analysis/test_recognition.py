@@ -11,7 +11,7 @@ from analysis import base, recognition
 from analysis.recognition import REAL, RecognitionTask
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.distilled import DistilledSet
+from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed
 from tests.pages.fakes import decoded, done, spec
 

@@ -8,10 +8,10 @@ from scipy.stats import hypergeom
 
 from analysis import _attributes, semantics, significance
 from analysis.semantics import SemanticsTask
+from ddcore.base.errors import DataError, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
-from ddcore.errors import DataError, SpecError
-from ddcore.store import Store
+from ddcore.tasks.store import Store
 from tests.analysis.conftest import computed, two_sets
 
 CLASSES, PER_CLASS, IPC = 4, 120, 5

@@ -10,14 +10,15 @@ import torch
 
 from analysis import base, sensitivity
 from analysis.sensitivity import FACTORS, SensitivityTask
-from ddcore import rng, worker
+from ddcore.base import rng
+from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.errors import Cancelled, SpecError
-from ddcore.protocols import PROTOCOLS
-from ddcore.training import train
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import worker
+from ddcore.training.protocols import PROTOCOLS
+from ddcore.training.train import train
 from tests.analysis.conftest import computed, two_sets
 
 SMALL = sensitivity.ANALYSIS.smallest
@@ -100,7 +101,7 @@ def test_accuracies_are_those_of_training_alone(store):
 
 def test_random_real_images_are_balanced_and_differ_by_network(store):
     from ddcore.data import ensure
-    from ddcore.testing import SleepyTask
+    from ddcore.tasks.testing import SleepyTask
 
     sleepy = SleepyTask()
     dataset = ensure(worker.Context(store, store.create(sleepy), sleepy, "cpu"), DataSpec())

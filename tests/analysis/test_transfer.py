@@ -8,17 +8,18 @@ import torch
 
 from analysis import base, transfer
 from analysis.transfer import MEAN, RANDOM, SET, TransferTask
-from ddcore import baselines, rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distilled import DistilledSet
-from ddcore.errors import SpecError
-from ddcore.evaluation_spec import BaselineTask
+from ddcore.measure import baselines
+from ddcore.measure.spec import BaselineTask
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.words import network
-from ddcore.protocols import PROTOCOLS
-from ddcore.training import train
+from ddcore.sets.distilled import DistilledSet
+from ddcore.training.protocols import PROTOCOLS
+from ddcore.training.train import train
 from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages.fakes import done, images, spec
 

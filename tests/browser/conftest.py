@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from ddcore import jobs, paths
-from ddcore.store import Store
+from ddcore.base import paths
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]

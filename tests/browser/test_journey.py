@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddcore import exports
-from ddcore.distilled import DistilledSet
-from ddcore.spread import figure_text
-from ddcore.store import Task
+from ddcore.base.spread import figure_text
+from ddcore.sets import exports
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Task
 from tests.browser.conftest import drawn
 
 pytestmark = pytest.mark.browser

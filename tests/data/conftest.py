@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddcore import data, worker
-from ddcore.errors import DataError
-from ddcore.store import Store
+from ddcore import data
+from ddcore.base.errors import DataError
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ddcore import data
+from ddcore.base.errors import Cancelled, DataError
 from ddcore.data import download
-from ddcore.errors import Cancelled, DataError
 
 MNIST = data.datasets()["mnist"]
 PARTS = {"train": 20, "t10k": 10}
@@ -188,7 +188,7 @@ def test_what_a_download_takes_the_place_of_is_put_aside(tmp_path, data_root, pr
     mine = data_root / "MNIST" / "notes.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    MNIST.download(data_root)
+    download.fetch(MNIST, data_root)
     assert MNIST.available(data_root) == "torchvision"
     assert (data_root / "MNIST.before-1" / "notes.txt").read_text() == "mine"
 
@@ -198,14 +198,14 @@ def test_a_truncated_download_leaves_nothing(tmp_path, data_root, pretend):
     (folder / "t10k-images-idx3-ubyte").write_bytes(b"\0\0")
     pretend(COPY.format(str(tmp_path / "remote" / "MNIST")))
     with pytest.raises(DataError, match=r"The download of MNIST is damaged: .*t10k-images"):
-        MNIST.download(data_root)
+        download.fetch(MNIST, data_root)
     assert list(data_root.iterdir()) == []
 
 
 def test_a_failed_download_says_why_and_leaves_nothing(data_root, pretend):
     pretend("raise OSError('no route to host')")
     with pytest.raises(DataError, match=r"MNIST could not be downloaded \(.*no route to host\)"):
-        MNIST.download(data_root)
+        download.fetch(MNIST, data_root)
     assert list(data_root.iterdir()) == []
 
 
@@ -219,15 +219,15 @@ def test_a_download_can_be_stopped(data_root, pretend):
             raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        MNIST.download(data_root, stop)
+        download.fetch(MNIST, data_root, stop)
     assert list(data_root.iterdir()) == []
 
 
 def test_what_is_there_is_not_downloaded_again(data_root, pretend):
     write_mnist(data_root)
     pretend("raise SystemExit(1)")
-    MNIST.download(data_root)
-    data.datasets()["digits"].download(data_root)
+    download.fetch(MNIST, data_root)
+    download.fetch(data.datasets()["digits"], data_root)
 
 
 def test_each_request_is_its_own_task(monkeypatch):

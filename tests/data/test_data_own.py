@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from ddcore import data
+from ddcore.base.errors import Cancelled, DataError
 from ddcore.data.names import distinct_names
 from ddcore.data.sources import _folder, _parquet
-from ddcore.errors import Cancelled, DataError
 
 TWO = {"cat": 5, "dog": 6}
 
@@ -212,7 +212,7 @@ def test_unknown_test_class_and_empty_test_part(make_folder, fails):
 
 
 def test_cancelling_leaves_nothing(make_folder, store):
-    from ddcore import worker
+    from ddcore.tasks import worker
 
     spec = data.dataset_task(data.resolve(str(make_folder(TWO))))
     task = store.create(spec)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import data, rng, worker
+from ddcore import data
+from ddcore.base import rng
+from ddcore.base.errors import DataError
 from ddcore.data import Preprocess, zca
 from ddcore.data.tensors import DeviceData
-from ddcore.errors import DataError
+from ddcore.tasks import worker
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ddcore import data
+from ddcore.base.errors import DataError, NotReady, SpecError
 from ddcore.data import registry
-from ddcore.data.sources._base import RawData
-from ddcore.errors import DataError, NotReady, SpecError
+from ddcore.data.sources._raw import RawData
 
 SOURCES = data.datasets()
 
@@ -181,7 +181,7 @@ def test_specs_survive_json():
     spec = data.resolve("digits", preprocess="zca", resolution=12)
     assert data.DataSpec.from_dict(spec.to_dict()) == spec
     for task in (data.dataset_task(spec), data.zca_task(spec), data.download_task("mnist")):
-        from ddcore.specs import task_from_document
+        from ddcore.base.specs import task_from_document
 
         assert task_from_document(task.document()) == task
         assert task.title()

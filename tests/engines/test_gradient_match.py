@@ -6,13 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddcore import rng
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data import resolve
-from ddcore.engines.gradient_match import DISTANCES, Matching, chunks, group_gradients
-from ddcore.engines.problem import Problem
-from ddcore.errors import SpecError
-from ddcore.methods import method
-from ddcore.methods.spec import make_spec
+from ddcore.distil.contract import method
+from ddcore.distil.engines.gradient_match import DISTANCES, Matching, chunks, group_gradients
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, to_module
 

@@ -12,14 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddcore import data, rng, worker
+from ddcore import data
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.data.tensors import DeviceData
-from ddcore.engines import krr_exact
-from ddcore.engines.krr_exact import construct, cycle_classes, eight_bits, train, verify
-from ddcore.errors import SpecError
+from ddcore.distil.engines import krr_exact
+from ddcore.distil.engines.krr_exact import construct, cycle_classes, eight_bits, train, verify
 from ddcore.kernels import ridge
 from ddcore.kernels.feature_maps import FCNN, RFF, Affine, Linear
-from ddcore.store import Store
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store
 
 D, K = 64, 10
 MAPS = {

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.data import resolve
-from ddcore.engines import match
-from ddcore.engines.problem import Problem
-from ddcore.methods import method
-from ddcore.methods.spec import make_spec
+from ddcore.distil.contract import method
+from ddcore.distil.engines import match
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
 
 SHAPE = (1, 8, 8)
 

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.data import resolve
-from ddcore.engines import trajectory_match
-from ddcore.engines.problem import Problem
-from ddcore.engines.rules import GradientDescent
-from ddcore.engines.trajectory_match import TrajectoryMatching, squared_distance
-from ddcore.engines.unroll import full_autograd
-from ddcore.methods.spec import make_spec
+from ddcore.distil.engines import trajectory_match
+from ddcore.distil.engines.rules import GradientDescent
+from ddcore.distil.engines.trajectory_match import TrajectoryMatching, squared_distance
+from ddcore.distil.engines.unroll import full_autograd
+from ddcore.distil.problem import Problem
+from ddcore.distil.settings import make_spec
 from ddcore.nets.network import Network
 
 SHAPE = (1, 8, 8)

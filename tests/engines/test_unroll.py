@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from ddcore import rng
-from ddcore.engines.rules import Adam, GradientDescent
-from ddcore.engines.unroll import full_autograd, meta_gradient, run
+from ddcore.base import rng
+from ddcore.distil.engines.rules import Adam, GradientDescent
+from ddcore.distil.engines.unroll import full_autograd, meta_gradient, run
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
-from ddcore.training import cross_entropy
+from ddcore.training.losses import cross_entropy
 
 STEPS = 6
 ALL = range(STEPS)

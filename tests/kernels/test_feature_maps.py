@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from ddcore import rng
-from ddcore.errors import SpecError
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.kernels.feature_maps import FCNN, RFF, Affine, Linear, Solver, from_arrays
 
 D = 24

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import rng
-from ddcore.errors import SpecError
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.kernels import ntk
 from ddcore.kernels.ntk import fc_kernels
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from ddcore import rng
-from ddcore.errors import SpecError
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.kernels import ridge
 from ddcore.kernels.feature_maps import FCNN, Linear
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.nets import ARCHITECTURES, NetSpec, cost
 from ddcore.nets.network import Network, select, to_module
 

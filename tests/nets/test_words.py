@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ddcore.errors import SpecError
+from ddcore.base.errors import SpecError
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.words import judge, network, parse, word
 

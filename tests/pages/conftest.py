@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ddcore import locks, paths
-from ddcore.store import Store, Task
+from ddcore.base import paths
+from ddcore.tasks import locks
+from ddcore.tasks.store import Store, Task
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("DD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DD_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(paths, "GALLERY", tmp_path / "gallery")
-    monkeypatch.setattr("ddcore.jobs.launch", lambda tasks: None)
+    monkeypatch.setattr("ddcore.tasks.jobs.launch", lambda tasks: None)
     return Store(tmp_path / "cache", tmp_path / "gallery")
 
 

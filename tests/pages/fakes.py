@@ -9,14 +9,15 @@ import time
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
+from ddcore.base.specs import TaskSpec
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec, dataset_task
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.methods.spec import DistillSpec, make_spec
-from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task, write_arrays
-from ddcore.worker import Context, run_task
+from ddcore.distil.contract import DistillSpec
+from ddcore.distil.settings import make_spec
+from ddcore.measure.spec import default_evaluation
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Store, Task, write_arrays
+from ddcore.tasks.worker import Context, run_task
 
 CLASSES = tuple("0123456789")
 SHAPE = (1, 8, 8)

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 
 from analysis import analyses
-from ddcore import imported
+from ddcore.base.specs import TaskSpec
 from ddcore.data.lookup import resolve
 from ddcore.data.spec import dataset_task
-from ddcore.imported_spec import propose
-from ddcore.importers import examine, open_file
-from ddcore.methods.spec import make_spec
-from ddcore.specs import TaskSpec
-from ddcore.store import Store, Task
-from ddcore.worker import run_task
+from ddcore.distil.settings import make_spec
+from ddcore.sets import imported
+from ddcore.sets.imported_spec import propose
+from ddcore.sets.importers import examine, open_file
+from ddcore.tasks.store import Store, Task
+from ddcore.tasks.worker import run_task
 from tests.pages.fakes import SHAPE, done, evaluated, put, snapshots
 
 # A folder's name holds no slash; in the address of a link entities are read as what they stand for.

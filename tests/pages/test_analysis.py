@@ -176,7 +176,7 @@ def test_sets_of_different_data_are_refused_in_words(visit, store):
 
 def test_at_first_the_papers_methods_of_one_size(visit, store):
     from ddcore.data.spec import DataSpec
-    from ddcore.methods.spec import make_spec
+    from ddcore.distil.settings import make_spec
     from tests.pages.fakes import SHAPE
 
     wanted = {done(store, make_spec(m, DataSpec(), SHAPE)).key for m in ("bptt", "dm", "dc", "mtt")}
@@ -224,7 +224,7 @@ def test_overview_shows_the_state_of_every_analysis(visit, store):
 
 def test_overview_runs_the_whole_suite_as_one_job(visit, store, monkeypatch):
     launched = []
-    monkeypatch.setattr("ddcore.jobs.launch", launched.append)
+    monkeypatch.setattr("ddcore.tasks.jobs.launch", launched.append)
     keys = two(store)
     app = visit(OVERVIEW, runs=",".join(keys))
     assert "It will take about" in text(app)

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.protocols import PROTOCOLS
+from ddcore.measure.spec import default_evaluation
+from ddcore.training.protocols import PROTOCOLS
 from pages.components import compare_images, compare_views, evolution, sheet
 from tests.pages.fakes import done, evaluated, put, spec, text
 from tests.pages.test_evaluate import measured, three
@@ -203,7 +203,7 @@ def test_unequal_conditions_are_named(visit, store):
 
 def test_ordered_protocols_are_offered_only_where_all_have_step_sizes(visit, store):
     from ddcore.data.spec import DataSpec
-    from ddcore.methods.spec import make_spec
+    from ddcore.distil.settings import make_spec
 
     ordered = done(store, make_spec("dd2018", DataSpec(), (1, 8, 8)))
     app = visit(PAGE, runs=link([ordered, done(store)]))

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddcore import cli, paths, render
+from ddcore import cli
+from ddcore.base import paths
 from ddcore.data.spec import DataSpec
-from ddcore.methods.spec import make_spec
+from ddcore.distil.settings import make_spec
+from ddcore.sets import render
 from pages.components import charts, runs, settings_form, sheet, shell
 from tests.pages.fakes import SHAPE, images
 
@@ -88,7 +90,7 @@ def test_labels_follow_the_steps_of_a_method():
 
 
 def test_every_method_has_a_colour_and_dash_of_its_own():
-    from ddcore.methods import methods
+    from ddcore.distil.contract import methods
 
     styles = [charts.method_style(name) for name in methods()]
     assert len(set(styles)) == len(styles)

@@ -7,12 +7,10 @@ import re
 
 import pytest
 
-from ddcore import paths
+from ddcore.base import paths
 from ddcore.data.spec import DataSpec
-from ddcore.methods import method, methods
-from ddcore.methods.base import FAMILIES
-from ddcore.methods.spec import LABELS, make_spec, unfit, with_text_setting
-from ddcore.parametrizations import parametrizations
+from ddcore.distil.contract import FAMILIES, LABELS, method, methods, parametrizations, unfit
+from ddcore.distil.settings import make_spec, with_text_setting
 from pages.components import choices, distil_views
 from tests.pages.fakes import SHAPE, done, spec, text
 

@@ -8,15 +8,15 @@ import io
 import numpy as np
 import pytest
 
-from ddcore import changes, ranking
-from ddcore.changes import ChangesTask
+from ddcore.base.specs import content_key
 from ddcore.data.spec import DataSpec
-from ddcore.evaluation_spec import BASELINES, LABELLED, WHOLE, default_evaluation
-from ddcore.methods.spec import make_spec
+from ddcore.distil.settings import make_spec
+from ddcore.measure import changes, ranking
+from ddcore.measure.changes import ChangesTask
+from ddcore.measure.spec import BASELINES, LABELLED, WHOLE, default_evaluation
 from ddcore.nets.architectures import NetSpec
-from ddcore.specs import content_key
-from ddcore.store import Task, write_json
-from ddcore.worker import Context
+from ddcore.tasks.store import Task, write_json
+from ddcore.tasks.worker import Context
 from pages.components import changes_views, evaluation_form, evaluation_views
 from tests.pages.fakes import SHAPE, done, evaluated, put, spec, text
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ddcore.data.spec import DataSpec
-from ddcore.methods.spec import make_spec
-from ddcore.protocols import PROTOCOLS
+from ddcore.distil.settings import make_spec
+from ddcore.training.protocols import PROTOCOLS
 from tests.pages.fakes import SHAPE, done, text
 from tests.pages.test_evaluate import PAGE, measured, row, three
 

@@ -8,8 +8,8 @@ import pytest
 
 from analysis.race import RaceTask
 from ddcore.data.lookup import resolve
-from ddcore.methods.spec import make_spec
-from ddcore.worker import run_task
+from ddcore.distil.settings import make_spec
+from ddcore.tasks.worker import run_task
 from pages.components import exact_views
 from tests.pages.fakes import SHAPE, decoded, text
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ddcore import paths
-from ddcore.foreign_text import cell, plain, unescaped, wrapped
+from ddcore.base import paths
+from ddcore.base.foreign_text import cell, plain, unescaped, wrapped
 from tests.pages import hostile
 from tests.pages.fakes import done
 

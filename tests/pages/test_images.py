@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from analysis.nearest import NearestTask
-from ddcore import exports
-from ddcore.distilled import DistilledSet
-from ddcore.texts import percent
-from ddcore.worker import run_task
+from ddcore.base.texts import percent
+from ddcore.sets import exports
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.worker import run_task
 from pages.components import evolution, nearest_views, one_image, player, stored_views
 from tests.pages.fakes import CLASSES, SHAPE, done, images, put, snapshots, spec, text
 

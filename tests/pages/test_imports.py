@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from ddcore import paths
+from ddcore.base import paths
 from tests.pages.fakes import decoded, done, evaluated
 
 SCRIPT = """

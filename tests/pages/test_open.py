@@ -11,12 +11,13 @@ import torch
 from torchvision.utils import save_image
 
 from analysis.nearest import NearestTask
-from ddcore import exports, paths
+from ddcore.base import paths
 from ddcore.data.spec import dataset_task
-from ddcore.distilled import DistilledSet
-from ddcore.evaluation_spec import default_evaluation
-from ddcore.importers import examine, open_file
-from ddcore.worker import run_task
+from ddcore.measure.spec import default_evaluation
+from ddcore.sets import exports
+from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.importers import examine, open_file
+from ddcore.tasks.worker import run_task
 from pages.components import evolution, open_views, runs, sheet
 from tests.pages.fakes import decoded, done, text
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ddcore.evaluation_spec import default_evaluation
+from ddcore.measure.spec import default_evaluation
 from tests.pages.fakes import decoded, done, evaluated, put, snapshots, spec, text
 
 PAGES = ("", "1_Data.py", "2_Distil.py", "3_Run.py", "9_Jobs.py")
@@ -88,7 +88,7 @@ def test_a_store_that_cannot_be_written_is_said(visit, store, monkeypatch, numbe
     def refused(path, content):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("ddcore.store.write_atomic", refused)
+    monkeypatch.setattr("ddcore.tasks.store.write_atomic", refused)
     app.button(key="data.decode.start").click().run()
     assert not app.exception
     assert [e.value for e in app.error if words in e.value]
@@ -345,7 +345,7 @@ def test_data_opens_a_set_read_before_by_its_key(visit, store, tmp_path):
     from PIL import Image
 
     from ddcore.data import dataset_task, resolve
-    from ddcore.worker import run_task
+    from ddcore.tasks.worker import run_task
 
     for name in ("cat", "dog"):
         folder = tmp_path / "pets" / name

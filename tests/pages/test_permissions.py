@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ddcore import imported, jobs, paths
+from ddcore.base import paths
 from ddcore.data.lookup import resolve
 from ddcore.data.spec import DataSpec, dataset_task
-from ddcore.methods.spec import make_spec
-from ddcore.store import Store
+from ddcore.distil.settings import make_spec
+from ddcore.sets import imported
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
 from pages.components import permissions
 from tests.pages.fakes import SHAPE, decoded, done, put, spec, text
 
@@ -62,7 +64,7 @@ def test_pages_change_nothing_but_through_permissions(file):
                 or last in ("write_status", "unlink")
             ):
                 found.append(name)
-        elif isinstance(node, ast.ImportFrom) and node.module == "ddcore.jobs":
+        elif isinstance(node, ast.ImportFrom) and node.module == "ddcore.tasks.jobs":
             found += [a.name for a in node.names if a.name in CHANGES]
     assert not found
 
@@ -243,7 +245,7 @@ def test_results_do_not_hold_who_started_them(store, login, compute_done, monkey
 
 @pytest.fixture
 def compute_done():
-    from ddcore.worker import run_task
+    from ddcore.tasks.worker import run_task
 
     def compute(store: Store, task) -> None:
         run_task(store, task, task.spec(), "cpu")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ddcore import exports, worker
-from ddcore.distilled import DistilledSet
-from ddcore.store import Store, Task
+from ddcore.sets import exports
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import worker
+from ddcore.tasks.store import Store, Task
 from tests.truth import digits, files
 
 

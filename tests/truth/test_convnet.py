@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import training
-from ddcore.evaluation_spec import EvaluateTask
+from ddcore.measure.spec import EvaluateTask
 from ddcore.nets.architectures import NetSpec
-from ddcore.protocols import PROTOCOLS
+from ddcore.training import train
+from ddcore.training.protocols import PROTOCOLS
 from tests.truth import convnet, files, streams
 
 METHODS = (
@@ -116,7 +116,7 @@ def test_steps_are_those_of_plain_torch(protocol, export):
             kept[epoch] = {k: w[1].detach().clone() for k, w in nets.params.items()}
 
     net, seeds = NetSpec(width=16, depth=2), [3, 4]
-    training.train(net, images, labels, 10, spec, seeds, on_epoch=keep, chunk=2)
+    train.train(net, images, labels, 10, spec, seeds, on_epoch=keep, chunk=2)
     for steps in (1, 10, 120):
         mine = convnet.exported(convnet.ConvNet(16, 2), kept[0], prefix="")
         start = convnet.flat(mine)
@@ -131,7 +131,7 @@ def test_initial_weights_are_the_stated_draws():
     kept = []
     one = PROTOCOLS["t300"].replace(epochs=1)
     images, labels = torch.randn(10, 1, 8, 8), torch.arange(10)
-    training.train(
+    train.train(
         net,
         images,
         labels,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddcore.engines import gradient_match, match, trajectory_match
-from ddcore.engines.rules import GradientDescent
-from ddcore.engines.unroll import meta_gradient
+from ddcore.distil.engines import gradient_match, match, trajectory_match
+from ddcore.distil.engines.rules import GradientDescent
+from ddcore.distil.engines.unroll import meta_gradient
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
-from ddcore.training import cross_entropy
+from ddcore.training.losses import cross_entropy
 from tests.truth import convnet, objectives, streams
 
 CLASSES, SIDE, WIDTH = 3, 4, 4

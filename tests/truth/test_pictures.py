@@ -8,7 +8,7 @@ import torch
 
 from analysis import embedding
 from analysis.nearest import flat, nearest
-from ddcore import augment
+from ddcore.training import augment
 from tests.truth import files, pictures, streams
 
 COUNT, SIDE = 24, 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ddcore.data import resolve
-from ddcore.methods.spec import make_spec
+from ddcore.distil.settings import make_spec
 from tests.truth import files, ridge
 
 RUNS = files.shipped("distill", method="krr-exact", data__name="digits")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddcore import rng
+from ddcore.base import rng
 from ddcore.data import resolve
 from ddcore.data.dataset import ensure
 from tests.truth import digits, streams
@@ -41,7 +41,11 @@ def test_the_truth_imports_nothing_of_ours(path):
 
 
 def test_the_rule_sees_every_way_of_importing(tmp_path):
-    for line in ("import ddcore.rng", "from ddcore import rng", "def f():\n import analysis.base"):
+    for line in (
+        "import ddcore.base.rng",
+        "from ddcore import rng",
+        "def f():\n import analysis.base",
+    ):
         path = tmp_path / "module.py"
         path.write_text(line)
         assert {n.split(".")[0] for n in imported(path)} & {"ddcore", "analysis"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ddcore import isolated
+from ddcore.base import isolated
 from ddcore.data.images import Form
 from ddcore.data.sources import _folder, _parquet
-from ddcore.data.sources._base import MAX_BYTES, Decoded, Progress, RawData, no_progress
+from ddcore.data.sources._raw import MAX_BYTES, Decoded, Progress, RawData, no_progress
 
 # The largest picture while it is resized, what the libraries need, labels of five million rows. Decoded
 # pictures lie in a file and do not count.

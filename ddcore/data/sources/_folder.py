@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ddcore.base.errors import DataError
 from ddcore.data.images import SUFFIXES, Form, Room, stack
-from ddcore.data.sources._base import Decoded, Progress, no_progress
 from ddcore.data.sources._own import check_labels, split
-from ddcore.errors import DataError
+from ddcore.data.sources._raw import Decoded, Progress, no_progress
 
 TEST_NAMES = ("test", "val", "valid", "validation")  # the first that exists is the test part
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddcore import rng
-from ddcore.data.sources._base import MAX_CLASSES, MIN_PER_CLASS
+from ddcore.base import rng
+from ddcore.base.errors import DataError
+from ddcore.data.sources._raw import MAX_CLASSES, MIN_PER_CLASS
 from ddcore.data.splits import held_out, quota_by_fraction
-from ddcore.errors import DataError
 
 TEST_FRACTION = 0.2
 

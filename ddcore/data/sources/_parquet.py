@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ddcore.base.errors import DataError
 from ddcore.data.images import Form, Room, stack
 from ddcore.data.names import distinct_names
-from ddcore.data.sources._base import MAX_CLASSES, Decoded, Progress, no_progress
 from ddcore.data.sources._own import check_labels, split
-from ddcore.errors import DataError
+from ddcore.data.sources._raw import MAX_CLASSES, Decoded, Progress, no_progress
 
 if TYPE_CHECKING:
     import pyarrow as pa

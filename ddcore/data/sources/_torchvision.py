@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ddcore.data.sources._base import RawData
-from ddcore.errors import DataError
+from ddcore.base.errors import DataError
+from ddcore.data.sources._raw import RawData
 
 AGAIN = "delete it and download the set again"
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ddcore import rng
-from ddcore.data.sources._base import RawData, Source
+from ddcore.base import rng
+from ddcore.data.sources._raw import RawData
+from ddcore.data.sources._source import Source
 from ddcore.data.splits import held_out, quota_by_total
 
 CLASSES = tuple("0123456789")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddcore.data.sources._base import RawData, Source
+from ddcore.data.sources._raw import RawData
+from ddcore.data.sources._source import Source
 from ddcore.data.sources._torchvision import mnist_layout, read_mnist_layout
 
 CLASSES = tuple("0123456789")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ddcore.data.sources._base import RawData, Source
+from ddcore.data.sources._raw import RawData
+from ddcore.data.sources._source import Source
 from ddcore.data.sources._torchvision import require_md5
 
 CLASSES = tuple("0123456789")

@@ -1,0 +1,110 @@
+"""Specs of leave-one-out retraining, and what all analyses of it share. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from analysis.base import (
+    AnalysisTask,
+    Chosen,
+)
+from analysis.pools import Counts, Need, Pool
+from ddcore.nets.architectures import ARCHITECTURES
+from ddcore.nets.plan import Shape
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
+
+PRECISIONS = {"single": 1, "double": 2}  # work of an operation
+AT_ONCE = 64  # networks trained together, for the estimate of memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveOneOut(Pool):
+    """M + 1 networks from each of `inits` shared starts: one without each image of a set, one with all.
+
+    Full-batch gradient descent of `iterations` steps on hard labels (protocol t300 of Yang et al. 2024).
+    `run_key` names the set, `images` is its M, `precision` that of the training. Stored: influence (inits,
+    M, N) half precision, the loss with all images (inits, N) and accuracies (inits, M + 1), the last with
+    all; the weights of these networks.
+    """
+
+    KIND: ClassVar[str] = "leave_one_out"
+    RUNNER: ClassVar[str] = "analysis._loo:run"
+
+    run_key: str
+    images: int
+    inits: int = 3
+    iterations: int = 300
+    batch: int = 0
+    precision: str = "single"
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        self.require_range("images", 2, 100_000)
+        self.require_range("inits", 1, 100)
+        self.require_range("iterations", 1, 100_000)
+        self.require_choice("precision", PRECISIONS)
+        self.require("batch", self.batch == 0, "0: leaving out is exact with all images at once")
+
+    def title(self) -> str:
+        """Line for lists."""
+        nets = self.inits * (self.images + 1)
+        return f"{nets} networks {self.net.label()} without one image of {self.run_key}"
+
+    def work(self, shape: Shape, classes: int, tests: int) -> float:
+        """Multiply-adds: training on all images (those left out are computed too), one test pass."""
+        nets = self.inits * (self.images + 1)
+        one = net_cost(self.net.plan(shape, classes), shape)
+        twice = PRECISIONS[self.precision]
+        return nets * (3.0 * twice * self.iterations * self.images + tests) * one.macs
+
+    def cost(self, shape: Shape, classes: int, counts: Counts) -> Need:
+        """Training and testing."""
+        one = net_cost(self.net.plan(shape, classes), shape)
+        batch = min(AT_ONCE, self.images + 1) * self.images
+        pairs = self.inits * (self.images + 1.0) * counts.test
+        need = self._need(one, 0, 0, batch, 2 * pairs + 4.0 * self.inits * one.parameters)
+        return Need(self.work(shape, classes, counts.test), need.memory / 4 + 12 * pairs, need.disk)
+
+
+def check_network(spec: AnalysisTask) -> None:
+    """Refuse a name that is none, and networks whose batch norm lets images see each other."""
+    arch, _ = parse("network", spec.network)
+    mixes = ARCHITECTURES[arch].knobs.get("norm") == "batch"
+    allowed = "a network without batch norm, in which an image left out would still count"
+    spec.require("network", not mixes, allowed)
+
+
+def loo_presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
+    """Narrow networks; published: the paper's, with its steps, from three initialisations.
+
+    All analyses that share the retrained networks have these.
+    """
+    large = ipc > 5 or shape[1] >= 28
+    quick = {"network": "convnet-8", "iterations": 100} if large else {"network": "convnet-16"}
+    return {
+        "quick": {**quick, "inits": 2},
+        "teaching": {"network": "convnet-16", "inits": 3},
+        "published": {"network": "convnet-128", "inits": 3},
+    }
+
+
+def loo_pools(spec: Any, chosen: Chosen) -> list[LeaveOneOut]:
+    """The retrained networks of each run, for any spec with the fields of training."""
+    net = network("network", spec.network, chosen.shape, chosen.classes)
+    return [
+        LeaveOneOut(
+            data=chosen.data,
+            net=net,
+            seed=spec.seed,
+            lr=spec.lr,
+            run_key=run.key,
+            images=run.images,
+            inits=spec.inits,
+            iterations=spec.iterations,
+            precision=spec.precision,
+        )
+        for run in chosen.runs
+    ]

@@ -1,0 +1,78 @@
+"""What every dataset is made of: `Source` describes one, `RawData` holds its decoded pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ddcore.base.errors import DataError
+from ddcore.data.sources._raw import Progress, RawData, no_progress
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """A named dataset: facts that pages show, and where its files are looked for.
+
+    `layout` lists the files (relative to the data root) that torchvision leaves there and `read`
+    turns them into `RawData`; `torchvision` is the class that downloads them. A set with no layout
+    is bundled with a dependency. Every set that is not bundled may also lie in the data root as a
+    folder `<name>/` of parquet files.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]  # C, H, W
+    train_size: int
+    test_size: int
+    flips: bool  # whether a horizontal mirror image is still a plausible member of its class
+    about: str
+    read: Callable[[Path], RawData]
+    layout: tuple[str, ...] = ()
+    torchvision: str = ""
+    mean: tuple[float, ...] | None = None  # published constants on the [0, 1] scale, if any
+    std: tuple[float, ...] | None = None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the set needs no files in the data root."""
+        return not self.layout
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The values `DataSpec.source` may have for this set."""
+        return ("bundled",) if self.bundled else ("torchvision", "parquet")
+
+    def available(self, root: Path) -> str | None:
+        """How the set can be read from `root`; torchvision's files win since they are originals."""
+        if self.bundled:
+            return "bundled"
+        if all((root / name).is_file() for name in self.layout):
+            return "torchvision"
+        return "parquet" if any((root / self.name).glob("*.parquet")) else None
+
+    def load(
+        self, root: Path, kind: str | None = None, progress: Progress = no_progress
+    ) -> RawData:
+        """Read the set from `root` at its own size. Never downloads; `DataError` says what is wrong."""
+        kind = kind or self.available(root)
+        if kind == "parquet" and (root / self.name).is_dir():
+            from ddcore.data.sources import _apart
+
+            raw = _apart.read("parquet", root / self.name, names=self.classes, progress=progress)
+        elif kind == "bundled" or (kind == "torchvision" and self.available(root) == kind):
+            raw = self.read(root)
+        else:
+            raise DataError(
+                f"{self.title} ({self.name}) is not in {root}: download it first (python -m ddcore "
+                f"download {self.name}), or let DD_DATA name a folder that holds it in torchvision's "
+                "layout or as parquet files."
+            )
+        return raw.checked(self.title)
+
+    def describe(self) -> dict[str, Any]:
+        """The facts as plain values, for tables and JSON."""
+        names = ("name", "title", "classes", "shape", "train_size", "test_size", "flips", "about")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,1 @@
+"""A set is made: methods and parametrizations, and the loop that drives them."""

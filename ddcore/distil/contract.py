@@ -1,0 +1,250 @@
+"""What a method, a parametrization and a run are: declarations and specs. No torch here.
+
+`METHODS` and `PARAMETRIZATIONS` are found by looking into their packages, whose modules import this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ddcore.base.registry import Registry
+from ddcore.base.specs import Spec, TaskSpec
+from ddcore.data.spec import DataSpec
+from ddcore.kernels.spec import KernelSpec
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape
+from ddcore.pools.bank_spec import Start
+from ddcore.training.protocols import PROTOCOLS, Protocol
+
+INITS = ("real", "noise", "mean")
+LABELS = ("hard", "soft", "learned")
+LABEL_LR = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(Spec):
+    """Parameters every method has; each method adds its own."""
+
+    iterations: int = 1000
+
+    def validate(self) -> None:
+        """Check ranges."""
+        self.require_range("iterations", 1, 10_000_000)
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Fields that change nothing beside the others; a form need not ask for them."""
+        return frozenset()
+
+    def completed(self, spec: DistillSpec) -> Params:
+        """These parameters with what follows from the rest of the run filled in."""
+        return self
+
+    def start(self, spec: DistillSpec) -> Start:
+        """The weights from which networks are trained that the set is made for."""
+        return Start()
+
+    def kernel(self, spec: DistillSpec) -> KernelSpec | None:
+        """The kernel machine that the set is made for; None for networks."""
+        return None
+
+    @property
+    def relabel(self) -> tuple[int, int] | None:
+        """(a, b) if networks are to call images of class a b; such a set is judged by these labels."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knobs(Spec):
+    """Settings of a parametrization; each adds its own. Their names differ from all methods' parameters."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a whole run needs, validation not included.
+
+    macs: multiply-adds; images: how many images' activations are held at once (times networks);
+    weights: copies of one network's weights that are stored.
+    """
+
+    macs: float
+    images: float
+    weights: float = 0.0
+
+
+FAMILIES = {
+    "match": "Match real data step by step",
+    "unroll": "Differentiate through training",
+    "trajectory": "Match whole trainings",
+    "store": "Store images differently",
+    "kernel": "Solve for it with kernels",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A published method.
+
+    `idea` is one sentence, `explanation` the three that a page shows. `family` is a key of `FAMILIES`.
+    `build` wires the engine parts for a problem (imports torch inside). `cost` counts what a run takes.
+    `presets(data_name, shape, ipc, typed)` gives for quick, teaching and paper, and for hour where there
+    is one, the fields that differ from the defaults, as a nested dict of `DistillSpec`; `typed` are the
+    user's settings as text, of which a preset may follow some (its variant). `not_labels` and
+    `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
+    `smallest` are settings that make a run of seconds, on which every contract is tested. `shipped` are
+    the digits runs of the gallery: settings, and with how many images per class. `measured` says in Markdown
+    what a run found, where its distiller has `findings`.
+    """
+
+    name: str
+    title: str
+    family: str
+    idea: str
+    explanation: str
+    paper: str
+    formula: str
+    params: type[Params]
+    build: Callable[[Any], Any]  # Problem -> Distiller
+    cost: Callable[[DistillSpec, Shape, int], Cost]
+    presets: Callable[[str, Shape, int, dict[str, str]], dict[str, dict[str, Any]]]
+    variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    smallest: dict[str, str] = field(default_factory=dict)
+    shipped: tuple[tuple[dict[str, str], tuple[int, ...]], ...] = (({}, (1,)),)
+    caveat: str = ""
+    measured: Callable[[dict[str, Any]], str] | None = None
+    prepares: Callable[[DistillSpec], list[TaskSpec]] = lambda spec: []
+    not_labels: dict[str, str] = field(default_factory=dict)
+    not_parametrizations: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parametrization:
+    """A way to store images within the budget of `ipc` images' worth of numbers per class.
+
+    `per_class(spec, shape, classes)` is how many images of each class a network sees;
+    `build(problem)` makes the `Decoder` (imports torch inside). `check(spec)` raises `SpecError`
+    where a spec does not go with it.
+    """
+
+    name: str
+    title: str
+    idea: str
+    source: str
+    knobs: type[Knobs]
+    per_class: Callable[[DistillSpec, Shape, int], int]
+    build: Callable[[Any], Any]  # Problem -> Decoder
+    check: Callable[[DistillSpec], None] = lambda spec: None
+
+
+METHODS: Registry[Method] = Registry("method", "ddcore.distil.methods", "METHOD")
+PARAMETRIZATIONS: Registry[Parametrization] = Registry(
+    "parametrization",
+    "ddcore.distil.parametrizations",
+    "PARAMETRIZATION",
+    order=lambda p: (p.name != "pixels", p.name),  # plain pixels first
+)
+methods, method = METHODS.all, METHODS.get
+parametrizations, parametrization = PARAMETRIZATIONS.all, PARAMETRIZATIONS.get
+
+
+def unfit(method_name: str) -> dict[str, dict[str, str]]:
+    """Of each field that is combined freely, the values that do not go with a method, and why."""
+    chosen = method(method_name)
+    return {"labels": chosen.not_labels, "parametrization": chosen.not_parametrizations}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillSpec(TaskSpec):
+    """One distillation: which images, how many, by which method, judged by which protocol.
+
+    `ipc` is the budget: as many numbers as that many images per class have. `parametrization` says
+    how they are stored, with its own settings in `knobs`. `init` is how the images start: real training
+    images, Gaussian noise, or means of random parts of each class. `labels` are hard (the class), soft
+    (what networks trained on real data say about the first images; fixed) or learned (from the class on,
+    with step size `label_lr`). `validations` times during the run the set is judged on the validation
+    split with `val_nets` networks, and the best one is kept; test data never steer anything.
+    """
+
+    KIND: ClassVar[str] = "distill"
+    VERSION: ClassVar[int] = 2
+    RUNNER: ClassVar[str] = "ddcore.distil.runner:run"
+
+    method: str
+    data: DataSpec = field(default_factory=DataSpec)
+    ipc: int = 1
+    seed: int = 0
+    net: NetSpec = field(default_factory=NetSpec)
+    parametrization: str = "pixels"
+    knobs: Knobs = field(default_factory=Knobs)
+    init: str = "real"
+    labels: str = "hard"
+    label_lr: float = 0.0
+    protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
+    validations: int = 8
+    val_nets: int = 3
+    params: Params = field(default_factory=Params)
+
+    def __post_init__(self) -> None:
+        self._narrow("params", method(self.method).params, Params)
+        self._narrow("knobs", parametrization(self.parametrization).knobs, Knobs)
+        if isinstance(self.data, dict):
+            object.__setattr__(self, "data", DataSpec.from_dict(self.data))
+        object.__setattr__(self, "params", self.params.completed(self))
+        if self.labels != "learned":  # one key for one computation
+            object.__setattr__(self, "label_lr", 0.0)
+        elif not self.label_lr:
+            object.__setattr__(self, "label_lr", LABEL_LR)
+        super().__post_init__()
+
+    def _narrow(self, name: str, kind: type[Spec], base: type[Spec]) -> None:
+        """Turn a dict, or the base class's placeholder, into the spec that belongs here."""
+        value = getattr(self, name)
+        if isinstance(value, dict):
+            object.__setattr__(self, name, kind.from_dict(value))
+        elif type(value) is base:
+            object.__setattr__(self, name, kind())
+
+    def validate(self) -> None:
+        """Check ranges and the parts that do not compose."""
+        self.require_range("ipc", 1, 1000)
+        self.require_range("seed", 0, 2**31 - 1)
+        self.require_choice("init", INITS)
+        self.require_choice("labels", LABELS)
+        self.require_range("label_lr", 0, 100)
+        self.require_range("validations", 0, 1000)
+        self.require_range("val_nets", 1, 200)
+        for name, reasons in unfit(self.method).items():
+            reason = reasons.get(getattr(self, name))
+            self.require(name, reason is None, f"something else with {self.method}: {reason}")
+        if self.labels == "soft":
+            self.require("init", self.init != "noise", "real or mean with soft labels")
+        parametrization(self.parametrization).check(self)
+        check = getattr(self.params, "check_with", None)
+        if check:
+            check(self)
+
+    @property
+    def steps(self) -> int:
+        """Into how many parts the set is split that are used one after the other."""
+        return getattr(self.params, "steps", 1)
+
+    @property
+    def start(self) -> Start:
+        """The weights from which networks are trained that the set is made for."""
+        return self.params.start(self)
+
+    def images_per_class(self, shape: Shape, classes: int) -> int:
+        """Images of each class that a network sees: more than `ipc` if they are stored in parts."""
+        return parametrization(self.parametrization).per_class(self, shape, classes)
+
+    def title(self) -> str:
+        """Line for lists."""
+        return f"{method(self.method).title} on {self.data.name}, {self.ipc} per class"
+
+    def follow_ups(self) -> list[TaskSpec]:
+        """The run's own evaluation beside random real images and class means."""
+        from ddcore.measure.spec import default_evaluation
+
+        return [default_evaluation(self.key, self)]

@@ -1,0 +1,127 @@
+"""Trajectory matching: training on the set should arrive where training on real data arrives.
+
+MTT (Cazenavette et al. 2022): from an expert's weights after t epochs, N steps on synthetic minibatches
+should end at the expert's weights M epochs later. Differentiated exactly at the memory of one step, or
+with TESLA's approximation (Cui et al. 2023).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ddcore.base.placing import placed_together
+from ddcore.distil.engines.rules import GradientDescent
+from ddcore.distil.engines.unroll import Weights, meta_gradient
+from ddcore.distil.problem import Current, Distiller, Problem, to_numpy
+from ddcore.nets.network import Params
+from ddcore.pools.trajectory import Trajectories
+from ddcore.training import augment
+from ddcore.training.losses import cross_entropy
+
+
+def squared_distance(one: Weights, other: Weights) -> Tensor:
+    """(N,): for each network, over all weights (N, ...)."""
+    return sum((a - b).square().flatten(1).sum(1) for a, b in zip(one, other, strict=True))
+
+
+class TrajectoryMatching(Distiller):
+    """The sum over networks of |theta_N - target|^2 / |start - target|^2.
+
+    Each of the `nets` networks follows an expert and an epoch of its own. One step size is learned with
+    the images, as its logarithm, so it stays positive and a step on it is a relative change.
+    """
+
+    def __init__(self, problem: Problem, experts: Trajectories) -> None:
+        super().__init__(problem)
+        p = self.params
+        self.experts, self.rule = experts, GradientDescent()
+        self.network = problem.network(p.nets)
+        start = torch.tensor(math.log(p.lr0), device=problem.device)
+        self.log_lr = start.requires_grad_()
+        groups = self.synthetic.groups(p.lr, problem.spec.label_lr)
+        groups.append({"params": [self.log_lr], "lr": p.lr_rates})
+        self.optimiser = (
+            torch.optim.Adam(groups)
+            if p.optimiser == "adam"
+            else torch.optim.SGD(groups, momentum=p.momentum)
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The set's tensors and the step size's logarithm."""
+        return {**super().tensors(), "log_lr": self.log_lr}
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """Follow the experts for a stretch, and differentiate how far from them training ends."""
+        p = self.params
+        start, target = self._stretches(iteration)
+        names, theta, goal = list(start), tuple(start.values()), tuple(target.values())
+        length = squared_distance(theta, goal)
+        leaves = self.synthetic.leaves()
+        rates = self.log_lr.exp().expand(p.inner_steps)
+        meta = meta_gradient(
+            self._inner_loss(iteration, names),
+            lambda weights: (squared_distance(weights, goal) / length).sum(),
+            self.rule,
+            self.rule.start(theta),
+            leaves,
+            (rates,),
+            range(p.inner_steps),
+            through_weights=p.gradient == "exact",
+        )
+        share = 1 / p.nets
+        self.synthetic.pull(leaves, [g * share for g in meta.leaves])
+        (self.log_lr.grad,) = torch.autograd.grad(rates, self.log_lr, meta.hyper[0] * share)
+        return {"loss": meta.loss.item() * share, "step_size": rates[0].item()}
+
+    def _stretches(self, iteration: int) -> tuple[Params, Params]:
+        """Weights (N, ...) at the start and at the end of a random stretch of N random experts."""
+        p = self.params
+        generator = self.problem.generator("expert", iteration)
+        experts = torch.randint(len(self.experts), (p.nets,), generator=generator).tolist()
+        epochs = torch.randint(p.max_start, (p.nets,), generator=generator).tolist()
+        pairs = [self.experts.stretch(i, t, t + p.expert_epochs) for i, t in zip(experts, epochs)]
+        starts, targets = (self._stacked([pair[end] for pair in pairs]) for end in (0, 1))
+        return starts, targets
+
+    def _stacked(self, weights: list[Params]) -> Params:
+        stacked = [torch.stack([w[k] for w in weights]) for k in weights[0]]
+        return dict(zip(weights[0], placed_together(stacked, self.problem.device)))
+
+    def _inner_loss(self, iteration: int, names: list[str]) -> Callable[..., Tensor]:
+        """Cross-entropy on update t's minibatch; everything random is drawn here."""
+        problem, synthetic, strategy = self.problem, self.synthetic, self.params.augment
+        generator = problem.generator("views", iteration)
+        views = [synthetic.decoder.draw(index, generator) for index in self._minibatches(iteration)]
+        draws = []
+        if strategy:
+            generator = problem.generator("augment", iteration)
+            counts = [len(synthetic.classes_of(view)) for view in views]
+            draws = [augment.sample(strategy, n, generator) for n in counts]
+
+        def loss(t: int, theta: Weights, leaves: tuple[Tensor, ...]) -> Tensor:
+            images, targets = synthetic.take(leaves, views[t])
+            if draws:
+                images = augment.apply(images, draws[t])
+            return cross_entropy(self.network.logits(dict(zip(names, theta)), images), targets)
+
+        return loss
+
+    def _minibatches(self, iteration: int) -> list[Tensor | None]:
+        """Which images each update sees: a permutation in pieces, a new one when it is used up."""
+        count, size, steps = len(self.synthetic), self.params.batch_syn, self.params.inner_steps
+        if not 0 < size < count:
+            return [None] * steps
+        generator = self.problem.generator("batches", iteration)
+        pieces: list[Tensor] = []
+        while len(pieces) < steps:
+            pieces += torch.randperm(count, generator=generator).split(size)
+        return placed_together(pieces[:steps], self.problem.device)
+
+    def current(self) -> Current:
+        """The set with its one learned step size."""
+        return dataclasses.replace(super().current(), lrs=to_numpy(self.log_lr.exp())[None])

@@ -1,0 +1,1 @@
+"""The published methods. Adding one is adding a file here that defines `METHOD`."""

@@ -1,0 +1,69 @@
+"""Differentiable siamese augmentation (DSA): Zhao & Bilen (2021), gradient matching with augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.data.registry import mirrored
+from ddcore.distil.contract import Method
+from ddcore.distil.methods.dc import HARD_ONLY, SMALLEST, DCParams, cost, matching, matching_presets
+from ddcore.distil.presets import GENERATOR_ONLY, dsa_strategy
+from ddcore.nets.plan import Shape
+from ddcore.training import strategies
+from ddcore.training.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.distil.problem import Distiller, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class DSAParams(DCParams):
+    """As dc, and `augment` is applied before gradients are compared and in the training in between.
+
+    For a comparison one operation is drawn per class, the same for its real and synthetic images; in
+    training one per image (in the authors' code one per minibatch).
+    """
+
+    augment: str = "color_crop_cutout_flip_scale_rotate"
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        strategies.parse(self.augment)
+
+
+def build(problem: Problem) -> Distiller:
+    """Gradient matching on augmented images."""
+    return matching(problem, problem.spec.params.augment)
+
+
+def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """No mirror images of digits; as published it starts from real images."""
+    protocol = PROTOCOLS["dsa" if mirrored(data) else "dsa-digits"]
+    return matching_presets(shape, ipc, protocol, "real", {"augment": dsa_strategy(data)})
+
+
+METHOD = Method(
+    name="dsa",
+    title="Gradient matching with augmentation",
+    family="match",
+    idea="Match gradients of augmented images, with the same augmentation on real and synthetic ones.",
+    explanation="As gradient matching, but before each comparison the real and the synthetic images of a "
+    "class are shifted, rotated or recoloured in the same random way. What one learns from a "
+    "shifted real image thus has to be there in the shifted synthetic image too. The resulting "
+    "images can be used with augmentation, which lets ordinary training get more out of them.",
+    paper="Zhao & Bilen 2021, Dataset Condensation with Differentiable Siamese Augmentation",
+    formula=r"\min_S \; \mathbb{E}_{\theta_0,\omega} \sum_t \sum_c D\left("
+    r"\nabla_\theta \ell(A_\omega(S_c), \theta_t), \nabla_\theta \ell(A_\omega(T_c), \theta_t)\right)",
+    params=DSAParams,
+    build=build,
+    cost=cost,
+    presets=presets,
+    smallest=SMALLEST,
+    not_labels=HARD_ONLY,
+    not_parametrizations=GENERATOR_ONLY,
+    caveat="Its images are meant for training with augmentation: a protocol without it sells them short. "
+    "Training draws one operation per image, the authors' code one per minibatch: the protocol dsa-official "
+    "does the latter.",
+)

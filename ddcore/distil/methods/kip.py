@@ -1,0 +1,127 @@
+"""Kernel inducing points (KIP): Nguyen, Chen & Lee, ICLR 2021.
+
+In full: "Dataset Meta-Learning from Kernel Ridge-Regression".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.base.errors import SpecError
+from ddcore.distil.contract import Cost, Method, Params
+from ddcore.distil.presets import GENERATOR_ONLY
+from ddcore.kernels.spec import KernelSpec
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape, small
+from ddcore.training.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.problem import Distiller, Problem
+
+INFINITE = ("ntk", "nngp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfiniteParams(Params):
+    """`kernel_of` infinitely wide fully connected networks with `depth` hidden layers: their tangent kernel
+    (ntk) or the covariance of their outputs (nngp).
+
+    `real_batch` real images, as many of each class, are looked at (all, if there are no more);
+    `ridge` is relative to the mean of the kernel's diagonal.
+    """
+
+    kernel_of: str = "ntk"
+    depth: int = 1
+    real_batch: int = 5000
+    ridge: float = 1e-6
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        self.require_choice("kernel_of", INFINITE)
+        self.require_range("depth", 1, 20)
+        self.require_range("real_batch", 10, 50_000)
+        self.require_range("ridge", 1e-12, 1e3)
+
+    def kernel(self, spec: DistillSpec) -> KernelSpec:
+        """The kernel that the set is made for."""
+        return KernelSpec(kind=self.kernel_of, depth=self.depth, ridge=self.ridge)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KIPParams(InfiniteParams):
+    """`lr` is Adam's step size for the images."""
+
+    iterations: int = 1000
+    lr: float = 0.04
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        self.require_range("lr", 1e-7, 100)
+
+    def check_with(self, spec: DistillSpec) -> None:
+        """As many images as one system of equations takes."""
+        if spec.ipc > 500:
+            raise SpecError(
+                "ipc", spec.ipc, "at most 500: a system of equations is solved in each step"
+            )
+
+
+def build(problem: Problem) -> Distiller:
+    """Kernel regression with an infinitely wide network."""
+    from ddcore.distil.engines.kernel_regression import KernelInducingPoints
+
+    return KernelInducingPoints(problem)
+
+
+def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+    """Kernel entries forward and backward (some 40 operations each beside the product), and a solve."""
+    p, m = spec.params, classes * spec.images_per_class(shape, classes)
+    entries = m * (m + p.real_batch)
+    macs = p.iterations * (3 * entries * (math.prod(shape) + 40 * p.depth) + m**3)
+    return Cost(macs, 0.0)
+
+
+def common(shape: Shape) -> dict[str, Any]:
+    """What kernel methods' presets share: judged by the kernel; a small network for other protocols."""
+    net = NetSpec(width=16, depth=2) if small(shape) else NetSpec(width=32, depth=3)
+    return {"net": net, "protocol": PROTOCOLS["kernel"], "init": "real"}
+
+
+def presets(
+    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Quick with fixed labels; teaching and paper learn them too."""
+    learned = {**common(shape), "labels": "learned", "label_lr": 0.04}
+    batch = 5000 if small(shape) else 1000
+    return {
+        "quick": {**common(shape), "params": {"iterations": 300, "real_batch": batch}},
+        "teaching": {**learned, "params": {"iterations": 1000, "real_batch": batch}},
+        "paper": {**learned, "params": {"iterations": 5000}},
+    }
+
+
+METHOD = Method(
+    name="kip",
+    title="Kernel inducing points (KIP)",
+    family="kernel",
+    idea="Learn images on which regression with the kernel of an infinitely wide network does well.",
+    explanation="An infinitely wide network trained by gradient descent is regression with a fixed kernel, "
+    "whose solution is one linear system. So the loss of real images after training on the set can be "
+    "differentiated directly, without unrolling anything. Images, and labels if wanted, follow it.",
+    paper="Nguyen, Chen & Lee 2021, Dataset Meta-Learning from Kernel Ridge-Regression",
+    formula=r"\min_{X_S, Y_S} \; \tfrac{1}{2} \left\| Y_T - K_{TS} (K_{SS} + \rho I)^{-1} Y_S \right\|^2",
+    params=KIPParams,
+    build=build,
+    cost=cost,
+    presets=presets,
+    shipped=(({}, (1, 10)),),
+    smallest={"real_batch": "50"},
+    caveat="Judged by its own kernel, which no finite network is: on networks the images are worth less.",
+    not_labels={"soft": "fixed labels are those of the classes; choose learned"},
+    not_parametrizations=GENERATOR_ONLY,
+)

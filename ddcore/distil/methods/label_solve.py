@@ -1,0 +1,84 @@
+"""Label Solve: Nguyen, Chen & Lee 2021. Real images stay; their best labels are one linear solve away."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.distil.contract import Cost, Method, parametrizations
+from ddcore.distil.methods.kip import InfiniteParams, common
+from ddcore.nets.plan import Shape
+
+if TYPE_CHECKING:
+    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.problem import Distiller, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSolveParams(InfiniteParams):
+    """One step: there is a closed form."""
+
+    iterations: int = 1
+    real_batch: int = 10_000
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """There is one iteration."""
+        return frozenset({"iterations"})
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        self.require("iterations", self.iterations == 1, "1: there is a closed form")
+
+
+def build(problem: Problem) -> Distiller:
+    """One linear solve."""
+    from ddcore.distil.engines.kernel_regression import LabelSolve
+
+    return LabelSolve(problem)
+
+
+def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+    """Kernel entries and a pseudo-inverse."""
+    p, m = spec.params, classes * spec.images_per_class(shape, classes)
+    return Cost(m * p.real_batch * (math.prod(shape) + 40 * p.depth + 10 * m), 0.0)
+
+
+def presets(
+    data: str, shape: Shape, ipc: int, variant: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """One solve; paper looks at more real images."""
+    one = {**common(shape), "validations": 1, "val_nets": 1}
+    return {
+        "quick": {**one, "params": {"real_batch": 5000}},
+        "teaching": {**one, "params": {"real_batch": 10_000}},
+        "paper": {**one, "params": {"real_batch": 20_000}},
+    }
+
+
+METHOD = Method(
+    name="label-solve",
+    title="Label Solve",
+    family="kernel",
+    idea="Keep real images and solve for the labels with which they teach most.",
+    explanation="Regression with a kernel is linear in the labels of the set. So for given images the labels "
+    "that do best on all data are one linear solve away. How far that goes shows what labels alone can "
+    "carry.",
+    paper="Nguyen, Chen & Lee 2021, Dataset Meta-Learning from Kernel Ridge-Regression",
+    formula=r"Y_S = \left( K_{TS} (K_{SS} + \rho I)^{-1} \right)^{+} Y_T",
+    params=LabelSolveParams,
+    build=build,
+    cost=cost,
+    presets=presets,
+    smallest={"iterations": "1", "real_batch": "50"},
+    caveat="The images are real ones, unchanged: nothing is hidden, only relabelled.",
+    not_labels={
+        "soft": "the labels are solved for",
+        "learned": "the labels are solved for, which no learning could better",
+    },
+    not_parametrizations={
+        name: "images stay as they are" for name in parametrizations() if name != "pixels"
+    },
+)

@@ -1,0 +1,99 @@
+"""Memories: a few pictures shared by all classes, combined into many images.
+
+Deng & Russakovsky 2022, "Remember the Past: Distilling Datasets into Addressable Memories".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ddcore.base.errors import SpecError
+from ddcore.distil.contract import Knobs, Parametrization
+from ddcore.nets.plan import Shape
+
+if TYPE_CHECKING:
+    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.decoder import Decoder
+    from ddcore.distil.problem import Problem
+
+SHARE = (
+    0.4  # of the budget spent on bases where their number is left open: as published for CIFAR-10
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BasesKnobs(Knobs):
+    """`bases` pictures, `scale` times smaller than the images, are shared by all classes.
+
+    What the budget leaves goes into coefficients, `bases` numbers for each image. `bases` 0 spends 40 %
+    of the budget on the bases.
+    """
+
+    bases: int = 0
+    scale: float = 2.0
+
+    def validate(self) -> None:
+        """Check ranges."""
+        self.require_range("bases", 0, 100_000)
+        self.require_range("scale", 1, 64)
+
+
+def small(spec: DistillSpec, shape: Shape) -> tuple[int, int]:
+    """(h, w) of a basis."""
+    h, w = (max(1, round(side / spec.knobs.scale)) for side in shape[1:])
+    return h, w
+
+
+def count(spec: DistillSpec, shape: Shape, classes: int) -> int:
+    """Bases that fit beside one image of each class and step; `SpecError` if those asked for do not."""
+    floats = spec.ipc * classes * math.prod(shape)
+    one = shape[0] * math.prod(small(spec, shape))
+    most = floats // (one + classes * spec.steps)
+    asked = spec.knobs.bases
+    if asked > most:
+        raise SpecError("bases", asked, f"at most {most}, which fit into ipc = {spec.ipc}")
+    if not most:
+        allowed = (
+            f"fewer: ipc = {spec.ipc} has no room for a basis and {spec.steps} x {classes} images"
+        )
+        raise SpecError("steps", spec.steps, allowed)
+    return asked or min(max(1, int(SHARE * floats / one)), most)
+
+
+def per_class(spec: DistillSpec, shape: Shape, classes: int) -> int:
+    """Images whose coefficients the budget pays for, beside the bases; the same number in each step."""
+    bases = count(spec, shape, classes)
+    floats = spec.ipc * classes * math.prod(shape)
+    left = floats - bases * shape[0] * math.prod(small(spec, shape))
+    rows = left // (classes * bases)
+    return rows // spec.steps * spec.steps
+
+
+def build(problem: Problem) -> Decoder:
+    """Bases and coefficients for preprocessed images."""
+    from ddcore.distil.parametrizations._bases import SharedBases, start
+
+    spec, shape, labels = problem.spec, problem.data.shape, problem.labels()
+    bases, coefficients = start(
+        spec.init,
+        labels,
+        count(spec, shape, problem.classes),
+        small(spec, shape),
+        problem.data,
+        problem.generator("images"),
+    )
+    return SharedBases(bases, coefficients, labels, shape[1:])
+
+
+PARAMETRIZATION = Parametrization(
+    name="bases",
+    title="Shared bases (memories)",
+    idea="Images are combinations of a few small pictures that all classes share, so there are many more "
+    "of them than the same numbers would give as pixels.",
+    source="Deng & Russakovsky 2022, Remember the Past",
+    knobs=BasesKnobs,
+    per_class=per_class,
+    build=build,
+)

@@ -1,0 +1,1 @@
+"""A set is judged: accuracies, baselines, other uses."""

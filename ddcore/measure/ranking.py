@@ -1,0 +1,97 @@
+"""Two measures of DD-Ranking (Li et al. 2025, arXiv 2505.13300): is it the images, or their treatment?
+
+An accuracy also depends on labels, augmentation and step sizes, which help random images as well. So a
+set is compared with random images treated alike, their labels included where these can be made anew, and
+with all real data where labels are hard. No torch here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.base import spread
+from ddcore.measure.spec import LABELLED
+
+if TYPE_CHECKING:
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.training.protocols import Protocol
+
+DEFINITIONS = {
+    "improvement over random": "IOR = accuracy of the set − accuracy of as many random real images, both "
+    "used in the same way and, where a teacher made the set's labels, with labels by the same teacher. "
+    "Larger is better; 0 means that distilling was for nothing.",
+    "hard-label gap": "HLR = accuracy of all training images − accuracy of the set with hard labels. "
+    "Smaller is better; 0 means that the set replaces all training images, without the help of labels "
+    "that know more than the class.",
+}
+LABELS_DIFFER = (
+    "The set has labels of its own, the random images have those of their classes: what the labels gain is "
+    "included."
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two mean accuracies, as a share. `std` takes the networks as independent.
+
+    None where one of the two is a single figure.
+    """
+
+    mean: float
+    std: float | None
+
+    def points(self) -> str:
+        """ "+17.8 ± 2.8 points"."""
+        std = None if self.std is None else 100 * self.std
+        return f"{spread.plus_minus(f'{100 * self.mean:+.1f}', std)} points"
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """IOR, and what is to be said about the labels of the random images ("" if they are as the set's).
+
+    `over_classes` is the difference to random images with class labels where `over_random` is not.
+    """
+
+    over_random: Difference
+    over_classes: Difference | None = None
+    note: str = ""
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> Difference:
+    """The first figure minus the second; figures have `mean` and `std` over networks."""
+    stds = spread.of(one), spread.of(other)
+    return Difference(one["mean"] - other["mean"], None if None in stds else math.hypot(*stds))
+
+
+def with_own_labels(made: DistilledSet, protocol: Protocol) -> bool:
+    """Whether a set is used with labels that say more than the class under a protocol."""
+    return made.soft and made.for_training(protocol)[1].ndim == 2
+
+
+def improvement_over_random(
+    rows: Mapping[str, Mapping[str, Any]], own_labels: bool
+) -> Improvement | None:
+    """IOR from an evaluation's rows by subject; None where one is missing. `own_labels`: of the set."""
+    if not {"distilled", "random"} <= set(rows):
+        return None
+    over_classes = difference(rows["distilled"], rows["random"])
+    if not own_labels:
+        return Improvement(over_classes)
+    if LABELLED not in rows:
+        return Improvement(over_classes, note=LABELS_DIFFER)
+    note = (
+        f"The random images have labels by the same teacher. With class labels instead it would be "
+        f"{over_classes.points()}: the rest is what the labels gain."
+    )
+    return Improvement(difference(rows["distilled"], rows[LABELLED]), over_classes, note)
+
+
+def hard_label_gap(
+    whole: Mapping[str, Any] | None, hard: Mapping[str, Any] | None
+) -> Difference | None:
+    """HLR from the figures of all training images and of the set with hard labels."""
+    return difference(whole, hard) if whole and hard else None

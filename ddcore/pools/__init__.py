@@ -1,0 +1,1 @@
+"""Networks trained on real data, as tasks that many others share."""

@@ -1,0 +1,164 @@
+"""The shipped gallery: real results on first start, made by `python -m ddcore gallery`.
+
+A digits run of every method with 1 image per class, some with 10, and their evaluations; what recipes have
+made so far (`python -m ddcore reproduce`); the speed of the machine they were made on. They are computed in
+an ordinary store and copied; real images (datasets, neighbours) are never shipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ddcore.base import paths
+from ddcore.base.specs import TaskSpec
+from ddcore.base.spread import figure_text
+from ddcore.data import resolve
+from ddcore.data.registry import get
+from ddcore.distil.contract import DistillSpec, methods
+from ddcore.distil.settings import make_spec
+from ddcore.measure.ranking import with_own_labels
+from ddcore.measure.spec import BASELINES, WHOLE, default_evaluation
+from ddcore.recipes import table
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import jobs, snapshots
+from ddcore.tasks.store import Store, Task, snapshot_name, write_arrays
+from ddcore.training.speed import Calibration, here
+
+SHAPE = (1, 8, 8)
+KINDS = ("distill", "evaluate", "accuracy", "baseline", Calibration.KIND)
+LARGEST = 4 << 20  # bytes of a set that is shipped
+SNAPSHOTS = 12  # of a shipped run
+SNAPSHOT_BYTES = 4 << 20  # of all of them
+LEFT_OUT = shutil.ignore_patterns(".*", "log.txt", "checkpoint", "cancel", "*.lock")
+
+
+def runs() -> list[DistillSpec]:
+    """The shipped runs: presets Quick, seed 0, as each method declares them."""
+    return [
+        make_spec(name, resolve("digits"), SHAPE, ipc=ipc, settings=list(settings.items()))
+        for ipc in (1, 10)
+        for name, known in methods().items()
+        for settings, sizes in known.shipped
+        if ipc in sizes
+    ]
+
+
+def tasks() -> list[TaskSpec]:
+    """Runs, then what is shown about them."""
+    found: list[TaskSpec] = []
+    for run in runs():
+        everything = (*BASELINES, WHOLE)
+        found += [run, default_evaluation(run.key, run)]
+        if run.ipc == 1:  # the slower baselines once are enough to show what they are
+            found.append(default_evaluation(run.key, run, baselines=everything))
+    return found
+
+
+def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> list[str]:
+    """Compute what is missing in the user's store and copy it to `target`; returns the keys.
+
+    Results of recipes are copied as far as they are there, and those shipped before are left in place.
+    """
+    store = Store(gallery=None)
+    reproduced = build_recipes(target)
+    for spec in [*tasks(), here()]:
+        wait(store, jobs.submit(store, [spec])[0])
+    kept = {task.key for task in of_recipes(Store(target, gallery=None))}
+    for folder in (f for kind in KINDS for f in (target / kind).glob("*")):
+        if folder.name not in kept:
+            shutil.rmtree(folder)
+    wanted = _wanted(store)
+    copied = [t for t in store.tasks() if t.kind in KINDS and t.is_done() and t.key in wanted]
+    for task in copied:
+        ship(task, target)
+    return [*(task.key for task in copied), *reproduced]
+
+
+def build_recipes(target: Path = paths.GALLERY) -> list[str]:
+    """Copy what recipes have made in the user's store to `target`, computing nothing; returns the keys."""
+    found = [task for task in of_recipes(Store(gallery=target)) if not task.shipped]
+    for task in found:
+        ship(task, target)
+    return [task.key for task in found]
+
+
+def markdown(store: Store) -> str:
+    """The shipped digits runs with their own evaluations as a table for a README: every one that is there."""
+    head = "| set | judged by | distilled | random real | class mean | CPU seconds |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for spec in runs():
+        run, judged = store.task(spec), store.task(default_evaluation(spec.key, spec))
+        if run.is_done() and judged.is_done():
+            lines.append(_row(spec, run, judged))
+    return "\n".join(lines)
+
+
+def _row(spec: DistillSpec, run: Task, judged: Task) -> str:
+    result, made = run.result(), DistilledSet.from_task(run)
+    figures = {r["subject"]: r for r in judged.result()["rows"]}
+    own = figures["distilled"]
+    variant = [f"{v}={getattr(spec.params, v)}" for v in methods()[spec.method].variants]
+    labels = "labels of its own" if with_own_labels(made, spec.protocol) else ""
+    size = f"{spec.ipc * made.num_classes} images"
+    name = ", ".join(filter(None, [" ".join([f"`{spec.method}`", *variant]), size, labels]))
+    by = f"{spec.protocol.name}, {own['arch']}"
+    ours = figure_text(own)
+    if "other_inits" in figures:
+        ours += f"; from other initialisations {figure_text(figures['other_inits'])}"
+    if "weight_error" in (found := result.get("findings", {})):
+        ours += f"; weights differ by {found['weight_error']:.0e}"
+    cells = [name, by, ours, *(figure_text(figures[s]) for s in ("random", "class_mean"))]
+    return f"| {' | '.join(cells)} | {result['cpu_seconds']:.0f} |"
+
+
+def of_recipes(store: Store) -> list[Task]:
+    """The finished runs, evaluations and accuracies behind the table of reproduction, but for huge sets."""
+    found = {}
+    for line in table.lines(store):
+        if line.evaluation and line.run.checked("set.safetensors").stat().st_size < LARGEST:
+            rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
+            found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
+    return list(found.values())
+
+
+def ship(task: Task, target: Path) -> None:
+    """Copy a finished folder, without what only concerns the machine it was made on.
+
+    Of a run's snapshots some are kept, in 8 bits per value: none that shows pictures of others.
+    """
+    folder = target / task.kind / task.key
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(task.folder, folder, ignore=LEFT_OUT)
+    status = {k: v for k, v in task.status().items() if k not in ("host", "pid")}
+    shipped = Task(folder)
+    shipped.write_status(**status)
+    if task.kind == "distill":
+        _keep_snapshots(task, shipped)
+        shipped.finish()
+
+
+def _keep_snapshots(task: Task, shipped: Task) -> None:
+    """Put a few packed snapshots in place of all."""
+    steps, spec = task.snapshot_steps(), task.document()["spec"]
+    shutil.rmtree(shipped.folder / "snapshots", ignore_errors=True)
+    if not steps:
+        return
+    fits = SNAPSHOT_BYTES // max(1, task.snapshot(steps[0])["pixels"].size)
+    pictures = spec["init"] == "real" and not get(spec["data"]["name"]).bundled
+    for step in snapshots.chosen(steps, max(2, min(SNAPSHOTS, fits)), without_start=pictures):
+        arrays = snapshots.packed(task.snapshot(step)["pixels"])
+        write_arrays(shipped.folder / snapshot_name(step), arrays)
+
+
+def _wanted(store: Store) -> set[str]:
+    """Keys of the gallery's tasks and of all tasks that they needed."""
+    wanted = {spec.key for spec in [*tasks(), here()]}
+    for task in store.tasks("evaluate"):
+        if task.key in wanted:
+            wanted |= {row["key"] for row in task.result()["rows"]}
+    for task in store.tasks("accuracy"):
+        if task.key in wanted:
+            wanted.add(task.document()["spec"]["subject"])
+    return wanted

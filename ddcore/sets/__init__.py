@@ -1,0 +1,1 @@
+"""The artefact: a distilled set, its use, its files."""

@@ -1,0 +1,1 @@
+"""Tasks: kept in folders, queued, computed by workers."""

@@ -1,0 +1,304 @@
+"""Asking for tasks, watching them, stopping them. Runs no numerics: everything is read from folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from ddcore.base import environment, paths
+from ddcore.base.errors import Damaged, DDError, NotReady, SpecError
+from ddcore.base.specs import TaskSpec
+from ddcore.tasks import locks, queue
+from ddcore.tasks.records import ACTIVE, STATES
+from ddcore.tasks.store import Store, Task, remove
+
+NO_RESULTS = ("failed", "cancelled", "lost", "missing")
+HEARTBEAT_LIMIT_S = 60.0
+LEAVE_LIMIT_S, SUBMIT_LIMIT_S = 10.0, 60.0
+START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
+BEGUN = ".begun.lock"  # held by a worker's process from its birth on
+TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
+# glibc gives the memory of large tensors back at once and fetches new pages for the next ones. Kept instead:
+# training took 5 to 18 % less processor time and 10 to 15 % more memory (three sizes, measured twice).
+KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
+
+
+def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
+    """Queue tasks that are neither done nor on their way; one worker runs them in order.
+
+    Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
+    """
+    environment.check()
+    specs = list(specs)
+    tasks = [store.task(spec) for spec in specs]
+    missing = [(t, spec) for t, spec in zip(tasks, specs) if not t.is_done()]
+    for task, _ in missing:
+        _let_leave(task)
+    if missing:
+        try:
+            with _submitting(store):
+                _queue(store, missing)
+        except FileNotFoundError:
+            raise NotReady("A task was deleted while it was being queued: try again.") from None
+    return tasks
+
+
+def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
+    new = []
+    for task, spec in missing:
+        if task.is_done() or state(task)["state"] in ACTIVE:
+            continue
+        store.create(spec)
+        remove(task.folder / "cancel")
+        remove(task.folder / BEGUN)
+        task.write_status(
+            state="queued", queued=time.time(), heartbeat=time.time(), host=socket.gethostname()
+        )
+        new.append(task)
+    if new:
+        launch(new)
+
+
+@contextlib.contextmanager
+def _submitting(store: Store) -> Iterator[None]:
+    """One at a time looks whether a task is on its way and queues it, else several would do so."""
+    lock = locks.acquire(store.root / "slots" / "submit.lock", SUBMIT_LIMIT_S, poll_s=0.01)
+    if lock is None:
+        raise NotReady("Others have been queueing tasks for long: try again in a moment.")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _let_leave(task: Task) -> None:
+    """Wait for a worker that was told to stop, or has stopped and not given its folder back yet.
+
+    A new one would find the folder taken and leave, and the task would stay as it is.
+    """
+    end = time.monotonic() + LEAVE_LIMIT_S
+    while _is_leaving(task):
+        if time.monotonic() > end:
+            raise NotReady(f"{task.kind} {task.key} is still stopping: try again in a moment.")
+        time.sleep(0.02)
+
+
+def _is_leaving(task: Task) -> bool:
+    if state(task)["state"] in ACTIVE:
+        return (task.folder / "cancel").exists()
+    return not task.is_done() and is_alive(task)
+
+
+def launch(tasks: Sequence[Task]) -> subprocess.Popen:
+    """Start a worker process for the folders, in its own process group, outliving this one."""
+    variables = KEEP_PAGES | dict(os.environ, PYTHONUNBUFFERED="1")
+    variables["PYTHONPATH"] = os.pathsep.join(
+        [str(paths.PROJECT), *filter(None, [variables.get("PYTHONPATH")])]
+    )
+    # Relative places are meant from here: the worker runs in another folder.
+    variables |= {"DD_CACHE": str(paths.store_root()), "DD_DATA": str(paths.data_root())}
+    command = [sys.executable, "-m", "ddcore", "work", *(str(t.folder.absolute()) for t in tasks)]
+    with open(tasks[0].folder / "log.txt", "ab") as log, begun(tasks) as marks:
+        return subprocess.Popen(
+            command,
+            pass_fds=marks,
+            cwd=paths.PROJECT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@contextlib.contextmanager
+def begun(tasks: Sequence[Task]) -> Iterator[list[int]]:
+    """Descriptors that tell, inherited by a worker, that it lives, though it has not said so itself yet."""
+    marks: list[int] = []
+    with contextlib.suppress(OSError):  # without, a worker counts as starting for a while
+        first = tasks[0].folder / BEGUN
+        marks += [mark for mark in [locks.lend(first)] if mark is not None]
+        for task in tasks[1:] if marks else ():
+            os.link(first, task.folder / BEGUN)
+    try:
+        yield marks
+    finally:
+        for mark in marks:
+            os.close(mark)
+
+
+def is_alive(task: Task) -> bool:
+    """Whether a process on this machine works on the folder or waits in the queue with it."""
+    return any(locks.is_held(task.folder / name) for name in (".worker.lock", ".lock"))
+
+
+def state(task: Task) -> dict[str, Any]:
+    """The task's status with what only an observer can know: lost workers and the queue place.
+
+    Never raises: what cannot be read makes the task "damaged", with the reason as its message.
+    """
+    status = task.status()
+    if status["state"] not in ACTIVE:
+        return status
+    age = abs(time.time() - status.get("heartbeat", 0))  # the clock may have been set back
+    here = status.get("host") == socket.gethostname()
+    starting = "pid" not in status and age < START_LIMIT_S and not _died_early(task)
+    # Here, a held lock is proof of life: a task that waits behind another of its worker beats no heart.
+    gone = not (starting or is_alive(task)) if here else age > HEARTBEAT_LIMIT_S
+    if gone and (problem := task.damage()):
+        status |= {"state": "damaged", "message": problem}
+    elif gone:
+        cancelled = (task.folder / "cancel").exists()
+        status["state"] = "cancelled" if cancelled else "lost"
+        status["message"] = (
+            "Stopped."
+            if cancelled
+            else "Its worker is gone; resuming continues from the checkpoint."
+        )
+    elif (task.folder / "cancel").exists():
+        status["message"] = "Stopping ..."
+    return status
+
+
+def _died_early(task: Task) -> bool:
+    """Whether a worker began and is gone; False where that cannot be known."""
+    return (task.folder / BEGUN).exists() and not locks.is_held(task.folder / BEGUN)
+
+
+def queue_position(store: Store, task: Task) -> int | None:
+    """How many tasks are ahead of a queued one (None if it has no ticket)."""
+    for slot in ("compute", "light"):
+        for position, ticket in enumerate(queue.waiting(store.root, slot)):
+            if f".{task.key}." in ticket.name:
+                return position
+    return None
+
+
+def cancel(task: Task) -> None:
+    """Ask a task to stop: it writes its checkpoint first. `escalate` follows if it does not."""
+    if task.shipped or task.status()["state"] not in ACTIVE:
+        return
+    with contextlib.suppress(FileNotFoundError):  # deleted since: nothing is left to stop
+        (task.folder / "cancel").touch()
+
+
+def escalate(task: Task) -> None:
+    """Signal the worker of a task whose cancel flag has been ignored for long."""
+    flag = task.folder / "cancel"
+    status = task.status()
+    try:
+        age = time.time() - flag.stat().st_mtime
+        if age < 0:  # the clock was set back: count from now
+            flag.touch()
+    except FileNotFoundError:
+        return
+    if status["state"] not in ACTIVE or "pid" not in status:
+        return
+    if age < TERM_AFTER_S or status.get("host") != socket.gethostname() or not is_alive(task):
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(status["pid"], signal.SIGKILL if age > KILL_AFTER_S else signal.SIGTERM)
+
+
+def resume(store: Store, task: Task) -> Task:
+    """Continue a cancelled, failed or lost task from its last checkpoint, then its follow-ups."""
+    if task.shipped:
+        raise DDError(f"{task.key} is part of the shipped gallery: it is complete.")
+    try:
+        spec = task.spec()
+    except Damaged:
+        if task.exists():
+            raise
+        raise NotReady(f"{task.kind} {task.key} has been deleted.") from None
+    return submit(store, [spec, *spec.follow_ups()])[0]
+
+
+def wait(
+    task: Task,
+    on_status: Callable[[dict[str, Any]], None] = lambda _: None,
+    poll_s: float = 0.2,
+    timeout_s: float = float("inf"),
+) -> dict[str, Any]:
+    """Block until the task is no longer queued or running; returns its last status."""
+    end = time.monotonic() + timeout_s
+    while True:
+        status = state(task)
+        on_status(status)
+        if status["state"] not in ACTIVE or time.monotonic() > end:
+            return status
+        escalate(task)
+        time.sleep(poll_s)
+
+
+def recompute(store: Store, task: Task) -> Task:
+    """Queue a damaged task again; a shipped one is computed in the own store.
+
+    What is left of a result is not used; a task that was not finished goes on from its checkpoint.
+    """
+    spec = task.spec()
+    if spec.key != task.key:
+        raise NotReady(
+            f"{task.key} was made by another version: its fields have another key today."
+        )
+    own = Store(store.root, gallery=None) if task.shipped else store
+    return submit(own, [spec])[0]
+
+
+def prune(
+    store: Store,
+    *,
+    older_than_days: float = 0.0,
+    states: Iterable[str] = (),
+    keys: Iterable[str] = (),
+    results: bool = False,
+) -> list[str]:
+    """Delete own folders in one of `states`, or those with `keys`, past an age.
+
+    Without either: all that are no results, but for damaged ones, which may be looked at first.
+    Finished results are deleted only if `results` says so too. Nothing is deleted that a process holds
+    or that has just been made.
+    """
+    keys, states = set(keys), tuple(states) or (NO_RESULTS if not keys else STATES)
+    for name in states:
+        if name not in STATES:
+            raise SpecError("state", name, "one of " + ", ".join(STATES))
+    found = [t for t in store.folders() if not t.shipped and (not keys or t.key in keys)]
+    if unknown := keys - {t.key for t in found}:
+        raise NotReady(f"No task {min(unknown)} in {store.root}.")
+    seen = [(t, t.status()) for t in found if _may_go(t, states, older_than_days)]
+    finished = sum(status["state"] == "done" for _, status in seen)
+    if finished and not results:
+        raise NotReady(f"{finished} of these are finished results: say --yes to delete them too.")
+    return [f"{t.kind}/{t.key}" for t, status in seen if _delete(store, t, status)]
+
+
+def _may_go(task: Task, states: tuple[str, ...], older_than_days: float) -> bool:
+    now = state(task)["state"]
+    if now not in states or now in ACTIVE:
+        return False
+    files = (task.folder, *task.folder.glob("*.json"))
+    ages = [time.time() - f.stat().st_mtime for f in files if f.exists()]
+    # One without a status may be on its way into the queue: its spec is written first.
+    beginning = now == "missing" and min(map(abs, ages), default=0.0) < START_LIMIT_S
+    return not beginning and max(ages, default=0.0) >= older_than_days * 86400
+
+
+def _delete(store: Store, task: Task, seen: dict[str, Any]) -> bool:
+    """Delete a folder under its locks, unless somebody holds it or it was queued since `seen`."""
+    with contextlib.ExitStack() as held:
+        for name in (".worker.lock", ".lock"):
+            lock = locks.acquire(task.folder / name) if task.folder.is_dir() else None
+            if lock is None:
+                return False
+            held.callback(lock.release)
+        if task.status() != seen:
+            return False
+        store.delete(task)
+        return True

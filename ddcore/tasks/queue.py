@@ -1,0 +1,133 @@
+"""Slots and the queue: who may compute now, and who waits where.
+
+There is no scheduler process. Each waiting worker holds a ticket (a lock file whose name carries
+the time it was drawn); the holder of the oldest living ticket takes the next free slot. A slot is a
+lock too, so a killed worker frees both at once. Who waits looks at the one ticket before its own
+only, so that a long queue costs each of its members no more than a short one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddcore.base import environment
+from ddcore.tasks import locks
+
+POLL_S, PATIENT_S = 0.25, 1.0  # between looks: of the first in the queue, of all others
+COUNT_S = 10.0  # how long the place in the queue may be out of date for those who are not next
+TICKET_GRACE_S = 5.0  # a ticket this young may not have its lock yet
+CLOCK_S = 1.0  # times of files are a little coarser than the clock
+LIGHT_SLOTS = 2
+
+
+def devices() -> list[str]:
+    """Compute devices of this machine, found without importing torch. `DD_DEVICE` overrides."""
+    chosen = environment.device()
+    if chosen != "auto":
+        return [chosen]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        count = len([v for v in visible.split(",") if v.strip() not in ("", "-1")])
+    else:
+        count = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    return [f"cuda:{i}" for i in range(count)] or ["cpu"]
+
+
+def slot_names(slot: str) -> list[str]:
+    """Names of the slots of a queue: one per device for compute, a few for light work."""
+    if slot == "light":
+        return [f"light-{i}" for i in range(LIGHT_SLOTS)]
+    return [f"compute-{d}" for d in devices()]
+
+
+@dataclass
+class Slot:
+    """A held slot; `device` is where to compute ("cpu", "cuda:0")."""
+
+    name: str
+    lock: locks.Lock
+
+    @property
+    def device(self) -> str:
+        """Device the slot stands for."""
+        return self.name.partition("-")[2] if self.name.startswith("compute-") else "cpu"
+
+    def release(self) -> None:
+        """Give the slot back."""
+        self.lock.release()
+
+
+class Ticket:
+    """A place in the queue of one slot kind."""
+
+    def __init__(self, root: Path, slot: str, key: str) -> None:
+        self.root, self.slot = root, slot
+        host = socket.gethostname().replace(".", "-")
+        # Behind all there are, also where the clock was set back since they were drawn.
+        drawn = max([time.time_ns(), *(_drawn(t) + 1 for t in _tickets(root, slot))])
+        self.path = root / "queue" / f"{drawn:020d}.{slot}.{key}.{host}.{os.getpid()}"
+        self.lock = locks.acquire(self.path, timeout=5)
+
+    def close(self) -> None:
+        """Leave the queue."""
+        if self.lock:
+            self.lock.release()
+        self.path.unlink(missing_ok=True)
+
+    def wait(self, on_wait: Callable[[int], None]) -> Slot:
+        """Block until first in the queue and a slot is free; `on_wait(position)` may raise."""
+        before, position, counted = None, 0, -math.inf
+        while True:
+            gone = before is not None and not locks.is_held(before)
+            if gone or time.monotonic() - counted >= COUNT_S:
+                ahead = [t for t in waiting(self.root, self.slot) if t < self.path]
+                before, position = ahead[-1] if ahead else None, len(ahead)
+                counted = time.monotonic()
+            on_wait(position)
+            if position == 0:
+                for name in slot_names(self.slot):
+                    lock = locks.acquire(self.root / "slots" / f"{name}.lock")
+                    if lock:
+                        return Slot(name, lock)
+            time.sleep(PATIENT_S if position else POLL_S)
+
+
+def waiting(root: Path, slot: str) -> list[Path]:
+    """Living tickets of a slot kind, oldest first; dead ones are removed on the way."""
+    alive = []
+    for path in _tickets(root, slot):
+        try:
+            age = time.time() - path.stat().st_mtime
+            young = -CLOCK_S < age < TICKET_GRACE_S  # one from the future proves nothing
+            if young or locks.is_held(path):
+                alive.append(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError:
+            continue
+    return alive
+
+
+def _tickets(root: Path, slot: str) -> list[Path]:
+    try:
+        names = sorted(os.listdir(root / "queue"))
+    except FileNotFoundError:
+        return []
+    return [root / "queue" / n for n in names if n[:1].isdigit() and n.split(".")[1:2] == [slot]]
+
+
+def _drawn(ticket: Path) -> int:
+    number = ticket.name.partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def is_free(root: Path, slot: str) -> bool:
+    """Whether a task submitted now would start at once."""
+    held = [locks.is_held(root / "slots" / f"{name}.lock") for name in slot_names(slot)]
+    return not all(held) and not waiting(root, slot)

@@ -1,0 +1,395 @@
+"""The one way anything heavy runs: `python -m ddcore work FOLDER...`.
+
+The worker queues, takes a slot, computes, reports progress into the folder and leaves a manifest.
+Task code sees only its `Context`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddcore.base import environment
+from ddcore.base.errors import Cancelled, DDError, StoreUnusable
+from ddcore.base.specs import TaskSpec
+from ddcore.tasks import locks, queue
+from ddcore.tasks.checkpoints import Checkpoints
+from ddcore.tasks.store import (
+    CHECKPOINTS,
+    EVENTS,
+    Fingerprint,
+    Store,
+    Task,
+    file_hash,
+    remove,
+    snapshot_name,
+    write_arrays,
+    write_atomic,
+    write_json,
+)
+
+STATUS_EVERY_S = 0.5
+HEARTBEAT_EVERY_S, QUEUED_EVERY_S = 2.0, 10.0
+SNAPSHOTS = snapshot_name(0).partition("/")[0]
+CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
+
+
+class Context:
+    """What a running task may do: report, checkpoint, ask for other tasks, write results."""
+
+    def __init__(
+        self, store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
+    ) -> None:
+        self.store, self.task, self.spec, self.device, self.parent = (
+            store,
+            task,
+            spec,
+            device,
+            parent,
+        )
+        self._lock = threading.Lock()
+        self._began = time.time()
+        self._started = time.monotonic()
+        self._status: dict[str, Any] = {}
+        self._last_status = self._last_checkpoint = -math.inf
+        self._rate: tuple[int, float] | None = None
+        self._started_cpu = time.process_time()
+        self._seconds_before = self._cpu_before = 0.0
+        self._checkpoints = Checkpoints(task.folder)
+        self._written: dict[str, Fingerprint] = {}  # result files, as they were when written
+        self._notice = ""  # what people should know while it runs
+
+    # --- progress -------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Seconds computed so far, those before a resume included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all threads, those before a resume included."""
+        return self._cpu_before + time.process_time() - self._started_cpu
+
+    def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
+        """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
+        now = time.monotonic()
+        if metrics:
+            event = {"step": step, "total": total, "seconds": round(self.seconds, 3), **metrics}
+            self._append_event(event)
+        self.check_cancel()
+        if now - self._last_status < STATUS_EVERY_S and step < total:
+            return
+        if self._rate is None:
+            self._rate = (step, now)
+        done, spent = step - self._rate[0], now - self._rate[1]
+        eta = (total - step) * spent / done if done > 0 else None
+        self._write(
+            state="running", step=step, total=total, eta_s=eta, message=message or self._notice
+        )
+        if self.parent:
+            self.parent.forward(f"{self.spec.title()}: {step} of {total}")
+
+    def forward(self, message: str) -> None:
+        """Show what a needed task is doing as this task's own message."""
+        self._write(message=message)
+
+    def check_cancel(self) -> None:
+        """Raise `Cancelled` if this task or the one that needs it was asked to stop."""
+        if (self.task.folder / "cancel").exists():
+            raise Cancelled("Stopped on request; resuming continues from the checkpoint.")
+        if self.parent:
+            self.parent.check_cancel()
+
+    def _append_event(self, event: dict[str, Any]) -> None:
+        path = self.task.folder / EVENTS
+        try:
+            with open(path, "ab") as f:
+                f.write(json.dumps(event).encode() + b"\n")
+        except OSError as error:
+            raise StoreUnusable(path, error) from error
+
+    def note(self, step: int, text: str) -> None:
+        """Something out of the ordinary, kept with the progress events and in the log."""
+        print(f"{self.spec.title()}, step {step}: {text}", file=sys.stderr, flush=True)
+        self._append_event({"step": step, "note": text})
+
+    def _write(self, **values: Any) -> None:
+        with self._lock:
+            self._status |= values
+            self._status |= {
+                "heartbeat": time.time(),
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "device": self.device,
+                "seconds": round(self.seconds, 3),
+            }
+            self._last_status = time.monotonic()
+            self.task.write_status(**self._status)
+
+    @contextlib.contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Keep the heartbeat fresh while one step takes long."""
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(HEARTBEAT_EVERY_S):
+                with contextlib.suppress(OSError):
+                    self._write()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    # --- other tasks ----------------------------------------------------------------------------
+
+    def need(self, spec: TaskSpec) -> Task:
+        """The finished task for `spec`: found, waited for, or computed here and now."""
+        task = self.store.task(spec)
+        if not task.is_done():
+            self.store.create(spec)
+            run_task(self.store, task, spec, self.device, parent=self)
+        return task
+
+    def need_key(self, key: str) -> Task:
+        """Like `need`, for a task known by its key."""
+        task = self.store.find(key)
+        return task if task.is_done() else self.need(task.spec())
+
+    # --- results and checkpoints ----------------------------------------------------------------
+
+    def save_result(self, result: dict[str, Any]) -> None:
+        """Write result.json."""
+        self._written["result.json"] = write_json(self.task.folder / "result.json", result)
+
+    def save_arrays(self, arrays: dict[str, np.ndarray], name: str = "arrays") -> None:
+        """Write `<name>.safetensors`."""
+        self._save(f"{name}.safetensors", arrays)
+
+    def save_snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Keep what the images look like at `step`, for the pages."""
+        self._save(snapshot_name(step), arrays)
+
+    def _save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self._written[name] = write_arrays(self.task.folder / name, arrays)
+
+    def finish(self) -> None:
+        """Seal the folder: what was written, as it was written, for the spec that was computed."""
+        self.store.create(self.spec)
+        self.task.finish(self._written)
+
+    def checkpoint_due(self) -> bool:
+        """Whether enough time has passed since the last checkpoint."""
+        return time.monotonic() - self._last_checkpoint >= CHECKPOINT_EVERY_S
+
+    def save_checkpoint(
+        self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
+    ) -> None:
+        """Keep everything needed to go on from `step`, checked when it is read; the one before stays."""
+        own = {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+        self._checkpoints.save(arrays, meta | own | {"files": self._written})
+        self._last_checkpoint = time.monotonic()
+
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The last sound checkpoint (arrays, meta), or None. Events and snapshots after it are dropped.
+
+        A damaged one is noted and the one before it taken; without any the task begins again.
+        """
+        self._last_checkpoint = time.monotonic()
+        found, problems = self._checkpoints.load(self._missing)
+        step = -1
+        if found:
+            step, files = found[1]["step"], found[1]["files"]
+            self._seconds_before, self._cpu_before = found[1]["seconds"], found[1]["cpu_seconds"]
+            self._written = {n: f for n, f in files.items() if self._as_written(n, f)}
+            problems += [
+                f"{name} was damaged and left out" for name in files.keys() - self._written
+            ]
+        self.forget_after(step)
+        where = f"went on from step {step}" if found else "started from the beginning"
+        for problem in problems:
+            self.note(max(step, 0), f"{problem}: {where}")
+            self._notice = f"{problem[:1].upper()}{problem[1:]}: {where}."
+        return found
+
+    def _missing(self, meta: dict[str, Any]) -> str:
+        """Why a checkpoint is of no use: a file that was written before it, and is still needed."""
+        for name, known in meta["files"].items():
+            if not name.startswith(SNAPSHOTS) and not self._as_written(name, known):
+                return f"{name} was damaged"
+        return ""
+
+    def _as_written(self, name: str, known: Fingerprint) -> bool:
+        path = self.task.folder / name
+        try:
+            return path.stat().st_size == known["size"] and file_hash(path) == known["sha256"]
+        except OSError:
+            return False
+
+    def forget_after(self, step: int) -> None:
+        """Drop events and snapshots after `step`, and snapshots that are not as they were written."""
+        kept = [e for e in self.task.events() if e["step"] <= step]
+        lines = b"".join(json.dumps(e).encode() + b"\n" for e in kept)
+        write_atomic(self.task.folder / EVENTS, lines)
+        for at in self.task.snapshot_steps():
+            if at > step or snapshot_name(at) not in self._written:
+                self._written.pop(snapshot_name(at), None)
+                remove(self.task.folder / snapshot_name(at))
+
+
+def run_task(
+    store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
+) -> None:
+    """Compute one task in this process, under its folder's lock; errors end up in its status."""
+    context = Context(store, task, spec, device, parent)
+    while (lock := locks.acquire(task.folder / ".lock", timeout=1)) is None:
+        if parent:  # somebody else computes it: wait, but stay stoppable
+            parent.check_cancel()
+            parent.forward(f"waiting for {spec.title()}")
+    try:
+        if task.is_done():
+            return
+        if parent:
+            remove(task.folder / "cancel")
+        if task.was_sealed():
+            task.forget()
+        _compute(context)
+    finally:
+        lock.release()
+
+
+def _compute(context: Context) -> None:
+    spec, task = context.spec, context.task
+    try:
+        context._write(state="running", step=0, total=0, started=time.time(), message="")
+        with context.heartbeat():
+            spec.run(context)
+        context.finish()
+        context._write(state="done", message="", eta_s=None)
+        remove(task.folder / CHECKPOINTS)
+    except Cancelled as stop:
+        with contextlib.suppress(StoreUnusable):
+            context._write(state="cancelled", message=str(stop), eta_s=None)
+        raise
+    except BaseException as error:
+        expected = isinstance(error, (DDError, OSError, MemoryError))
+        message = str(error) if isinstance(error, DDError) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):
+            context._write(state="failed", message=message, expected=expected, eta_s=None)
+        raise
+
+
+After = Callable[[Store, str], object]
+
+
+def work(folders: list[Path], after: After = lambda store, device: None) -> int:
+    """Entry point of the worker process: run the folders' tasks in order. Returns an exit code.
+
+    `after(store, device)` follows each computed result while the slot is still held.
+    """
+    signal.signal(signal.SIGTERM, _raise_cancelled)
+    held = []
+    for folder in folders:
+        lock = locks.acquire(folder / ".worker.lock", timeout=1)
+        if lock:
+            held.append((Task(folder), lock))
+    code = 0
+    try:
+        for task, lock in held:
+            try:
+                _work_one(task, after)
+            except Cancelled:
+                code = 130
+                break
+            except Exception as error:
+                traceback.print_exc()
+                _blame(task, error)
+                code = 1
+                break
+            finally:
+                lock.release()
+    finally:
+        for task, lock in held:
+            # Those this worker gave back may have been queued again since, for another one.
+            if code and lock.held and task.status()["state"] == "queued":
+                with contextlib.suppress(StoreUnusable):
+                    task.write_status(state="cancelled", message="A task before it did not finish.")
+            lock.release()
+    return code
+
+
+def _blame(task: Task, error: Exception) -> None:
+    """Say what kept a task from even starting, such as a damaged spec.json."""
+    if task.status()["state"] == "queued":
+        with contextlib.suppress(StoreUnusable):
+            task.write_status(
+                state="failed", message=str(error), expected=isinstance(error, DDError)
+            )
+
+
+def _work_one(task: Task, after: After) -> None:
+    store = Store(task.folder.parent.parent)
+    spec = task.spec()
+    context = Context(store, task, spec, device="")
+    ticket = queue.Ticket(store.root, spec.SLOT, task.key)
+
+    def on_wait(position: int) -> None:
+        if (task.folder / "cancel").exists():
+            context._write(state="cancelled", message="Stopped while waiting.")
+            raise Cancelled("Stopped while waiting.")
+        moved = position != context._status.get("position")
+        if moved or time.monotonic() - context._last_status > QUEUED_EVERY_S:
+            context._write(state="queued", position=position, queued=context._began)
+
+    try:
+        slot = ticket.wait(on_wait)
+    finally:
+        ticket.close()
+    try:
+        _prepare_process(spec, slot.device)
+        run_task(store, task, spec, slot.device)
+        if spec.SLOT == "compute":
+            after(store, slot.device)
+    finally:
+        slot.release()
+
+
+def _prepare_process(spec: TaskSpec, device: str) -> None:
+    """Fix the thread count before torch is imported; it is not part of the spec."""
+    threads = 1 if spec.SLOT == "light" else environment.threads()
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # Threads that spin for long while waiting make small tensors many times slower on a busy machine
+    # (measured: 8 ms against 262 ms a step); a short spin costs an idle machine nothing.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if device != "cpu":
+        same_every_time()
+
+
+def same_every_time() -> None:
+    """Make a GPU add in the same order whenever it is asked, where the library can; else it warns."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging only
+
+
+def _raise_cancelled(*_: object) -> None:
+    raise Cancelled("Stopped by a signal; resuming continues from the checkpoint.")

@@ -1,0 +1,1 @@
+"""Networks trained on images under a protocol, many at once; what that costs."""

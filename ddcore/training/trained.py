@@ -1,0 +1,105 @@
+"""Trained models, as many as there are, and what they say about images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ddcore.data.tensors import Part
+from ddcore.nets.network import Network, Params, select, to_module
+
+Images = Tensor | np.ndarray | Part  # preprocessed (B, C, H, W)
+
+
+class Trained:
+    """N trained models that can be tested: networks, or kernel machines."""
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The first model as a `torch.nn.Module`."""
+        raise NotImplementedError
+
+    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+        """Outputs (N, b, K) per batch, on the CPU."""
+        raise NotImplementedError
+
+    def predict(self, images: Images, batch: int = 2000) -> Tensor:
+        """Predicted classes (N, B) of preprocessed images (B, C, H, W), on the CPU."""
+        return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images, batch)], dim=1)
+
+    def accuracy(self, part: Part) -> list[float]:
+        """Share of the part's images that each model classifies as labelled."""
+        return agreement(self.predict(part), part.labels)
+
+    def losses(self, part: Part) -> list[float]:
+        """Mean cross-entropy of each model on the part."""
+        return mean_losses(torch.cat(self.logits_in_batches(part), dim=1), part.labels)
+
+
+@dataclass(frozen=True)
+class TrainedNets(Trained):
+    """N trained networks: stacked weights and batch-norm statistics."""
+
+    network: Network
+    params: Params
+    stats: Params
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The first network as an ordinary `nn.Module` in eval mode."""
+        return to_module(self.network, self.params, self.stats)
+
+    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+        """Outputs (N, b, K) per batch, on the CPU; networks one by one, which is fastest when large."""
+        single = self.network.with_nets(1)
+        device = next(iter(self.params.values())).device
+        found = []
+        with torch.no_grad():
+            for part in in_batches(images, batch):
+                part = part.to(device)
+                outputs = [
+                    single.logits(
+                        select(self.params, i), part, select(self.stats, i), training=False
+                    )
+                    for i in range(self.network.num_nets)
+                ]
+                found.append(torch.cat(outputs).cpu())
+        return found
+
+    def features(self, images: Images, batch: int = 2000) -> Tensor:
+        """Penultimate features (N, B, F), on the CPU."""
+        device = next(iter(self.params.values())).device
+        with torch.no_grad():
+            parts = [
+                self.network.features(self.params, p.to(device), self.stats, training=False).cpu()
+                for p in in_batches(images, batch)
+            ]
+        return torch.cat(parts, dim=1)
+
+
+def agreement(predicted: Tensor, labels: Tensor) -> list[float]:
+    """Of each network, the share of images classified as labelled: (N, B) on the CPU, and (B,)."""
+    return (predicted == labels.cpu()).float().mean(1).tolist()
+
+
+def mean_losses(logits: Tensor, labels: Tensor) -> list[float]:
+    """Of each network, the mean cross-entropy: logits (N, B, K) on the CPU, labels (B,)."""
+    targets = labels.cpu().expand(len(logits), -1)
+    return F.cross_entropy(logits.mT, targets, reduction="none").mean(1).tolist()
+
+
+def in_batches(images: Images, batch: int) -> Iterator[Tensor]:
+    """Preprocessed images, `batch` at a time."""
+    if isinstance(images, Part):
+        yield from (x for x, _ in images.batches(batch))
+    else:
+        yield from as_tensor(images).split(batch)
+
+
+def as_tensor(values: Tensor | np.ndarray) -> Tensor:
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
