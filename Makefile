@@ -15,9 +15,7 @@ run: $(STAMP)
 share: $(STAMP)
 	$(BIN)/python serve.py --share "$(HOSTS)" $(if $(ADDRESS),--address $(ADDRESS))
 
-test: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+test: lint
 	$(PYTEST)
 
 test-slow: $(STAMP)
@@ -26,6 +24,7 @@ test-slow: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -22,7 +22,7 @@ from pages.components import (
 LIVE_S = 2.0
 FILES = {"npz": "npz", "pt": "pt", "safetensors": "safetensors", "hf": "Hugging Face", "png": "PNG"}
 SNIPPET = """import torch
-from ddcore.exports import load
+from ddcore.sets.exports import load
 made = load("{name}")  # exact numbers, no pickle
 trained = made.train()  # a fresh network that sees nothing else
 images = made.preprocess.forward(pixels)  # yours: float32 (N, {c}, {h}, {w}), 0..1

@@ -315,9 +315,9 @@ def test_events_on_a_full_disk_fail_the_task_in_one_sentence(store, compute, mon
 SUBMIT = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from ddcore import jobs
-from ddcore.store import Store
-from ddcore.testing import SleepyTask
+from ddcore.tasks import jobs
+from ddcore.tasks.store import Store
+from ddcore.tasks.testing import SleepyTask
 
 threads, specs = int(sys.argv[1]), [SleepyTask(steps=2, seed=i) for i in range(int(sys.argv[2]))]
 with ThreadPoolExecutor(threads) as pool:

@@ -14,7 +14,7 @@ from ddcore.tasks import locks
 ASK = """
 import sys, time
 from pathlib import Path
-from ddcore import locks
+from ddcore.tasks import locks
 path, end = Path(sys.argv[1]), time.time() + float(sys.argv[2])
 while time.time() < end:
     locks.is_held(path)
@@ -22,7 +22,7 @@ while time.time() < end:
 HOLD = """
 import sys, time
 from pathlib import Path
-from ddcore import locks
+from ddcore.tasks import locks
 lock = locks.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(100)

@@ -14,7 +14,7 @@ from ddcore.tasks import locks, queue
 WAIT = """
 import sys
 from pathlib import Path
-from ddcore import queue
+from ddcore.tasks import queue
 ticket = queue.Ticket(Path(sys.argv[1]), "compute", sys.argv[2])
 print("drawn", flush=True)
 ticket.wait(lambda position: None)

@@ -73,7 +73,7 @@ labels = np.asarray(rows["label"])
 With the program that made it, under its own protocol:
 
 ```python
-from ddcore.exports import load
+from ddcore.sets.exports import load
 made = load("FOLDER")
 trained = made.train()
 ```

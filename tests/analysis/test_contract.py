@@ -353,7 +353,7 @@ def test_importing_needs_nothing_heavy():
 
 def test_computing_needs_no_figures(analysed):
     code = (
-        "import sys; from ddcore.tasks.store import Store; from ddcore import worker;"
+        "import sys; from ddcore.tasks.store import Store; from ddcore.tasks import worker;"
         "from analysis import analyses; store = Store(sys.argv[1], gallery=None);"
         "keys = tuple(t.key for t in store.tasks('distill'))\n"
         "for a in analyses().values():\n"

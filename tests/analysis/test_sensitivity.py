@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import ddcore.training.train as training
 from analysis import base, sensitivity
 from analysis.sensitivity import FACTORS, SensitivityTask
 from ddcore.base import rng
@@ -118,9 +119,7 @@ def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
     wanted = SensitivityTask(run_keys=tuple(two_sets(store)), **SMALL)
     monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0)
     task = store.create(wanted)
-    import ddcore.training
-
-    calls, original = [], ddcore.training.train
+    calls, original = [], training.train
 
     def stopping(*arguments, **named):
         calls.append(1)
@@ -128,7 +127,7 @@ def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
             raise Cancelled("x")
         return original(*arguments, **named)
 
-    monkeypatch.setattr(ddcore.training, "train", stopping)
+    monkeypatch.setattr(training, "train", stopping)
     with pytest.raises(Cancelled):
         worker.run_task(store, task, wanted, "cpu")
     worker.run_task(store, task, wanted, "cpu")
