@@ -10,8 +10,11 @@ import argparse
 import sys
 from typing import Any
 
-from analysis import analyses, analysis, base
-from analysis.base import Analysis, AnalysisTask
+from analysis import analyses, analysis
+from analysis.contract import PRESETS, Analysis, AnalysisTask
+from analysis.runs import choose
+from analysis.settings import estimate, make_spec
+from analysis.task import load_arrays
 from ddcore import cli
 from ddcore.base import outputs
 from ddcore.base.errors import NotReady, SpecError
@@ -33,11 +36,11 @@ def list_analyses(options: argparse.Namespace) -> None:
 def compute(options: argparse.Namespace) -> int:
     """`NAME`: compute, print the answer."""
     store, chosen_analysis = Store(), analysis(options.analysis)
-    chosen = base.choose(store, [run_key(store, text) for text in options.run])
+    chosen = choose(store, [run_key(store, text) for text in options.run])
     settings = [cli.setting(text) for text in options.set]
-    spec = base.make_spec(chosen_analysis, chosen, options.preset, settings)
+    spec = make_spec(chosen_analysis, chosen, options.preset, settings)
     if options.dry_run:
-        guess = base.estimate(chosen_analysis, spec, chosen, store)
+        guess = estimate(chosen_analysis, spec, chosen, store)
         print(f"{spec.title()} ({spec.key}): {guess.sentence()}")
         return 0
     answer = _facts(chosen_analysis, spec, store)
@@ -51,12 +54,12 @@ def report(options: argparse.Namespace) -> None:
 
     out = outputs.file(options.out, force=options.force)
     store = Store()
-    chosen = base.choose(store, [run_key(store, text) for text in options.run])
+    chosen = choose(store, [run_key(store, text) for text in options.run])
     wanted = [analysis(name) for name in options.only] or list(analyses().values())
     specs = []
     for each in wanted:
         try:
-            specs.append(base.make_spec(each, chosen, options.preset))
+            specs.append(make_spec(each, chosen, options.preset))
         except SpecError as refused:  # of all, leave out what has no answer for these runs
             if options.only:
                 raise
@@ -87,7 +90,7 @@ def gallery(options: argparse.Namespace) -> None:
 
 def _facts(of: Analysis, spec: AnalysisTask, store: Store) -> dict[str, Any]:
     task = cli.compute(store, spec)
-    result, arrays = task.result(), base.load_arrays(store, task)
+    result, arrays = task.result(), load_arrays(store, task)
     return {
         "key": task.key,
         "analysis": of.name,
@@ -115,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument(
         "--run", action="append", required=True, help="key or its beginning; repeat for several"
     )
-    runs.add_argument("--preset", default="quick", help=", ".join(base.PRESETS))
+    runs.add_argument("--preset", default="quick", help=", ".join(PRESETS))
 
     sub = commands.add_parser("list", help="what there is", parents=[common])
     sub.set_defaults(command=list_analyses)

@@ -10,8 +10,10 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from analysis import analyses, base
-from analysis.race import RaceTask
+from analysis import analyses
+from analysis.runs import choose
+from analysis.settings import make_spec
+from analysis.single.race import RaceTask
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
 from ddcore.base.specs import TaskSpec
@@ -33,10 +35,10 @@ def runs() -> list[DistillSpec]:
 
 def tasks(store: Store) -> list[TaskSpec]:
     """Every analysis of these runs under each shipped preset, and the race; the runs must be there."""
-    chosen = base.choose(store, tuple(run.key for run in runs()))
+    chosen = choose(store, tuple(run.key for run in runs()))
     found: list[TaskSpec] = [RaceTask(data=resolve("digits"))]
     for preset in PRESETS:
-        found += [base.make_spec(of, chosen, preset) for of in analyses().values()]
+        found += [make_spec(of, chosen, preset) for of in analyses().values()]
     return found
 
 

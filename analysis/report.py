@@ -12,8 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from analysis import base, drawing
-from analysis.base import Analysis, Pictures, of_spec
+from analysis.contract import Analysis, Pictures, of_spec, seen
+from analysis.settings import picked
+from analysis.shared import drawing
+from analysis.task import load_arrays
 from ddcore.base.foreign_text import plain
 from ddcore.sets import render
 from ddcore.tasks.store import Store, Task
@@ -67,9 +69,9 @@ def html(tasks: Sequence[Task], store: Store) -> str:
 def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     import plotly.io
 
-    result, arrays = task.result(), base.load_arrays(store, task)
-    shown, figures = base.seen(result, plain), []
-    for number, drawn in enumerate(analysis.figures(shown, arrays, base.picked(analysis, result))):
+    result, arrays = task.result(), load_arrays(store, task)
+    shown, figures = seen(result, plain), []
+    for number, drawn in enumerate(analysis.figures(shown, arrays, picked(analysis, result))):
         drawn.figure.update_layout(template="none", paper_bgcolor=None, plot_bgcolor=None)
         drawn.figure.update_xaxes(automargin=True).update_yaxes(automargin=True)
         body = plotly.io.to_html(

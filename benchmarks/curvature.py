@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.nn.functional as F
 
-from analysis._hessian import Images, MeanLoss, Trace, rademacher, trace
-from analysis._pools import train_real
+from analysis.shared.hessian import Images, MeanLoss, Trace, rademacher, trace
 from benchmarks.machine import describe
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.network import Network, to_module
 from ddcore.nets.words import network
+from ddcore.pools.real import train_real
 from ddcore.tasks import worker
 from ddcore.tasks.queue import devices
 from ddcore.tasks.store import Store

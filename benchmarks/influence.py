@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analysis import _loo
+from analysis.shared import loo as _loo
 from benchmarks.machine import describe
 from ddcore.base import rng
 from ddcore.data import ensure, resolve

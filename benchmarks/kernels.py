@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from analysis.race import RaceTask, ceilings, race
+from analysis.single.race import RaceTask, ceilings, race
 from benchmarks.machine import describe
 from ddcore.base import paths
 from ddcore.data import ensure, resolve

@@ -26,14 +26,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analysis._pools import _subsets, train_real
-from analysis.pools import EarlyPool, Pool, SubsetPool
 from benchmarks.machine import describe
 from ddcore.base import rng
 from ddcore.data import Dataset, ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, Params, to_module
+from ddcore.pools.real import _subsets, train_real
+from ddcore.pools.real_spec import EarlyPool, Pool, SubsetPool
 from ddcore.tasks import worker
 from ddcore.tasks.queue import devices
 from ddcore.tasks.store import Store

@@ -141,7 +141,7 @@ def laboratory(decoded: Task, spec: object) -> None:
         st.subheader("What breaks it", anchor=False)
         left, right = st.columns([5, 4], gap="large")
         with left:
-            from analysis.exact_lab import ERROR_POINTS
+            from analysis.single.exact_lab import ERROR_POINTS
 
             errors = {s: lab.errors(dataclasses.replace(trial, start=s)) for s in ("noise", "real")}
             rank = found.diagnostics.rank_weights if found.diagnostics else 10
@@ -162,7 +162,7 @@ BREAKS = """
 
 def beside_kip() -> None:
     """The race as a task, with the ceilings."""
-    from analysis.race import RaceTask
+    from analysis.single.race import RaceTask
 
     task = task_panel.ensure(
         RaceTask(data=resolve("digits")),

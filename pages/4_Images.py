@@ -75,7 +75,7 @@ def one(movie: evolution.Evolution, step: int, mode: str) -> None:
     stored_views.show(movie.made, int(movie.rows[image]), mode)
     task = shell.store().task(nearest_task(movie.task))
     if task.is_done():
-        from analysis import nearest
+        from analysis.single import nearest
 
         st.header("Nearest real images", anchor=False)
         index = int(movie.rows[image])
@@ -85,7 +85,7 @@ def one(movie: evolution.Evolution, step: int, mode: str) -> None:
 
 def nearest_task(task: Task) -> object:
     """The spec of the run's nearest real images."""
-    from analysis.nearest import NearestTask
+    from analysis.single.nearest import NearestTask
 
     return NearestTask(run_key=task.key)
 

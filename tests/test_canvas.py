@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.seam import seam
+from analysis.single.seam import seam
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.data import resolve

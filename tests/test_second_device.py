@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from analysis import analyses
-from analysis.race import RaceTask
+from analysis.single.race import RaceTask
 from benchmarks import official, second_device
 from benchmarks._official_marks import COUNTING
 from benchmarks.second_device import DEVICE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from analysis import analyses, base
+from analysis import analyses
+from analysis.runs import planned
+from analysis.settings import estimate, make_spec
 from ddcore.base.errors import SpecError
 from ddcore.data.spec import form
 from ddcore.distil.contract import DistillSpec
@@ -15,16 +17,16 @@ from ddcore.recipes.cifar10 import FAMILIES
 def follow(runs: list[DistillSpec], rehearsal: bool) -> list[Step]:
     """Every analysis of the four runs; as a rehearsal the smallest of its kind."""
     shape, _ = form(runs[0].data)
-    chosen = base.planned(runs, shape)
+    chosen = planned(runs, shape)
     steps = []
     for each in analyses().values():
         try:
-            spec = base.make_spec(each, chosen, "quick" if rehearsal else "published")
+            spec = make_spec(each, chosen, "quick" if rehearsal else "published")
         except SpecError:  # no answer for sets of this size
             continue
         if rehearsal:
             spec = spec.replace(**each.smallest)
-        guess = functools.partial(base.estimate, each, spec, chosen)
+        guess = functools.partial(estimate, each, spec, chosen)
         steps.append(Step(spec, "", guess))
     return steps
 

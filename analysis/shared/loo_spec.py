@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.base import (
-    AnalysisTask,
-    Chosen,
-)
-from analysis.pools import Counts, Need, Pool
+from analysis.contract import AnalysisTask
+from analysis.runs import Chosen
 from ddcore.nets.architectures import ARCHITECTURES
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
+from ddcore.pools.real_spec import Counts, Need, Pool
 
 PRECISIONS = {"single": 1, "double": 2}  # work of an operation
 AT_ONCE = 64  # networks trained together, for the estimate of memory
@@ -30,7 +28,7 @@ class LeaveOneOut(Pool):
     """
 
     KIND: ClassVar[str] = "leave_one_out"
-    RUNNER: ClassVar[str] = "analysis._loo:run"
+    RUNNER: ClassVar[str] = "analysis.shared.loo:run"
 
     run_key: str
     images: int

@@ -29,10 +29,13 @@ KINDS = {  # where the class of each kind of task is, as "module:class"
     "dataset": "ddcore.data.spec:DatasetTask",
     "distill": "ddcore.distil.contract:DistillSpec",
     "download": "ddcore.data.spec:DownloadTask",
+    "early_nets": "ddcore.pools.real_spec:EarlyPool",
     "evaluate": "ddcore.measure.spec:EvaluateTask",
     "import": "ddcore.sets.imported_spec:ImportTask",
+    "real_nets": "ddcore.pools.real_spec:RealPool",
     "sleepy": "ddcore.tasks.testing:SleepyTask",
     "speed": "ddcore.training.speed:Calibration",
+    "subset_nets": "ddcore.pools.real_spec:SubsetPool",
     "trajectories": "ddcore.pools.trajectory_spec:TrajectoryTask",
     "zca": "ddcore.data.spec:ZcaTask",
 }

@@ -7,7 +7,9 @@ from dataclasses import fields
 
 import streamlit as st
 
-from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, make_spec
+from analysis.contract import PRESETS, Analysis, AnalysisTask
+from analysis.runs import Chosen
+from analysis.settings import make_spec
 from ddcore.base.errors import SpecError
 from ddcore.base.foreign_text import plain
 from ddcore.base.specs import field_types

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from analysis import analyses, base, drawing
-from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen
+from analysis import analyses
+from analysis.contract import PRESETS, Analysis, AnalysisTask, seen
+from analysis.runs import Chosen, choose
+from analysis.settings import estimate, make_spec
+from analysis.shared import drawing
 from ddcore.base.errors import SpecError
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
@@ -44,7 +47,7 @@ def show() -> None:
     if not keys:
         return
     store = shell.store()
-    chosen = base.choose(store, keys)
+    chosen = choose(store, keys)
     preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
     rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
     _suite(store, rows, chosen)
@@ -57,7 +60,7 @@ def show() -> None:
 def row_of(store: Store, analysis: Analysis, chosen: Chosen, preset: str) -> Row:
     """The task of an analysis under a preset."""
     try:
-        spec = base.make_spec(analysis, chosen, preset)
+        spec = make_spec(analysis, chosen, preset)
     except SpecError as error:
         return Row(analysis, None, None, str(error))
     return Row(analysis, spec, store.task(spec))
@@ -102,7 +105,7 @@ def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:
     """Seconds of all; a pool that several need is counted once."""
     seconds, pools = 0.0, set()
     for row in rows:
-        guess = base.estimate(row.analysis, row.spec, chosen, store, but=pools)
+        guess = estimate(row.analysis, row.spec, chosen, store, but=pools)
         seconds += guess.seconds
         pools |= {pool.key for pool in row.analysis.pools(row.spec, chosen)}
     return seconds
@@ -119,7 +122,7 @@ def _card(row: Row, preset: str) -> None:
     if row.refused:
         st.caption(plain(row.refused))
     elif row.state == "done":
-        st.caption(drawing.typeset(analysis.sentence(base.seen(row.task.result(), plain))))
+        st.caption(drawing.typeset(analysis.sentence(seen(row.task.result(), plain))))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
     query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}

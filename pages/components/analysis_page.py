@@ -18,18 +18,12 @@ from typing import Any
 import streamlit as st
 
 from analysis import analysis as named
-from analysis import base, drawing
-from analysis.base import (
-    Analysis,
-    AnalysisTask,
-    Arrays,
-    Chosen,
-    Drawn,
-    Option,
-    Pictures,
-    Result,
-)
+from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, Result, seen
 from analysis.export import csv_text
+from analysis.runs import Chosen, choose
+from analysis.settings import estimate, picked
+from analysis.shared import drawing
+from analysis.task import lacks_images, load_arrays
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
 from ddcore.tasks.store import Store, Task
@@ -76,7 +70,7 @@ def show(name: str, chart: Chart = figure) -> None:
 
 def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
     store = shell.store()
-    chosen = base.choose(store, keys)
+    chosen = choose(store, keys)
     spec = analysis_form.ask(analysis, chosen)
     task = task_panel.ensure(
         spec,
@@ -97,7 +91,7 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
 def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store) -> str:
     if store.task(spec).is_done():
         return ""
-    return base.estimate(analysis, spec, chosen, store).sentence()
+    return estimate(analysis, spec, chosen, store).sentence()
 
 
 def newest(store: Store, analysis: Analysis) -> Task | None:
@@ -109,11 +103,11 @@ def newest(store: Store, analysis: Analysis) -> Task | None:
 
 def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     """The answer in a sentence, figures, images, what to take away."""
-    result, arrays = task.result(), base.load_arrays(shell.store(), task)
-    if base.lacks_images(arrays):
+    result, arrays = task.result(), load_arrays(shell.store(), task)
+    if lacks_images(arrays):
         st.caption("Real images that belong here are shown once the dataset has been read:")
         shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
-    shown = base.seen(result, plain)
+    shown = seen(result, plain)
     st.subheader(drawing.typeset(analysis.sentence(shown)), anchor=False)
     row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
 
@@ -121,7 +115,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
         with row:
             return links.choice(option.label, option.choices, f"view_{option.name}", width=230)
 
-    options = base.picked(analysis, result, ask)
+    options = picked(analysis, result, ask)
     for place, drawn in enumerate(analysis.figures(shown, arrays, options)):
         st.markdown(f"**{drawn.title}**")
         chart(f"{analysis.name}.figure.{place}", drawn, shown, arrays, options)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.base import MOST, ORDER
+from analysis.contract import MOST
+from analysis.runs import ORDER
 from ddcore.base.foreign_text import plain
 from pages.components import links, runs, shell
 

@@ -1,6 +1,6 @@
 """Plotly figures in the project's colours. Plotly is imported when the first one is drawn.
 
-One colour per method (that of `analysis.colours`), one per subject on every page; those of subjects reach
+One colour per method (of `analysis.shared.colours`), one per subject on every page; those of subjects reach
 a contrast of 3 : 1 on the light and the dark background, and series differ by dash or marker too.
 """
 
@@ -77,7 +77,7 @@ class Series:
 
 def method_style(name: str) -> tuple[str, str]:
     """(colour, dash) of a method, the same everywhere; no two methods have both in common."""
-    from analysis.colours import style
+    from analysis.shared.colours import style
 
     look = style(name)
     return look.colour, look.dash

@@ -15,7 +15,7 @@ from ddcore.tasks.store import Task
 from pages.components import charts, data_views, links, sheet
 
 if TYPE_CHECKING:
-    from analysis.exact_lab import Lab, Outcome, Trial
+    from analysis.single.exact_lab import Lab, Outcome, Trial
 
 TITLES = {
     "linear": "Pixels",
@@ -108,7 +108,7 @@ def _stamp(decoded: Task) -> int:
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the numerical library once ...")
 def _lab(folder: str, stamp: int, kernel: dict, _decoded: Task, _spec: DataSpec) -> Lab:
-    from analysis.exact_lab import Lab
+    from analysis.single.exact_lab import Lab
 
     return Lab(data_views.load(_decoded, _spec), KernelSpec.from_dict(kernel))
 
@@ -265,7 +265,7 @@ def ceilings(rows: list[dict[str, Any]]) -> None:
 
 def run(of: Lab, trial: dict[str, Any]) -> tuple[Trial, Outcome]:
     """The trial, and what came of it."""
-    from analysis.exact_lab import Trial
+    from analysis.single.exact_lab import Trial
 
     asked = Trial(**trial)
     return asked, of.run(asked)

@@ -7,8 +7,9 @@ import base64
 import numpy as np
 import streamlit as st
 
-from analysis import features
-from analysis.base import Arrays, Drawn, Result
+from analysis.contract import Arrays, Drawn, Result
+from analysis.suite.features.figures import describe, found_point
+from analysis.suite.features.spec import PIXELS
 from ddcore.base.foreign_text import unescaped
 from pages.components import charts, sheet
 
@@ -82,7 +83,7 @@ def draw(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[s
     points = event["selection"]["points"]
     rows = sorted({int(p["customdata"][0]) for p in points if p.get("customdata")})
     rows = [row for row in rows if row < len(arrays["source"])]
-    found = features.found_point(result, arrays, options)
+    found = found_point(result, arrays, options)
     _opened(rows, result, arrays)
     if found is not None or len(rows) == 1:
         _around(rows[0] if len(rows) == 1 else found, result, arrays)
@@ -95,14 +96,14 @@ def pixels(result: Result, arrays: Arrays, rows: list[int]) -> np.ndarray:
         place = int(source[row])
         own = row - int(np.searchsorted(source, place))
         run = result["runs"][place - 1]["key"]
-        image = arrays[f"pixels.{run}"][own] if place else arrays[features.PIXELS][own] / 255
+        image = arrays[f"pixels.{run}"][own] if place else arrays[PIXELS][own] / 255
         found.append(np.asarray(image, np.float32))
     return np.stack(found)
 
 
 def _here(arrays: Arrays, rows: list[int]) -> list[int]:
     """The points whose images can be shown: real ones only where the dataset is here."""
-    return [row for row in rows if arrays["source"][row] > 0 or features.PIXELS in arrays]
+    return [row for row in rows if arrays["source"][row] > 0 or PIXELS in arrays]
 
 
 def _opened(rows: list[int], result: Result, arrays: Arrays) -> None:
@@ -120,7 +121,7 @@ def _opened(rows: list[int], result: Result, arrays: Arrays) -> None:
 
 def _around(row: int, result: Result, arrays: Arrays) -> None:
     """An image and its nearest real images."""
-    text = features.describe(result, arrays)[row].replace("<br>", ", ")
+    text = describe(result, arrays)[row].replace("<br>", ", ")
     k = arrays["nearest"].shape[1]
     st.markdown(f"**{text}: the image, and the {k} real images nearest to it in feature space**")
     _row([row, *arrays["nearest"][row].tolist()], result, arrays, "features.nearest")

@@ -14,7 +14,7 @@ from pages.components.evolution import Evolution
 from pages.components.images_views import WIDTH
 
 if TYPE_CHECKING:
-    from analysis.nearest import NearestTask, Neighbours
+    from analysis.single.nearest import NearestTask, Neighbours
 
 
 def show(movie: Evolution, index: int, mode: str, found: Neighbours, result: dict) -> None:
@@ -51,7 +51,7 @@ def _distances(found: Neighbours, names: list[str]) -> str:
 
 def verdict(found: Neighbours, result: dict) -> str:
     """What the distance to the nearest training image says about copying."""
-    from analysis.nearest import COPY
+    from analysis.single.nearest import COPY
 
     share, count = found.held_out_farther, result["held_out_images"]
     if found.distances[0] < COPY * found.images[0].size ** 0.5:
@@ -86,7 +86,7 @@ def overall(result: dict) -> str:
 
 def cost(task: Task, wanted: NearestTask) -> str:
     """ "about 4 s", from the number of comparisons; "" if the dataset is unknown here."""
-    from analysis.nearest import expected_seconds
+    from analysis.single.nearest import expected_seconds
     from ddcore.base.texts import duration
     from ddcore.data.registry import datasets
     from ddcore.data.spec import dataset_task

@@ -109,7 +109,7 @@ def tiled(picture: np.ndarray) -> np.ndarray:
 
 def seam_text(own: np.ndarray, every: np.ndarray) -> str:
     """The measured seam of one canvas and of all."""
-    from analysis.seam import seam
+    from analysis.single.seam import seam
 
     one, whole = seam(own), seam(every)
     return (

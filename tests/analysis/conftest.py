@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import analyses, base
+from analysis import analyses
+from analysis.contract import AnalysisTask
 from ddcore.tasks import worker
 from ddcore.tasks.store import Store, Task
 from tests.pages.fakes import done, images, spec
@@ -19,13 +20,13 @@ def two_sets(store: Store) -> list[str]:
     return [done(store, spec(seed=s, ipc=2), **two).key for s in range(2)]
 
 
-def smallest(store: Store, name: str, keys: list[str]) -> base.AnalysisTask:
+def smallest(store: Store, name: str, keys: list[str]) -> AnalysisTask:
     """The spec of a run of seconds."""
     of = analyses()[name]
     return of.spec(run_keys=tuple(keys), **of.smallest)
 
 
-def computed(store: Store, wanted: base.AnalysisTask) -> Task:
+def computed(store: Store, wanted: AnalysisTask) -> Task:
     """The task, computed in this process."""
     task = store.create(wanted)
     worker.run_task(store, task, wanted, "cpu")

@@ -7,16 +7,39 @@ import pytest
 from scipy.stats import t
 from sklearn.metrics import cohen_kappa_score
 
-from analysis import agreement, base
-from analysis._pools import train_real
-from analysis.agreement import EARLY, PAIR, SUBSET, AgreementTask, Answers, compare, match
-from analysis.pools import Counts
+from analysis.runs import Chosen, Run, choose
+from analysis.settings import estimate, make_spec
+from analysis.suite.agreement import ANALYSIS
+from analysis.suite.agreement.compute import (
+    Answers,
+    answers_of,
+    compare,
+    disagreeing,
+    lead,
+    majority,
+    match,
+    summaries,
+)
+from analysis.suite.agreement.figures import figures, sentence, static, table
+from analysis.suite.agreement.spec import (
+    EARLY,
+    PAIR,
+    SHOWN,
+    SUBSET,
+    AgreementTask,
+    cost,
+    pools,
+    presets,
+)
+from analysis.suite.agreement.spec import stored as agreement_stored
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
+from ddcore.pools.real import train_real
+from ddcore.pools.real_spec import Counts
 from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed, two_sets
 
@@ -40,8 +63,8 @@ def answers(labels: np.ndarray, accuracies: list[float], seed: int = 1) -> Answe
 
 def pools_of(store, spec):
     """Arrays of both pools of a task."""
-    chosen = base.choose(store, spec.run_keys)
-    subset, early = (store.task(pool).arrays() for pool in agreement.pools(spec, chosen))
+    chosen = choose(store, spec.run_keys)
+    subset, early = (store.task(pool).arrays() for pool in pools(spec, chosen))
     return {EARLY: early, SUBSET: subset}
 
 
@@ -117,7 +140,7 @@ def test_every_network_of_the_set_counts_the_same():
 
     early = np.array([pair(0, 0, 1.0), pair(0, 1, 0.0), pair(0, 2, 0.5), pair(1, 0, 0.9)])
     subset = np.array([pair(0, 7, 0.4), pair(1, 7, 0.6), pair(2, 8, 0.0)])
-    found = agreement.summaries({EARLY: early, SUBSET: subset})
+    found = summaries({EARLY: early, SUBSET: subset})
     assert found[EARLY]["agreement"] == pytest.approx((0.5 + 0.9) / 2)
     assert found[SUBSET]["agreement"] == pytest.approx(0.5)  # network 2 has no early-stopped match
     assert found[SUBSET]["networks"] == 2
@@ -138,7 +161,7 @@ def test_lead_and_its_error():
 
     early, subset = pairs(0.8, effects[1]), pairs(0.7, effects[2])
     early[:, PAIR.index("agreement")] += effects[0][early[:, 0].astype(int)]
-    found = agreement.lead({EARLY: early, SUBSET: subset})
+    found = lead({EARLY: early, SUBSET: subset})
     assert found["mean"] == pytest.approx(
         0.1 + effects[0].mean() + effects[1].mean() - effects[2].mean()
     )
@@ -148,22 +171,22 @@ def test_lead_and_its_error():
     df = expected**2 / sum(v**2 / (len(e) - 1) for v, e in zip(parts, effects))
     assert found["df"] == pytest.approx(df)
     assert found["p"] == pytest.approx(t.sf(found["mean"] / found["error"], df))
-    assert agreement.lead({EARLY: early, SUBSET: subset[:0]}) is None
-    alone = agreement.lead({EARLY: early[:1], SUBSET: subset[:1]})
+    assert lead({EARLY: early, SUBSET: subset[:0]}) is None
+    alone = lead({EARLY: early[:1], SUBSET: subset[:1]})
     assert alone["error"] is alone["df"] is alone["p"] is None
     one_net = {EARLY: early[early[:, 0] == 0], SUBSET: subset[subset[:, 0] == 0]}
-    assert agreement.lead(one_net)["p"] is None  # however many networks it is compared with
+    assert lead(one_net)["p"] is None  # however many networks it is compared with
 
 
 @pytest.mark.parametrize(("shape", "ipc"), [((1, 8, 8), 1), ((1, 8, 8), 10), ((3, 32, 32), 10)])
 def test_every_preset_has_networks_to_test_with(shape, ipc):
-    for name, values in agreement.presets("digits", shape, ipc).items():
+    for name, values in presets("digits", shape, ipc).items():
         assert values["nets"] >= 3, name
 
 
 def test_majority():
     called = np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])
-    classes, shares = agreement.majority(called, 3)
+    classes, shares = majority(called, 3)
     assert classes.tolist() == [0, 2, 0]  # the lowest of equals
     np.testing.assert_allclose(shares, [2 / 3, 2 / 3, 1 / 3])
 
@@ -186,8 +209,8 @@ def test_pools_equal_networks_trained_alone(finished, analysed):
     key = spec.run_keys[0]
     made = DistilledSet.from_task(analysed.find(key))
     seeds = [rng.derive(spec.seed, "agreement", key, i) for i in range(spec.nets)]
-    both = agreement.answers_of(net, made, data, seeds)
-    alone = agreement.answers_of(net, made, data, seeds[1:])
+    both = answers_of(net, made, data, seeds)
+    alone = answers_of(net, made, data, seeds[1:])
     assert (alone[0] == both[1]).mean() > 0.98  # after 300 steps rounding decides some close calls
     accuracy = (both == data.test.labels.numpy()).mean(1)
     np.testing.assert_allclose(task.result()["sets"][key]["accuracy"], accuracy)
@@ -218,17 +241,17 @@ def test_pictures_are_where_the_pools_disagree():
     draw = np.random.default_rng(0)
     own = draw.integers(3, size=(3, 40))
     votes = {EARLY: draw.integers(3, size=(5, 40)), SUBSET: draw.integers(3, size=(4, 40))}
-    found = agreement.disagreeing(own, votes, 3)
-    (a, _), (b, _), (c, _) = (agreement.majority(v, 3) for v in (own, votes[EARLY], votes[SUBSET]))
+    found = disagreeing(own, votes, 3)
+    (a, _), (b, _), (c, _) = (majority(v, 3) for v in (own, votes[EARLY], votes[SUBSET]))
     for side, same, other in ((EARLY, b, c), (SUBSET, c, b)):
         expected = [i for i in range(40) if a[i] == same[i] != other[i]]
         count, rows, (answer, theirs) = found[side]
         assert count == len(expected) > 0
         assert set(rows.tolist()) <= set(expected)
-        assert len(rows) == min(count, agreement.SHOWN)
+        assert len(rows) == min(count, SHOWN)
         assert answer.tolist() == a[rows].tolist()
         assert theirs.tolist() == other[rows].tolist()
-    assert agreement.disagreeing(own, {**votes, EARLY: own[:0]}, 3) == {}
+    assert disagreeing(own, {**votes, EARLY: own[:0]}, 3) == {}
 
 
 def test_says_so_where_nothing_matches(store):
@@ -249,29 +272,26 @@ def test_says_so_where_nothing_matches(store):
         k for k, v in result["sets"].items() if not v[EARLY]["pairs"] or not v[SUBSET]["pairs"]
     ]
     assert empty
-    assert "no " in agreement.sentence(result)
-    assert (
-        "network within 0.1 points"
-        in agreement.figures(result, arrays, {"measure": "kappa"})[0].caption
-    )
-    assert agreement.static(result, arrays)
-    assert agreement.table(result, arrays)
+    assert "no " in sentence(result)
+    assert "network within 0.1 points" in figures(result, arrays, {"measure": "kappa"})[0].caption
+    assert static(result, arrays)
+    assert table(result, arrays)
 
 
 def test_published_predictions_fit_in_memory(store):
     """Section l: 30 runs x 196 iterations and 520 networks on 10,000 images, in less than 100 MB."""
-    run = base.Run("0" * 16, "dm", "Distribution matching", 10, 100)
+    run = Run("0" * 16, "dm", "Distribution matching", 10, 100)
     names = tuple("0123456789")
     data = DataSpec(name="cifar10", source="torchvision")
-    chosen = base.Chosen((run,), data, names, (3, 32, 32))
-    wanted = base.make_spec(agreement.ANALYSIS, chosen, "published")
+    chosen = Chosen((run,), data, names, (3, 32, 32))
+    wanted = make_spec(ANALYSIS, chosen, "published")
     assert len(wanted.sizes) * wanted.draws == 520
     assert (min(wanted.sizes), max(wanted.sizes)) == (25, 249)
-    stored = agreement.stored(wanted, 10_000)
+    stored = agreement_stored(wanted, 10_000)
     assert stored == (30 * 196 + 520) * 10_000 < 100e6
-    guess = base.estimate(agreement.ANALYSIS, wanted, chosen, store)
+    guess = estimate(ANALYSIS, wanted, chosen, store)
     assert stored < guess.disk < 100e6
-    need = agreement.cost(wanted, chosen, Counts(50_000, 10_000))
+    need = cost(wanted, chosen, Counts(50_000, 10_000))
     assert need.memory > stored
 
 

@@ -13,9 +13,15 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from analysis import analyses, analysis, base, drawing
+from analysis import analyses, analysis
 from analysis.__main__ import main
+from analysis.contract import PRESETS, seen
 from analysis.export import csv_text
+from analysis.runs import Chosen, Run, choose
+from analysis.settings import estimate, picked
+from analysis.settings import make_spec as analysis_make_spec
+from analysis.shared import drawing
+from analysis.task import lacks_images, load_arrays
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
 from ddcore.base.foreign_text import plain, unescaped, unmathematical
@@ -65,8 +71,8 @@ def test_figures_for_every_option(name, images, finished, analysed):
     import plotly.graph_objects as go
 
     task, of = finished(name), analysis(name)
-    result, arrays = task.result(), base.load_arrays(analysed, task) if images else task.arrays()
-    usual = base.picked(of, result)
+    result, arrays = task.result(), load_arrays(analysed, task) if images else task.arrays()
+    usual = picked(of, result)
     views = [usual]
     for option in of.options(result, dict(usual)):
         for choice in list(option.choices)[:12]:
@@ -74,7 +80,7 @@ def test_figures_for_every_option(name, images, finished, analysed):
             def pick(o, option=option, choice=choice):
                 return choice if o.name == option.name else next(iter(o.choices))
 
-            views.append(base.picked(of, result, pick))
+            views.append(picked(of, result, pick))
     for view in views:
         drawn = of.figures(result, arrays, view)
         assert drawn
@@ -99,8 +105,8 @@ def test_static_figure_is_repeatable(name, format, finished):
 @EACH
 def test_table_sentence_and_pictures(name, finished, analysed):
     task, of = finished(name), analysis(name)
-    result, arrays = task.result(), base.load_arrays(analysed, task)
-    assert not base.lacks_images(arrays)
+    result, arrays = task.result(), load_arrays(analysed, task)
+    assert not lacks_images(arrays)
     rows = of.table(result, arrays)
     read = list(csv.DictReader(io.StringIO(csv_text(rows))))
     assert len(read) == len(rows) > 0
@@ -120,11 +126,11 @@ def test_table_sentence_and_pictures(name, finished, analysed):
 def test_foreign_names_are_no_markup(name, finished, analysed):
     """In figures, sentences, static figures and tables; `hostile` differs for each run and class."""
     task, of = finished(name), analysis(name)
-    arrays, places = base.load_arrays(analysed, task), iter(range(1000))
-    result = base.seen(task.result(), lambda text: f"{hostile.NAME} {next(places)}")
-    shown = base.seen(result, plain)
+    arrays, places = load_arrays(analysed, task), iter(range(1000))
+    result = seen(task.result(), lambda text: f"{hostile.NAME} {next(places)}")
+    shown = seen(result, plain)
     texts = [of.sentence(shown)]
-    for drawn in of.figures(shown, arrays, base.picked(of, shown)):
+    for drawn in of.figures(shown, arrays, picked(of, shown)):
         texts += [drawn.title, drawn.caption, *map(str, leaves(drawn.figure.to_dict()))]
     for text in texts:
         assert not any(
@@ -154,8 +160,8 @@ def test_static_figures_show_dollars(finished):
     from matplotlib.text import Text
 
     of, task = analysis("pixels"), finished("pixels")
-    result = base.seen(task.result(), lambda text: f"$x^2$ {text}")
-    figure = of.static(base.seen(result, unmathematical), task.arrays())
+    result = seen(task.result(), lambda text: f"$x^2$ {text}")
+    figure = of.static(seen(result, unmathematical), task.arrays())
     words = [t for t in figure.findobj(Text) if "x^2" in t.get_text()]
     assert words
     for word in words:
@@ -173,7 +179,7 @@ def test_report_shows_foreign_names_as_they_are(name, finished, analysed, monkey
     from ddcore.tasks.store import Task
 
     task = finished(name)
-    result = base.seen(task.result(), lambda text: f"{hostile.NAME} <b>{text}</b>")
+    result = seen(task.result(), lambda text: f"{hostile.NAME} <b>{text}</b>")
     read = Task.result
     monkeypatch.setattr(Task, "result", lambda t: result if t.key == task.key else read(t))
     page = html([task], analysed)
@@ -224,18 +230,18 @@ def test_texts(name):
 @pytest.mark.parametrize("ipc", [1, 10])
 def test_presets_and_estimates(name, data, shape, ipc, store):
     of = analysis(name)
-    run = base.Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
+    run = Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
     source = "bundled" if data == "digits" else "torchvision"
     names = tuple("0123456789")
-    chosen = base.Chosen((run,), DataSpec(name=data, source=source), names, shape)
+    chosen = Chosen((run,), DataSpec(name=data, source=source), names, shape)
     if ipc < of.least_ipc:
         with pytest.raises(SpecError, match="images per class"):
-            base.make_spec(of, chosen)
+            analysis_make_spec(of, chosen)
         return
     seconds = []
-    for preset in base.PRESETS:
-        wanted = base.make_spec(of, chosen, preset)
-        guess = base.estimate(of, wanted, chosen, store)
+    for preset in PRESETS:
+        wanted = analysis_make_spec(of, chosen, preset)
+        guess = estimate(of, wanted, chosen, store)
         assert guess.seconds > 0
         assert guess.memory > 0
         assert guess.disk > 0
@@ -248,13 +254,13 @@ def test_presets_and_estimates(name, data, shape, ipc, store):
 def test_pools_are_shared_and_counted_once(name, finished, analysed):
     task, of = finished(name), analysis(name)
     wanted = task.spec()
-    chosen = base.choose(analysed, wanted.run_keys)
+    chosen = choose(analysed, wanted.run_keys)
     pools = of.pools(wanted, chosen)
     assert all(analysed.task(pool).is_done() for pool in pools)
-    there = base.estimate(of, wanted, chosen, analysed)
-    fresh = base.estimate(of, wanted.replace(seed=5), chosen, analysed)
+    there = estimate(of, wanted, chosen, analysed)
+    fresh = estimate(of, wanted.replace(seed=5), chosen, analysed)
     counted = {p.key for p in of.pools(wanted.replace(seed=5), chosen)}
-    known = base.estimate(of, wanted.replace(seed=5), chosen, analysed, but=counted)
+    known = estimate(of, wanted.replace(seed=5), chosen, analysed, but=counted)
     assert there.seconds == pytest.approx(known.seconds)
     assert fresh.seconds >= known.seconds
     assert (fresh.seconds > known.seconds) == bool(pools)
@@ -268,11 +274,11 @@ def test_refuses_what_is_no_set(name, store):
         with pytest.raises(SpecError, match="run_keys"):
             of.spec(run_keys=wrong)
     with pytest.raises(SpecError, match=r"run_keys = '0123456789abcdef' .* finished runs"):
-        base.choose(store, [keys[0], "0123456789abcdef"])
+        choose(store, [keys[0], "0123456789abcdef"])
     with pytest.raises(SpecError, match="preset"):
-        base.make_spec(of, base.choose(store, keys), "x")
+        analysis_make_spec(of, choose(store, keys), "x")
     with pytest.raises(SpecError, match="nothing_like_it"):
-        base.make_spec(of, base.choose(store, keys), settings=[("nothing_like_it", "1")])
+        analysis_make_spec(of, choose(store, keys), settings=[("nothing_like_it", "1")])
     assert of.spec(run_keys=tuple(keys)) == of.spec(run_keys=tuple(reversed(keys)))
 
 
@@ -283,7 +289,7 @@ def test_refuses_sets_of_different_data(name, store):
     other = done(store, other.replace(data=other.data.replace(preprocess="zca")))
     keys = (two_sets(store)[0], other.key)
     with pytest.raises(SpecError, match="zca") as error:
-        base.choose(store, keys)
+        choose(store, keys)
     assert error.value.field == "run_keys"
     task = store.create(wanted := of.spec(run_keys=keys, **of.smallest))
     with pytest.raises(SpecError):  # the task itself refuses too, before it computes anything
@@ -333,7 +339,7 @@ def test_report_opens_without_a_network(finished, analysed):
     for of, task in zip(analyses().values(), tasks):
         assert of.question.replace("'", "&#x27;") in text
         assert task.key in text
-        assert len(of.figures(task.result(), task.arrays(), base.picked(of, task.result()))) > 0
+        assert len(of.figures(task.result(), task.arrays(), picked(of, task.result()))) > 0
     assert "<script src" not in text
     assert "<link" not in text
     assert "url(http" not in text
@@ -343,7 +349,7 @@ def test_report_opens_without_a_network(finished, analysed):
 
 def test_importing_needs_nothing_heavy():
     code = (
-        "import sys, analysis.base, analysis.__main__; from analysis import analyses; analyses();"
+        "import sys, analysis.contract, analysis.__main__; from analysis import analyses; analyses();"
         "bad = {'torch', 'plotly', 'matplotlib', 'seaborn', 'umap', 'numba', 'streamlit', 'pandas',"
         "'sklearn', 'scipy'} & set(sys.modules); sys.exit(', '.join(sorted(bad)) or 0)"
     )
@@ -377,7 +383,7 @@ def test_labels_say_what_differs(store):
         return done(store, make_spec(method, DataSpec(), SHAPE, **changes), method=method).key
 
     def labels(*keys: str) -> list[str]:
-        return [run.label for run in base.choose(store, keys).runs]
+        return [run.label for run in choose(store, keys).runs]
 
     plain, seeded, larger = key(), key(seed=1), key(ipc=10)
     fixed, unknown = (key("dd2018", settings=[("setting", s)]) for s in ("fixed", "unknown"))
@@ -394,7 +400,7 @@ def test_labels_say_what_differs(store):
 
 
 def test_every_method_has_a_look_of_its_own():
-    from analysis import colours
+    from analysis.shared import colours
     from ddcore.distil.contract import methods
 
     looks = [colours.style(name) for name in methods()]

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import _hessian, curvature
-from analysis._pools import train_real
-from analysis.curvature import REAL, VIEWS, CurvatureTask
+from analysis.shared import hessian as _hessian
+from analysis.suite.curvature import ANALYSIS
+from analysis.suite.curvature.maths import density, moment_of, smooth
+from analysis.suite.curvature.maths import facts as curvature_facts
+from analysis.suite.curvature.spec import REAL, VIEWS, CurvatureTask
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, DDError, SpecError
 from ddcore.data import load
@@ -16,6 +18,7 @@ from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
+from ddcore.pools.real import train_real
 from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed, two_sets
 
@@ -140,17 +143,17 @@ def test_what_is_not_symmetric_or_not_finite_is_refused(store, monkeypatch):
 
 def test_smoothing_is_the_published_one_and_knows_its_grid():
     values = np.random.default_rng(0).random(50)
-    found, s = curvature.smooth(values, 1), values[0]
+    found, s = smooth(values, 1), values[0]
     for x, f in zip(values[1:], found[1:]):
         s = 0.9 * s + 0.1 * x
         assert f == pytest.approx(s)
     # A step measured every 10 iterations ends where one measured every iteration does.
     step = np.where(np.arange(101) > 0, 1.0, 0.0)
-    coarse, fine = curvature.smooth(step[::10], 10), curvature.smooth(step, 1)
+    coarse, fine = smooth(step[::10], 10), smooth(step, 1)
     np.testing.assert_allclose(coarse, fine[::10])
     many = np.random.default_rng(1).random((20, 4))
-    mean = curvature.smooth(many.mean(1), 5)
-    np.testing.assert_allclose(curvature.smooth(many, 5).mean(1), mean)
+    mean = smooth(many.mean(1), 5)
+    np.testing.assert_allclose(smooth(many, 5).mean(1), mean)
 
 
 def arrays_of(steps: np.ndarray, own: np.ndarray, real: np.ndarray, noise: float = 0.0) -> dict:
@@ -168,28 +171,28 @@ def test_peak_and_crossing():
     own = np.array([0, 2, 5, 8, 9, 7, 4, 2, 1, 1, 1.0])
     real = np.array([0, 1, 2, 3, 4, 5, 5, 5, 4, 4, 4.0])
     for noise in (0.0, 3.0):  # common to both, so it changes nothing but the error of the peak
-        found = curvature.facts(arrays_of(steps, own, real, noise), 10)["a"]["raw"]
+        found = curvature_facts(arrays_of(steps, own, real, noise), 10)["a"]["raw"]
         assert (found["peak_at"], found["below"]) == (40, 60)
         assert found["peak"] == pytest.approx(9)
         assert found["peak_to_real"] == pytest.approx(9 / 5)
         assert found["last_to_real"] == pytest.approx(1 / 4)
     assert found["error"] > 0.3
-    smoothed = curvature.facts(arrays_of(steps, own, real), 10)["a"]["smooth"]
+    smoothed = curvature_facts(arrays_of(steps, own, real), 10)["a"]["smooth"]
     assert smoothed["peak_at"] == 40
     assert smoothed["below"] == 70  # later
-    values = curvature.smooth(own, 10)
+    values = smooth(own, 10)
     assert smoothed["peak"] == pytest.approx(values.max())
 
 
 def test_no_crossing_where_there_is_none():
     steps = np.arange(5)
     own, real = np.array([-3.0, 1, 5, 5, 5]), np.array([0.0, 2, 3, 4, 5])
-    found = curvature.facts(arrays_of(steps, own, real), 1)["a"]["raw"]
+    found = curvature_facts(arrays_of(steps, own, real), 1)["a"]["raw"]
     assert found["below"] is None  # below at the start does not count; neither does being equal
-    assert curvature.facts(arrays_of(steps, own, real), 1)[REAL]["raw"]["below"] is None
+    assert curvature_facts(arrays_of(steps, own, real), 1)[REAL]["raw"]["below"] is None
     barely = np.array([0, 1, 5, 3.999, 5])  # by less than two standard errors (.007 each)
-    assert curvature.facts(arrays_of(steps, barely, real), 1)["a"]["raw"]["below"] is None
-    flat = curvature.facts(arrays_of(steps, own, -real), 1)["a"]["raw"]
+    assert curvature_facts(arrays_of(steps, barely, real), 1)["a"]["raw"]["below"] is None
+    flat = curvature_facts(arrays_of(steps, own, -real), 1)["a"]["raw"]
     assert flat["last_to_real"] is None
     assert flat["peak_to_real"] is None
 
@@ -198,15 +201,15 @@ def test_density_is_a_mixture_of_gaussians():
     nodes = np.array([[[0.0, 2.0], [0.5, 3.0]]])
     weights = np.array([[[0.9, 0.1], [0.75, 0.25]]])
     grid = np.linspace(-3, 6, 20_001)
-    found = curvature.density(nodes, weights, grid, 0.2)
+    found = density(nodes, weights, grid, 0.2)
     dx = grid[1] - grid[0]
     assert found.sum() * dx == pytest.approx(1, abs=1e-6)
     mean = (0.2 + 0.375 + 0.75) / 2
     assert (found * grid).sum() * dx == pytest.approx(mean, abs=1e-6)
     assert (found * grid**2).sum() * dx == pytest.approx((0.4 + 0.1875 + 2.25) / 2 + 0.04, abs=1e-5)
     arrays = {"nodes.a": nodes[:, None], "weights.a": weights[:, None]}
-    assert curvature.moment_of(arrays, "a", 0, 0) == pytest.approx(1)
-    assert curvature.moment_of(arrays, "a", 0, 1) == pytest.approx(mean)
+    assert moment_of(arrays, "a", 0, 0) == pytest.approx(1)
+    assert moment_of(arrays, "a", 0, 1) == pytest.approx(mean)
 
 
 def test_result_says_what_the_arrays_hold(finished):
@@ -223,7 +226,7 @@ def test_result_says_what_the_arrays_hold(finished):
         assert (np.diff(top)[known[..., 1:]] <= 0).all()
         assert (known[..., :-1] >= known[..., 1:]).all()  # none after one that has not converged
         assert (arrays[f"fisher.{key}"] >= 0).all()
-    rows = curvature.ANALYSIS.table(result, arrays)
+    rows = ANALYSIS.table(result, arrays)
     assert len(rows) == 3 * result["nets"] * len(arrays["steps"])
     assert sum("eigenvalue_1" in row for row in rows) == 3 * result["nets"] * 2
 

@@ -1,6 +1,6 @@
 """Parts that figures share."""
 
-from analysis.drawing import typeset
+from analysis.shared.drawing import typeset
 
 
 def test_only_signs_of_numbers_become_minus_signs():

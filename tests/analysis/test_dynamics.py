@@ -7,15 +7,17 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from analysis import dynamics
-from analysis._pools import train_real
-from analysis.dynamics import LEAST_LENGTH, MEASURES, TEST, DynamicsTask, Judged
+from analysis.suite.dynamics import compute
+from analysis.suite.dynamics.compute import Judged, _test_rows, facts, measure, plateau
+from analysis.suite.dynamics.compute import follow as dynamics_follow
+from analysis.suite.dynamics.spec import LEAST_LENGTH, MEASURES, TEST, DynamicsTask
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
+from ddcore.pools.real import train_real
 from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed, two_sets
 from tests.pages.fakes import decoded
@@ -33,7 +35,7 @@ def test_measures_are_those_of_scikit_learn():
     outputs = 2 * torch.randn(3, 12, 4, generator=draw)
     labels = torch.arange(12) % 4
     judged = Judged(torch.zeros(12, 1, 2, 2), labels, [8, 4])
-    found = dynamics.measure([outputs[:, :5], outputs[:, 5:]], judged)
+    found = measure([outputs[:, :5], outputs[:, 5:]], judged)
     assert found.shape == (3, len(MEASURES), 2)
     for i, one in enumerate(outputs.double().softmax(2).numpy()):
         for s, part in enumerate((slice(0, 8), slice(8, 12))):
@@ -86,10 +88,10 @@ def test_at_once_equals_one_by_one(store):
     images, labels = torch.from_numpy(made.images), torch.from_numpy(made.labels)
     judged = Judged(images, labels, [len(images)])
     seeds = [4, 1, 7]
-    together = dynamics.follow(NET, data.train, 10, seeds, judged, spec)
+    together = dynamics_follow(NET, data.train, 10, seeds, judged, spec)
     assert together.shape == (3, 5, len(MEASURES), 1)
     for i, seed in enumerate(seeds):
-        alone = dynamics.follow(NET, data.train, 10, [seed], judged, spec)
+        alone = dynamics_follow(NET, data.train, 10, [seed], judged, spec)
         np.testing.assert_allclose(alone[0], together[i], rtol=1e-5, atol=1e-5)
 
 
@@ -119,19 +121,19 @@ def test_plateau_by_brute_force(tolerance):
                     break
             if steps[-1] - expected < LEAST_LENGTH * steps[-1]:
                 expected = None
-            assert dynamics.plateau(steps, curve, tolerance) == expected
+            assert plateau(steps, curve, tolerance) == expected
             seen.add(expected is None)
     assert seen == {True, False}
 
 
 def test_plateau_of_simple_curves():
     steps = np.arange(10)
-    assert dynamics.plateau(steps, np.minimum(steps, 4) / 4, 0.01) == 4
-    assert dynamics.plateau(steps, np.minimum(steps, 4) / 4, 0.25) == 3
-    assert dynamics.plateau(steps, steps / 9, 0.01) is None  # rises to the end
-    assert dynamics.plateau(steps, np.full(10, 0.3), 0.01) == 0
+    assert plateau(steps, np.minimum(steps, 4) / 4, 0.01) == 4
+    assert plateau(steps, np.minimum(steps, 4) / 4, 0.25) == 3
+    assert plateau(steps, steps / 9, 0.01) is None  # rises to the end
+    assert plateau(steps, np.full(10, 0.3), 0.01) == 0
     dip = np.array([0, 1, 0.2, 1, 0.5, 1, 1, 1, 1, 1.0])
-    assert dynamics.plateau(steps, dip, 0.01) == 1  # coming back is not rising
+    assert plateau(steps, dip, 0.01) == 1  # coming back is not rising
 
 
 def test_facts_tell_a_ceiling_from_a_plateau():
@@ -140,13 +142,13 @@ def test_facts_tell_a_ceiling_from_a_plateau():
     hard = np.minimum(easy, 0.6)
     arrays = {f"accuracy.{k}": v for k, v in (("easy", easy), ("hard", hard), (TEST, 0.9 * easy))}
     arrays |= {f"loss.{k}": 1 - arrays[f"accuracy.{k}"] for k in ("easy", "hard", TEST)}
-    easy, hard = (dynamics.facts(steps, arrays, k, 100) for k in ("easy", "hard"))
+    easy, hard = (facts(steps, arrays, k, 100) for k in ("easy", "hard"))
     assert (easy["plateau"], easy["ceiling"], easy["full"]) == (80, True, 80)
     assert (hard["plateau"], hard["ceiling"], hard["full"]) == (50, False, None)
     assert hard["test_gain"] == pytest.approx(0.9 * (1 - (1 + 0.625) / 2))
     assert easy["test_gain"] == pytest.approx(0)
     assert easy["tolerance"] == 0.01
-    assert dynamics.facts(steps, arrays, "easy", 10)["tolerance"] == 0.1
+    assert facts(steps, arrays, "easy", 10)["tolerance"] == 0.1
     assert easy["moment"] == 100
     assert easy["lowest_loss_at"] == 80
 
@@ -157,7 +159,7 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
     whole = curves(computed(store, wanted))
     store.delete(store.task(wanted))
     monkeypatch.setattr("ddcore.tasks.worker.CHECKPOINT_EVERY_S", 0.0)
-    real, calls = dynamics.follow, []
+    real, calls = dynamics_follow, []
 
     def follow(*args, **kwargs):
         if len(calls) == 2:
@@ -165,7 +167,7 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
         calls.append(args[3])
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(dynamics, "follow", follow)
+    monkeypatch.setattr(compute, "follow", follow)
     with pytest.raises(Cancelled):
         computed(store, wanted)
     calls.clear()
@@ -176,10 +178,10 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
 
 
 def test_test_images_are_a_fixed_part(finished):
-    rows = dynamics._test_rows(500, 60, 0)
+    rows = _test_rows(500, 60, 0)
     assert len(set(rows.tolist())) == 60
-    np.testing.assert_array_equal(rows, dynamics._test_rows(500, 60, 0))
-    assert dynamics._test_rows(500, 0, 0).tolist() == list(range(500))
+    np.testing.assert_array_equal(rows, _test_rows(500, 60, 0))
+    assert _test_rows(500, 0, 0).tolist() == list(range(500))
     task = finished("dynamics")
     assert task.result()["sets"][TEST]["images"] == task.spec().test_images
 

@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import analysis, base, embedding, features
-from analysis.features import NONE, REAL, FeaturesTask
+from analysis import analysis
+from analysis.contract import PRESETS
+from analysis.runs import choose
+from analysis.settings import make_spec
+from analysis.settings import picked as analysis_picked
+from analysis.shared import embedding
+from analysis.suite.features.compute import around, real_sample
+from analysis.suite.features.figures import describe, found_point
+from analysis.suite.features.spec import NONE, REAL, FeaturesTask
+from analysis.task import ROWS, load_arrays
 from ddcore.base.errors import SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
@@ -30,7 +38,7 @@ def blobs(count: int = 60, seed: int = 0) -> np.ndarray:
 
 def test_neighbours_against_brute_force():
     points = blobs(40)
-    near = features.around(points, 30, 4)
+    near = around(points, 30, 4)
     apart = ((points[:, None] - points[None, :30]) ** 2).sum(-1).astype(np.float64)
     apart[np.arange(30), np.arange(30)] = np.inf  # a real image is not its own neighbour
     np.testing.assert_array_equal(near, apart.argsort(1)[:, :4])
@@ -56,7 +64,7 @@ def test_a_set_of_real_test_images_scores_as_real_ones(store):
     decoded(store)
     data = load(store, DataSpec())
     wanted = {"network": "convnet-8", "nets": 3, "epochs": 6, "projection": "pca"}
-    rest = np.setdiff1d(np.arange(len(data.test_images)), features.real_sample(360, 200, 0))
+    rest = np.setdiff1d(np.arange(len(data.test_images)), real_sample(360, 200, 0))
     rows = np.concatenate([rest[data.test_labels[rest] == c][:8] for c in range(10)])
     shift = (data.test_labels[rows] + 1) % 10
     fields = {"images": data.preprocess(data.test_images[rows]), "preprocess": data.preprocessing}
@@ -87,43 +95,43 @@ def test_an_image_finds_its_point(finished):
     result, arrays = task.result(), task.arrays()
     run = result["runs"][1]["key"]
     wanted = {"find": run, "image": "4"}
-    picked = base.picked(of, result, lambda o: wanted.get(o.name, next(iter(o.choices))))
-    row = features.found_point(result, arrays, picked)
+    picked = analysis_picked(of, result, lambda o: wanted.get(o.name, next(iter(o.choices))))
+    row = found_point(result, arrays, picked)
     assert arrays["source"][row] == 2
     assert row == np.flatnonzero(arrays["source"] == 2)[4]
     ring = [t for t in of.figures(result, arrays, picked)[0].figure.data if t.name == "found"]
     assert [list(t.customdata[0]) for t in ring] == [[row]] * len(ring)
     np.testing.assert_allclose([ring[0].x[0], ring[0].y[0]], arrays["map.pca"][row])
-    usual = base.picked(of, result)
+    usual = analysis_picked(of, result)
     assert usual["find"] == NONE
-    assert features.found_point(result, arrays, usual) is None
+    assert found_point(result, arrays, usual) is None
 
 
 def test_every_point_is_in_the_map_once_and_described(finished):
     task, of = finished("features"), analysis("features")
     result, arrays = task.result(), task.arrays()
     for colour in ("class", "set"):
-        picked = {**base.picked(of, result), "colour": colour}
+        picked = {**analysis_picked(of, result), "colour": colour}
         figure = of.figures(result, arrays, picked)[0].figure
         rows = [int(r[0]) for t in figure.data if t.customdata is not None for r in t.customdata]
         assert sorted(rows) == list(range(len(arrays["source"])))
-    texts = features.describe(result, arrays)
+    texts = describe(result, arrays)
     first = int(np.flatnonzero(arrays["source"] == 1)[0])
     assert texts[first].startswith(f"{result['runs'][0]['label']} 0<br>class 0, neighbours ")
-    assert texts[0].startswith(f"Real image {arrays[f'{base.ROWS}test.real_pixels'][0]}<br>")
+    assert texts[0].startswith(f"Real image {arrays[f'{ROWS}test.real_pixels'][0]}<br>")
 
 
 def test_opened_images_are_those_of_the_points(analysed, finished):
     from pages.components import feature_map
 
     task = finished("features")
-    result, arrays = task.result(), base.load_arrays(analysed, task)
+    result, arrays = task.result(), load_arrays(analysed, task)
     row = int(np.flatnonzero(arrays["source"] == 2)[3])
     shown = feature_map.pixels(result, arrays, [5, row])
     data = load(analysed, DataSpec())
     np.testing.assert_allclose(
         shown[0],
-        data.test_images[features.real_sample(len(data.test_images), 60, 0)[5]] / 255,
+        data.test_images[real_sample(len(data.test_images), 60, 0)[5]] / 255,
         atol=1e-6,
     )
     assert feature_map._here(arrays, [5, row]) == [5, row]
@@ -162,10 +170,10 @@ def test_bad_fields(store):
 
 
 def test_networks_are_those_of_recognition(store):
-    chosen = base.choose(store, [done(store).key])
-    for preset in base.PRESETS:
-        ours = base.make_spec(analysis("features"), chosen, preset)
-        theirs = base.make_spec(analysis("recognition"), chosen, preset)
+    chosen = choose(store, [done(store).key])
+    for preset in PRESETS:
+        ours = make_spec(analysis("features"), chosen, preset)
+        theirs = make_spec(analysis("recognition"), chosen, preset)
         pools = {p.key for p in analysis("recognition").pools(theirs, chosen)}
         assert {p.key for p in analysis("features").pools(ours, chosen)} <= pools
 
@@ -183,7 +191,7 @@ def test_umap_same_random_state_same_map(tmp_path):
         other = {**how, "random_state": 1}
         assert (embedding.umap_map(umap, points, 60, joint=joint, **other) != one).any()
         # The map keeps classes together: the nearest real points in it are of the same class.
-        near = features.around(one, 60, 5)
+        near = around(one, 60, 5)
         truth = np.arange(90) % 3
         assert (embedding.majority(truth[near]) == truth).mean() > 0.9
     np.testing.assert_array_equal(np.random.get_state()[1], before)
@@ -198,7 +206,7 @@ def test_umap_of_a_task_is_drawn_beside_pca(analysed, finished):
     assert result["maps"] == ["joint", "apart", "pca"]
     assert result["versions"]["umap-learn"]
     for view in ("joint", "apart"):
-        picked = {**base.picked(of, result), "map": view}
+        picked = {**analysis_picked(of, result), "map": view}
         figure = of.figures(result, arrays, picked)[0].figure
         points = sum(len(t.x) for t in figure.data if t.customdata is not None)
         assert points == 2 * len(arrays["source"])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import base, gallery
-from analysis.race import RaceTask
+from analysis import gallery
+from analysis.contract import of_spec
+from analysis.settings import picked
+from analysis.single.race import RaceTask
+from analysis.task import load_arrays
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
 from ddcore.tasks.store import Store
@@ -21,9 +24,9 @@ def test_every_promised_analysis_is_there_and_shows_without_data(spec):
     if isinstance(spec, RaceTask):
         assert task.result()["agreement"] == 1.0
         return
-    of, result = base.of_spec(spec), task.result()
-    arrays = base.load_arrays(SHIPPED, task)
-    assert of.figures(result, arrays, base.picked(of, result))
+    of, result = of_spec(spec), task.result()
+    arrays = load_arrays(SHIPPED, task)
+    assert of.figures(result, arrays, picked(of, result))
     assert of.sentence(result).endswith(".")
     of.pictures(result, arrays)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from analysis import _hessian
-from analysis._hessian import Images, MeanLoss, flat, hvp, lanczos, shaped, trace
+from analysis.shared import hessian as _hessian
+from analysis.shared.hessian import Images, MeanLoss, flat, hvp, lanczos, shaped, trace
 from ddcore.base import rng
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network, select, to_module

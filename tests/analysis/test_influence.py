@@ -8,10 +8,15 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import spearmanr
 
-from analysis import _loo, base, influence
-from analysis.influence import InfluenceTask
+from analysis.runs import choose
+from analysis.settings import make_spec
 from analysis.shared import effects
+from analysis.shared import loo as _loo
 from analysis.shared.loo_spec import LeaveOneOut
+from analysis.suite.influence import ANALYSIS
+from analysis.suite.influence.compute import agreement
+from analysis.suite.influence.figures import by_class, sheet
+from analysis.suite.influence.spec import InfluenceTask
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data.preprocess import Preprocess
@@ -287,9 +292,9 @@ def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
 
 def test_sets_with_one_image_per_class_are_refused(store):
     key = done(store, spec()).key
-    chosen = base.choose(store, [key])
+    chosen = choose(store, [key])
     with pytest.raises(SpecError, match="2 or more images per class") as error:
-        base.make_spec(influence.ANALYSIS, chosen)
+        make_spec(ANALYSIS, chosen)
     assert error.value.field == "run_keys"
     wanted = InfluenceTask(run_keys=(key,))
     with pytest.raises(SpecError, match="the class itself would be missing"):
@@ -305,7 +310,7 @@ def test_networks_whose_images_see_each_other_are_refused(store):
 def test_all_weights_can_be_estimated_from_too(store):
     from tests.analysis.conftest import computed
 
-    small = {**influence.ANALYSIS.smallest, "iterations": 5, "inits": 1}
+    small = {**ANALYSIS.smallest, "iterations": 5, "inits": 1}
     wanted = InfluenceTask(
         run_keys=tuple(two_sets(store))[:1],
         estimate="all",
@@ -332,7 +337,7 @@ def test_means_of_classes():
     assert np.allclose(left[2:].sum(0), 0)
     assert np.allclose(left[0] - left[1], values[0] - values[1])
     tests_ = np.array([0, 0, 0, 1, 1, 1])
-    table = influence.by_class(values, own, tests_, 2)
+    table = by_class(values, own, tests_, 2)
     assert table[0, 1] == pytest.approx(values[:2, 3:].mean())
     assert table[1, 0] == pytest.approx(values[2:, :3].mean())
 
@@ -345,13 +350,13 @@ def test_agreement_is_scipys_rank_correlation():
         for b in range(a)
         for j in range(4)
     ]
-    assert influence.agreement(each) == pytest.approx(np.mean(expected), abs=1e-9)
-    assert influence.agreement(each[:1]) is None
-    assert influence.agreement(np.zeros((2, 3, 5))) is None
+    assert agreement(each) == pytest.approx(np.mean(expected), abs=1e-9)
+    assert agreement(each[:1]) is None
+    assert agreement(np.zeros((2, 3, 5))) is None
 
 
 def test_sheet_puts_tiles_in_rows():
     pixels = np.ones((1, 8, 8), np.float32)
-    canvas, words = influence.sheet([[(pixels, "a"), (None, "b")], [(pixels, "c")]], [1, 8, 8])
+    canvas, words = sheet([[(pixels, "a"), (None, "b")], [(pixels, "c")]], [1, 8, 8])
     assert canvas[..., 3].astype(bool).sum() == 2 * 64  # tiles are opaque, the rest is not
     assert [text for *_, text in words] == ["a", "b", "c"]

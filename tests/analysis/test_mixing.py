@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import ddcore.training.train as training
-from analysis import mixing
-from analysis.mixing import MixingTask
+from analysis.suite.mixing.compute import Source, halved, mixture, proper_targets, real_rows
+from analysis.suite.mixing.figures import sentence
+from analysis.suite.mixing.spec import MixingTask, _iterations
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
@@ -49,8 +50,8 @@ def real_set(store, digits, per_class: int, **changes):
 
 
 def test_real_images_are_nested_balanced_and_no_part_of_the_random_set(digits):
-    few = mixing.real_rows(digits, task(added=(0, 1, 3)), 4)
-    many = mixing.real_rows(digits, task(added=(0, 1, 3, 9)), 2)
+    few = real_rows(digits, task(added=(0, 1, 3)), 4)
+    many = real_rows(digits, task(added=(0, 1, 3, 9)), 2)
     assert few["added"].shape == (2, 10, 3)
     assert few["instead"].shape == (2, 10, 4)
     np.testing.assert_array_equal(many["added"][:, :, :3], few["added"])
@@ -64,10 +65,10 @@ def test_real_images_are_nested_balanced_and_no_part_of_the_random_set(digits):
 
 
 def test_sizes_are_exact_and_targets_belong_to_the_images(digits):
-    rows = mixing.real_rows(digits, task(added=(0, 3)), 2)["added"]
+    rows = real_rows(digits, task(added=(0, 3)), 2)["added"]
     images = np.zeros((20, 1, 8, 8), np.float32)
-    source = mixing.Source("x", "dm", "X", 2, images, np.full((20, 10), 0.1, np.float32))
-    x, y = mixing.mixture(source, digits, rows)
+    source = Source("x", "dm", "X", 2, images, np.full((20, 10), 0.1, np.float32))
+    x, y = mixture(source, digits, rows)
     assert x.shape == (2, 10 * (2 + 3), 1, 8, 8)
     assert y.shape == (50, 10)
     assert not x[:, :20].any()
@@ -77,7 +78,7 @@ def test_sizes_are_exact_and_targets_belong_to_the_images(digits):
             x[net, 20:], digits.preprocess(digits.train_images[rows[net].ravel()])
         )
         np.testing.assert_array_equal(y[20:].argmax(1), digits.train_labels[rows[net].ravel()])
-    alone, same = mixing.mixture(source, digits, rows[:, :, :0])
+    alone, same = mixture(source, digits, rows[:, :, :0])
     assert alone is source.images
     assert same is source.targets
 
@@ -86,20 +87,20 @@ def test_halves_weigh_both_parts_alike():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 7, 3, generator=generator)
     targets = torch.randn(7, 3, generator=generator).softmax(1)
-    halves = torch.from_numpy(mixing.halved(targets.numpy(), 2))
+    halves = torch.from_numpy(halved(targets.numpy(), 2))
     own, added = (
         cross_entropy(logits[:, :2], targets[:2]),
         cross_entropy(logits[:, 2:], targets[2:]),
     )
     torch.testing.assert_close(cross_entropy(logits, halves), (own + added) / 2)
-    np.testing.assert_array_equal(mixing.halved(targets.numpy(), 7), targets.numpy())
+    np.testing.assert_array_equal(halved(targets.numpy(), 7), targets.numpy())
 
 
 def test_scaled_steps_see_each_image_as_often():
     scaled = task(steps="scaled", iterations=30)
-    assert mixing._iterations(scaled, 10, 10) == 30
-    assert mixing._iterations(scaled, 10, 40) == 120
-    assert mixing._iterations(task(iterations=30), 10, 40) == 30
+    assert _iterations(scaled, 10, 10) == 30
+    assert _iterations(scaled, 10, 40) == 120
+    assert _iterations(task(iterations=30), 10, 40) == 30
 
 
 def test_random_images_gain_and_a_real_set_scores_like_them(store, digits):
@@ -137,11 +138,9 @@ def test_networks_start_alike_for_every_set(store, digits):
 def test_labels_that_are_no_distributions_count_by_the_largest(store):
     made = DistilledSet.from_task(done(store))
     raw = dataclasses.replace(made, labels=np.eye(10, dtype=np.float32)[made.labels] - 0.1)
-    np.testing.assert_array_equal(mixing.proper_targets(raw), np.eye(10)[made.labels])
+    np.testing.assert_array_equal(proper_targets(raw), np.eye(10)[made.labels])
     soft = np.full((10, 10), 0.1, np.float32)
-    np.testing.assert_array_equal(
-        mixing.proper_targets(dataclasses.replace(made, labels=soft)), soft
-    )
+    np.testing.assert_array_equal(proper_targets(dataclasses.replace(made, labels=soft)), soft)
 
 
 def test_a_random_set_for_every_size(store):
@@ -185,7 +184,7 @@ def test_sentence_names_what_the_first_images_bring():
     ]
     accuracy = [[[0.8, 0.8], [0.79, 0.79], [0.9, 0.9]], [[0.6, 0.7], [0.7, 0.8], [0.9, 0.9]]]
     result = {"sources": sources, "accuracy": accuracy, "added": [0, 2, 5]}
-    text = mixing.sentence(result)
+    text = sentence(result)
     assert "The first 2 real images per class change" in text
     assert "DM **−1.0** ± 0.0" in text
     assert "random real images **+10.0** ± 0.0" in text
@@ -207,4 +206,4 @@ def test_more_real_images_than_there_are(store, digits):
     smallest = int(np.bincount(digits.train_labels).min())
     with pytest.raises(SpecError, match=f"the smallest class has {smallest} images"):
         computed(store, MixingTask(run_keys=(done(store).key,), added=(0, 500), **SMALL))
-    assert mixing.real_rows(digits, task(added=(0, smallest - 1)), 1)
+    assert real_rows(digits, task(added=(0, smallest - 1)), 1)

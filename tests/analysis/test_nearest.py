@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from analysis import nearest
-from analysis.nearest import NearestTask
+from analysis.single import nearest
+from analysis.single.nearest import NearestTask
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
 from ddcore.data import load
@@ -123,5 +123,5 @@ def test_a_large_validation_part_is_sampled_the_same_way_each_time():
 
 
 def test_needs_no_torch():
-    code = "import sys, analysis.nearest; sys.exit('torch' in sys.modules)"
+    code = "import sys, analysis.single.nearest; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.PROJECT).returncode == 0

@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import base, neighbours
-from analysis._pools import load as load_pool
-from analysis.nearest import held_out_sample
-from analysis.neighbours import FEATURES, HELD_OUT, PIXELS, NeighboursTask
+from analysis.runs import choose
+from analysis.single.nearest import held_out_sample
+from analysis.suite.neighbours import ANALYSIS
+from analysis.suite.neighbours.compute import summary
+from analysis.suite.neighbours.figures import pictures
+from analysis.suite.neighbours.spec import FEATURES, HELD_OUT, PIXELS, NeighboursTask, pools
+from analysis.task import load_arrays
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.nets.network import select
+from ddcore.pools.real import load as load_pool
 from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed
 from tests.pages.fakes import done, images, spec
 
-SMALL = neighbours.ANALYSIS.smallest
+SMALL = ANALYSIS.smallest
 
 
 def by_force(queries: np.ndarray, train: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +33,7 @@ def by_force(queries: np.ndarray, train: np.ndarray, k: int) -> tuple[np.ndarray
 
 def features(analysed, task, which: int, x: np.ndarray) -> np.ndarray:
     """Penultimate features in one network of the pool, in float64."""
-    (pool,) = neighbours.pools(task.spec(), base.choose(analysed, task.spec().run_keys))
+    (pool,) = pools(task.spec(), choose(analysed, task.spec().run_keys))
     nets = load_pool(analysed.task(pool))
     params = {k: w.double() for k, w in select(nets.params, which).items()}
     one = nets.network.with_nets(1)
@@ -101,9 +105,9 @@ def test_real_training_images_are_their_own_nearest(finished, analysed, store):
 
 def test_pictures_show_the_rows_and_need_the_data(finished, analysed):
     task = finished("neighbours")
-    result, arrays = task.result(), base.load_arrays(analysed, task)
+    result, arrays = task.result(), load_arrays(analysed, task)
     data = load(analysed, DataSpec())
-    shown = neighbours.pictures(result, arrays)
+    shown = pictures(result, arrays)
     assert len(shown) == 4  # two of each set
     for i, run in enumerate(result["runs"]):
         relative = arrays[f"{PIXELS}.relative.{run['key']}"][0]
@@ -116,14 +120,14 @@ def test_pictures_show_the_rows_and_need_the_data(finished, analysed):
                 np.testing.assert_array_equal(pixels[place, 1:], real)
                 np.testing.assert_array_equal(pixels[place, 0], made)
     stored = {k: v for k, v in arrays.items() if ".real." not in k}
-    assert neighbours.pictures(result, stored) == []
+    assert pictures(result, stored) == []
 
 
 def test_summary_counts_by_network():
     relative = np.array([[0.5, 2.0, 0.9], [1.5, 1.2, 3.0]])
     agrees = np.zeros((2, 3, 2), bool)
     agrees[0, :2, 0] = agrees[1, 2] = True
-    facts = neighbours.summary(relative, agrees)
+    facts = summary(relative, agrees)
     assert facts["median"] == [0.9, 1.5]
     assert facts["nearer"] == pytest.approx([2 / 3, 0])
     assert facts["own_class"] == pytest.approx([2 / 3, 1 / 3])

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import _pools as pools
-from analysis.pools import Counts, EarlyPool, RealPool, SubsetPool
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
+from ddcore.pools import real as pools
+from ddcore.pools.real_spec import Counts, EarlyPool, RealPool, SubsetPool
 from ddcore.training.protocols import Protocol
 from ddcore.training.train import train
 from tests.pages.fakes import decoded

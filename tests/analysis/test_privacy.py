@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from analysis import privacy
+from analysis.suite.privacy.compute import _near, auc, membership
+from analysis.suite.privacy.spec import SAME
 from ddcore.base import rng
 
 
@@ -17,7 +18,7 @@ def test_auc_is_scikit_learns_with_ties():
     members, others = generator.integers(0, 9, 40) / 4, generator.integers(1, 12, 70) / 4
     truth = np.r_[np.ones(40), np.zeros(70)]
     expected = roc_auc_score(truth, -np.r_[members, others])
-    assert privacy.auc(members, others) == pytest.approx(expected, abs=1e-12)
+    assert auc(members, others) == pytest.approx(expected, abs=1e-12)
 
 
 def test_interval_covers_guessing_where_nothing_is_given_away():
@@ -26,10 +27,10 @@ def test_interval_covers_guessing_where_nothing_is_given_away():
     for seed in range(40):
         generator = rng.numpy_generator(seed, "fake losses")
         inside, outside = generator.normal(size=(2, 200)), generator.normal(size=(2, 200))
-        found = privacy.membership(inside, outside, seed)
+        found = membership(inside, outside, seed)
         held += found["low"] <= 0.5 <= found["high"]
     assert held >= 34
-    shifted = privacy.membership(inside - 1, outside, 0)
+    shifted = membership(inside - 1, outside, 0)
     assert shifted["low"] > 0.6 and shifted["mean"] == pytest.approx(np.mean(shifted["auc"]))
 
 
@@ -37,7 +38,7 @@ def test_a_set_of_training_images_is_found_out(finished):
     """Copies have distance 0; noise has none; few real images give themselves away."""
     task = finished("privacy")
     result = task.result()
-    assert result["sets"][privacy.SAME]["membership"]["mean"] > 0.6
+    assert result["sets"][SAME]["membership"]["mean"] > 0.6
     for run in result["runs"]:
         assert result["sets"][run["key"]]["copies"] == 0
 
@@ -53,7 +54,7 @@ def test_a_set_of_training_images_is_found_out(finished):
 
     arrays, rows = {}, {}
     copied = Made(Data.train_images[[3, 1]].astype(np.float32) / 255)
-    facts = privacy._near(copied, Data, np.array([1.0, 2.0]), "x", arrays, rows)
+    facts = _near(copied, Data, np.array([1.0, 2.0]), "x", arrays, rows)
     assert facts["copies"] == 2 and facts["nearer_than_held_out"] == 1.0
     part, nearest = rows["nearest.x"]
     assert part == "train" and sorted(nearest.tolist()) == [1, 3]

@@ -7,8 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from analysis import base, recognition
-from analysis.recognition import REAL, RecognitionTask
+from analysis.contract import Cost
+from analysis.runs import choose
+from analysis.suite.recognition.compute import confusion
+from analysis.suite.recognition.figures import pictures
+from analysis.suite.recognition.spec import REAL, RecognitionTask
+from analysis.task import Opened, same_size
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.sets.distilled import DistilledSet
@@ -18,7 +22,7 @@ from tests.pages.fakes import decoded, done, spec
 
 def test_confusion_counts_by_hand():
     called = np.array([[[0, 1, 1], [2, 1, 0]]])  # one architecture, two networks, three images
-    matrix = recognition.confusion(called, np.array([0, 1, 1]), 3)
+    matrix = confusion(called, np.array([0, 1, 1]), 3)
     assert matrix.tolist() == [[[1, 0, 1], [1, 3, 0], [0, 0, 0]]]
     assert matrix.sum() == called.size
 
@@ -68,7 +72,7 @@ def test_soft_labels_count_by_the_largest(store):
 def test_pictures_are_the_images_taken_for_something_else(finished):
     task = finished("recognition")
     arrays, result = task.arrays(), task.result()
-    groups = recognition.pictures(result, arrays)
+    groups = pictures(result, arrays)
     assert groups  # the fake images are noise
     run = result["runs"][0]
     called, labels = arrays[f"called.{run['key']}"], arrays[f"labels.{run['key']}"]
@@ -80,14 +84,14 @@ def test_the_real_sample_is_balanced_and_fixed(store):
     decoded(store)
     data = load(store, DataSpec())
     run = done(store)
-    chosen = base.choose(store, [run.key])
+    chosen = choose(store, [run.key])
     sets = {run.key: DistilledSet.from_task(run)}
-    given = base.Opened(chosen, sets, data, [], base.Cost(1), 0.0, 0.0)
-    rows = base.same_size(given, 0)
+    given = Opened(chosen, sets, data, [], Cost(1), 0.0, 0.0)
+    rows = same_size(given, 0)
     assert data.train_labels[rows].tolist() == list(range(10))
-    np.testing.assert_array_equal(rows, base.same_size(given, 0))
-    assert base.same_size(given, 1).tolist() != rows.tolist()
+    np.testing.assert_array_equal(rows, same_size(given, 0))
+    assert same_size(given, 1).tolist() != rows.tolist()
     larger = dataclasses.replace(
         sets[run.key], images=np.zeros((30, 1, 8, 8)), labels=np.arange(30) % 10
     )
-    assert len(base.same_size(dataclasses.replace(given, sets={"x": larger}), 0)) == 30
+    assert len(same_size(dataclasses.replace(given, sets={"x": larger}), 0)) == 30

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
-from analysis import _attributes, semantics, significance
-from analysis.semantics import SemanticsTask
+from analysis.shared import attributes as _attributes
+from analysis.shared import significance
+from analysis.suite.semantics.compute import attribute_tests, top_of_class
+from analysis.suite.semantics.spec import SemanticsTask
 from ddcore.base.errors import DataError, SpecError
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
@@ -31,8 +33,8 @@ def random_attributes(seed: int, count: int = 6) -> np.ndarray:
 
 def found(values: np.ndarray, influence: np.ndarray) -> np.ndarray:
     """(M, A) discoveries at a rate of .05."""
-    chosen = semantics.top_of_class(influence, OWN, LABELS, 30)
-    return significance.discoveries(semantics.attribute_tests(values, LABELS, OWN, chosen).p, 0.05)
+    chosen = top_of_class(influence, OWN, LABELS, 30)
+    return significance.discoveries(attribute_tests(values, LABELS, OWN, chosen).p, 0.05)
 
 
 # --- the test -------------------------------------------------------------------------------------
@@ -41,8 +43,8 @@ def found(values: np.ndarray, influence: np.ndarray) -> np.ndarray:
 def test_p_values_are_those_of_scipy():
     values, influence = random_attributes(0), random_influence(0)
     values[::7, 2] = np.nan
-    chosen = semantics.top_of_class(influence, OWN, LABELS, 30)
-    tested = semantics.attribute_tests(values, LABELS, OWN, chosen)
+    chosen = top_of_class(influence, OWN, LABELS, 30)
+    tested = attribute_tests(values, LABELS, OWN, chosen)
     for j, a in ((0, 0), (7, 2), (19, 5)):
         inside = values[OWN[j] == LABELS, a]
         own = values[chosen[j], a]
@@ -62,9 +64,7 @@ def test_a_planted_attribute_is_found_and_only_there():
     assert hits[IPC + 3, 4]
     assert hits[2 * IPC + 2, 1]
     assert hits.sum() <= 3
-    tested = semantics.attribute_tests(
-        values, LABELS, OWN, semantics.top_of_class(influence, OWN, LABELS, 30)
-    )
+    tested = attribute_tests(values, LABELS, OWN, top_of_class(influence, OWN, LABELS, 30))
     assert tested.lift[IPC + 3, 4] > 0.2
     assert tested.lift[2 * IPC + 2, 1] < -0.2
 
@@ -93,15 +93,15 @@ def test_false_discoveries_stay_within_the_rate_beside_true_ones():
 def test_an_attribute_that_all_share_or_nobody_knows_is_no_discovery():
     influence = random_influence(0)
     values = np.stack([np.ones(len(LABELS)), np.full(len(LABELS), np.nan)], 1)
-    chosen = semantics.top_of_class(influence, OWN, LABELS, 30)
-    tested = semantics.attribute_tests(values, LABELS, OWN, chosen)
+    chosen = top_of_class(influence, OWN, LABELS, 30)
+    tested = attribute_tests(values, LABELS, OWN, chosen)
     assert (tested.p == 1).all()
     assert (tested.lift == 0).all()
 
 
 def test_the_best_of_a_quarter_of_the_class_are_taken():
     influence = random_influence(0)
-    chosen = semantics.top_of_class(influence, OWN, LABELS, 50)
+    chosen = top_of_class(influence, OWN, LABELS, 50)
     for j, rows in enumerate(chosen):
         assert len(rows) == PER_CLASS // 4
         assert (LABELS[rows] == OWN[j]).all()

@@ -9,8 +9,12 @@ import pytest
 import torch
 
 import ddcore.training.train as training
-from analysis import base, sensitivity
-from analysis.sensitivity import FACTORS, SensitivityTask
+from analysis.runs import Chosen, Run, choose
+from analysis.suite.sensitivity import ANALYSIS
+from analysis.suite.sensitivity.compute import _random
+from analysis.suite.sensitivity.figures import beyond, worse
+from analysis.suite.sensitivity.figures import changes as sensitivity_changes
+from analysis.suite.sensitivity.spec import FACTORS, SensitivityTask, levels
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
@@ -22,14 +26,14 @@ from ddcore.training.protocols import PROTOCOLS
 from ddcore.training.train import train
 from tests.analysis.conftest import computed, two_sets
 
-SMALL = sensitivity.ANALYSIS.smallest
+SMALL = ANALYSIS.smallest
 
 
-def chosen(data: str = "digits", shape=(1, 8, 8), ipc: int = 2) -> base.Chosen:
+def chosen(data: str = "digits", shape=(1, 8, 8), ipc: int = 2) -> Chosen:
     """One run on some data."""
-    run = base.Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
+    run = Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
     source = "bundled" if data == "digits" else "torchvision"
-    return base.Chosen((run,), DataSpec(name=data, source=source), tuple("0123456789"), shape)
+    return Chosen((run,), DataSpec(name=data, source=source), tuple("0123456789"), shape)
 
 
 def spec(**changes: object) -> SensitivityTask:
@@ -44,7 +48,7 @@ def differing(a: object, b: object) -> set[str]:
 
 @pytest.mark.parametrize(("data", "shape"), [("digits", (1, 8, 8)), ("cifar10", (3, 32, 32))])
 def test_every_level_changes_one_factor(data, shape):
-    first, *rest = sensitivity.levels(spec(), chosen(data, shape))
+    first, *rest = levels(spec(), chosen(data, shape))
     assert first.protocol == PROTOCOLS["t300"]
     assert {level.factor for level in rest} == set(FACTORS)
     assert len({(v.factor, v.name) for v in rest}) == len(rest)
@@ -59,14 +63,14 @@ def test_every_level_changes_one_factor(data, shape):
             assert not protocol
         else:
             assert len(changed) == 1, level
-    few = sensitivity.levels(spec(grid="few"), chosen(data, shape))
+    few = levels(spec(grid="few"), chosen(data, shape))
     assert {v.factor for v in few[1:]} == set(FACTORS)
     assert set(few) < {first, *rest}
 
 
 def test_the_paper_has_no_mirrored_digits():
     def augmentations(data: str, shape: tuple[int, int, int]) -> set[str]:
-        every = sensitivity.levels(spec(factors=("augmentation",)), chosen(data, shape))
+        every = levels(spec(factors=("augmentation",)), chosen(data, shape))
         return {part for v in every for part in v.protocol.augment.split("_")}
 
     assert "flip" not in augmentations("digits", (1, 8, 8))
@@ -76,7 +80,7 @@ def test_the_paper_has_no_mirrored_digits():
 
 @pytest.mark.parametrize("images", [10, 20, 50, 100])
 def test_batches_take_as_many_steps(images):
-    for level in sensitivity.levels(spec(factors=("batch",)), chosen())[1:]:
+    for level in levels(spec(factors=("batch",)), chosen())[1:]:
         recipe = level.recipe(images)
         per_epoch = -(-images // recipe.batch)
         assert per_epoch > 1
@@ -91,7 +95,7 @@ def test_accuracies_are_those_of_training_alone(store):
     data = DeviceData(load(store, DataSpec()))
     made = DistilledSet.from_task(store.find(result["runs"][1]["key"]))
     seeds = [rng.derive(0, "sensitivity", i) for i in range(2)]
-    every = sensitivity.levels(wanted, base.choose(store, keys))
+    every = levels(wanted, choose(store, keys))
     assert [v["name"] for v in result["levels"]] == [v.name for v in every]
     for place, level in enumerate(every):
         images, labels = torch.from_numpy(made.images), torch.from_numpy(made.labels)
@@ -106,13 +110,13 @@ def test_random_real_images_are_balanced_and_differ_by_network(store):
 
     sleepy = SleepyTask()
     dataset = ensure(worker.Context(store, store.create(sleepy), sleepy, "cpu"), DataSpec())
-    images, labels = sensitivity._random(dataset, 3, spec(nets=4))
+    images, labels = _random(dataset, 3, spec(nets=4))
     assert images.shape == (4, 30, 1, 8, 8)
     assert labels.tolist() == sorted(labels.tolist())
     assert np.bincount(labels).tolist() == [3] * 10
     assert len({x.tobytes() for x in images}) == 4
     with pytest.raises(SpecError, match="at most"):
-        sensitivity._random(dataset, 1000, spec())
+        _random(dataset, 1000, spec())
 
 
 def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
@@ -152,8 +156,8 @@ def test_changes_are_paired_and_held_against_real_images():
         [[0.6, 0.6], [0.7, 0.7]],
     ]
     result = {"sources": sources, "accuracy": accuracy}
-    assert np.allclose(sensitivity.changes(result)[0, 1], [-10, -20])
-    assert np.allclose(sensitivity.beyond(result)[:, 1], [-15 + 5, -5 - 10, 0, 0])
+    assert np.allclose(sensitivity_changes(result)[0, 1], [-10, -20])
+    assert np.allclose(beyond(result)[:, 1], [-15 + 5, -5 - 10, 0, 0])
 
 
 def test_only_what_exceeds_chance_counts_as_worse():
@@ -162,5 +166,5 @@ def test_only_what_exceeds_chance_counts_as_worse():
     made = [[0.90, 0.90, 0.90], [0.701, 0.71, 0.689], [0.92, 0.85, 0.91]]
     sources = [{"method": "dm", "ipc": 1}, {"method": "", "ipc": 1}]
     result = {"accuracy": [made, random], "sources": sources}
-    assert sensitivity.worse(result).tolist() == [[False, True, False], [False] * 3]
-    assert np.allclose(sensitivity.beyond(result)[0], [0, -10, -20 / 30], atol=1e-9)
+    assert worse(result).tolist() == [[False, True, False], [False] * 3]
+    assert np.allclose(beyond(result)[0], [0, -10, -20 / 30], atol=1e-9)

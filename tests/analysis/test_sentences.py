@@ -10,9 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis import agreement, curvature, dynamics, features, mixing, sensitivity, transfer
-from analysis.agreement import EARLY, PAIR, SUBSET
-from analysis.curvature import REAL
+from analysis.suite.agreement.compute import lead as agreement_lead
+from analysis.suite.agreement.compute import summaries
+from analysis.suite.agreement.figures import sentence as agreement_sentence
+from analysis.suite.agreement.spec import EARLY, PAIR, SUBSET
+from analysis.suite.curvature.figures import per_cent
+from analysis.suite.curvature.figures import sentence as curvature_sentence
+from analysis.suite.curvature.maths import facts as curvature_facts
+from analysis.suite.curvature.maths import smooth
+from analysis.suite.curvature.spec import REAL
+from analysis.suite.dynamics.compute import facts as dynamics_facts
+from analysis.suite.dynamics.figures import sentence as dynamics_sentence
+from analysis.suite.dynamics.spec import TEST
+from analysis.suite.features.figures import sentence as features_sentence
+from analysis.suite.features.spec import REAL as features_REAL
+from analysis.suite.mixing.figures import sentence as mixing_sentence
+from analysis.suite.sensitivity.figures import sentence as sensitivity_sentence
+from analysis.suite.transfer.figures import sentence as transfer_sentence
+from analysis.suite.transfer.figures import shown as transfer_shown
+from analysis.suite.transfer.spec import RANDOM, SET
 
 SEEDS = st.integers(0, 2**32 - 1)
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -54,11 +70,11 @@ def curves(seed: int, nets: int, noise: float) -> dict[str, np.ndarray]:
 
 def told(arrays: dict, nets: int) -> tuple[dict, str]:
     """The facts of made-up curves, and the sentence."""
-    found = curvature.facts(arrays, 10)
+    found = curvature_facts(arrays, 10)
     runs = [{"key": k, "label": f"Set {k}", "method": "dm"} for k in ("a", "b")]
     last = int(arrays["steps"][-1])
     result = {"runs": runs, "sets": found, "nets": nets, "every": 10, "last": last}
-    return found, curvature.sentence(result)
+    return found, curvature_sentence(result)
 
 
 @few
@@ -71,7 +87,7 @@ def test_below_the_real_one_holds_from_there_to_the_end(seed, nets, noise):
     for view in ("raw", "smooth"):
         each = [g[0] if nets == 1 else g.mean(-1).T for g in gaps.values()]
         if view == "smooth":
-            each = [curvature.smooth(g, 10) for g in each]
+            each = [smooth(g, 10) for g in each]
         claimed = discovered(np.array([less(g) for g in each]))
         for key, own, gap in zip(gaps, claimed, each):
             known = found[key][view]
@@ -113,7 +129,7 @@ def test_a_curve_that_comes_back_is_not_below_from_then_on():
 
 @pytest.mark.parametrize(("share", "text"), [(0.89, "89 %"), (0.998, "99.8 %"), (1.0, "100 %")])
 def test_a_part_is_never_printed_as_the_whole(share, text):
-    assert curvature.per_cent(share) == text
+    assert per_cent(share) == text
 
 
 # --- accuracies -------------------------------------------------------------------------------------
@@ -132,7 +148,7 @@ def test_sensitivity_counts_what_was_shown(seed, nets, noise):
     levels = [{"factor": "", "name": "as it is"}]
     levels += [{"factor": "step_size", "name": str(i)} for i in range(6)]
     result = {"sources": sources, "levels": levels, "accuracy": accuracy.tolist(), "nets": nets}
-    text = sensitivity.sentence(result)
+    text = sensitivity_sentence(result)
     if nets == 1:
         assert "shown" not in text
         assert "nothing is said of chance" in text
@@ -148,7 +164,7 @@ def test_sensitivity_counts_what_was_shown(seed, nets, noise):
 @given(SEEDS, st.integers(1, 6), st.sampled_from([0.0, 0.001, 0.02]))
 def test_transfer_speaks_of_shares_of_shown_gains_only(seed, nets, noise):
     draw = np.random.default_rng(seed)
-    kinds = {"a": transfer.SET, "b": transfer.SET, "random.1": transfer.RANDOM}
+    kinds = {"a": SET, "b": SET, "random.1": RANDOM}
     level = 0.8 + 0.02 * draw.normal(size=(3, 3, 1))
     accuracy = level + noise * draw.normal(size=(3, 3, nets))
     result = {
@@ -164,10 +180,10 @@ def test_transfer_speaks_of_shares_of_shown_gains_only(seed, nets, noise):
         "accuracy": accuracy.tolist(),
         "nets": nets,
     }
-    text = transfer.sentence(result)
+    text = transfer_sentence(result)
     own = np.stack([accuracy[i, i] - accuracy[2, i] for i in range(2)])
     clear = discovered(less(-own)) if noise else np.zeros(2, bool)
-    assert transfer.shown(result) == dict(zip("ab", clear.tolist()))
+    assert transfer_shown(result) == dict(zip("ab", clear.tolist()))
     assert text.count("gains **") == clear.sum()
     assert text.count("of that") == clear.sum()
     assert ("±" in text) == (nets > 1)
@@ -189,11 +205,11 @@ def test_agreement_shows_no_more_leads_than_there_are(seed, nets, others):
             values = draw.normal(0.8, 0.02) + 0.003 * draw.normal(size=len(net))
             rows[:, PAIR.index("agreement")] = values
             pairs[pool] = rows
-        sets[key] = {"accuracy": [0.5] * nets, **agreement.summaries(pairs)}
-        sets[key]["lead"] = agreement.lead(pairs)
+        sets[key] = {"accuracy": [0.5] * nets, **summaries(pairs)}
+        sets[key]["lead"] = agreement_lead(pairs)
         leads.append(sets[key]["lead"])
     runs = [{"key": k, "label": f"Set {k}"} for k in sets]
-    text = agreement.sentence({"runs": runs, "sets": sets, "gap": 0.03})
+    text = agreement_sentence({"runs": runs, "sets": sets, "gap": 0.03})
     ahead = int(re.search(r"\*\*(\d) of 3\*\*", text)[1])
     assert ahead == sum(lead["mean"] > 0 for lead in leads)
     shown = re.search(r"shown for (\d)", text)
@@ -214,11 +230,11 @@ def test_no_spread_of_one_network(nets):
     ]
     accuracy = draw.uniform(0.5, 0.9, (2, 2, nets))
     mixed = {"sources": sources, "accuracy": accuracy.tolist(), "added": [0, 1]}
-    text = mixing.sentence(mixed)
+    text = mixing_sentence(mixed)
     gain = 100 * (accuracy[0, 1] - accuracy[0, 0])
-    shares = {"a": draw.uniform(0.5, 0.9, nets).tolist(), features.REAL: [0.9] * nets}
+    shares = {"a": draw.uniform(0.5, 0.9, nets).tolist(), features_REAL: [0.9] * nets}
     near = {"runs": [{"key": "a", "label": "Set a"}], "agreement": shares, "neighbours": 5}
-    other = features.sentence(near)
+    other = features_sentence(near)
     if nets == 1:
         assert "±" not in text + other
         assert "n = 1 network" in text
@@ -234,13 +250,13 @@ def test_after_a_plateau_nothing_rises_beyond_the_tolerance(seed):
     draw = np.random.default_rng(seed)
     steps, images = np.arange(0, 210, 10), int(draw.integers(5, 300))
     arrays = {}
-    for key in ("a", dynamics.TEST):
+    for key in ("a", TEST):
         rise = np.minimum(draw.integers(0, 4, len(steps)).cumsum() / 30, draw.uniform(0.3, 1))
         arrays[f"accuracy.{key}"] = np.round(rise * images)[None] / images
         arrays[f"loss.{key}"] = 1 - arrays[f"accuracy.{key}"]
-    sets = {k: dynamics.facts(steps, arrays, k, images) for k in ("a", dynamics.TEST)}
+    sets = {k: dynamics_facts(steps, arrays, k, images) for k in ("a", TEST)}
     result = {"runs": [{"key": "a", "label": "Set a"}], "sets": sets}
-    text, known = dynamics.sentence(result), sets["a"]
+    text, known = dynamics_sentence(result), sets["a"]
     curve = arrays["accuracy.a"][0]
     if known["plateau"] is None:
         assert "No set's recognition stops rising early enough" in text
@@ -249,5 +265,5 @@ def test_after_a_plateau_nothing_rises_beyond_the_tolerance(seed):
     assert curve[start:].max() - curve[: start + 1].max() <= max(0.01, 1 / images) + 1e-6
     assert f"Set a from iteration {known['plateau']}" in text
     gain = float(re.search(r"changes by (\S+) points", text)[1])
-    test = arrays[f"accuracy.{dynamics.TEST}"][0]
+    test = arrays[f"accuracy.{TEST}"][0]
     assert gain == pytest.approx(100 * (test[-1] - test[start]), abs=0.051)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import significance
-from analysis.significance import GREATER, LESS
+from analysis.shared import significance
+from analysis.shared.significance import GREATER, LESS
 
 
 @pytest.mark.parametrize("alternative", [LESS, GREATER])

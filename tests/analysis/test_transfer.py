@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import base, transfer
-from analysis.transfer import MEAN, RANDOM, SET, TransferTask
+from analysis.runs import Chosen, Run, choose
+from analysis.suite.transfer import ANALYSIS
+from analysis.suite.transfer.figures import gains, ladder, others, sentence
+from analysis.suite.transfer.spec import MEAN, RANDOM, SET, TransferTask, networks
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.data import load
@@ -24,10 +26,10 @@ from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages.fakes import done, images, spec
 
 
-def chosen(*nets: NetSpec) -> base.Chosen:
+def chosen(*nets: NetSpec) -> Chosen:
     """Runs on the digits made with these networks."""
-    runs = tuple(base.Run(f"{i:016x}", "dm", f"Set {i}", 2, 20) for i in range(len(nets)))
-    return base.Chosen(runs, DataSpec(), tuple("0123456789"), (1, 8, 8), nets)
+    runs = tuple(Run(f"{i:016x}", "dm", f"Set {i}", 2, 20) for i in range(len(nets)))
+    return Chosen(runs, DataSpec(), tuple("0123456789"), (1, 8, 8), nets)
 
 
 def plain(width: int) -> NetSpec:
@@ -43,14 +45,14 @@ def task(**changes: object) -> TransferTask:
 def test_every_network_is_trained_once_and_those_of_the_sets_come_first():
     wanted = task(architectures=("mlp", "convnet-16"), widths=(8, 16))
     deeper = plain(16).replace(depth=3)
-    found = transfer.networks(wanted, chosen(plain(16), deeper, plain(16)))
+    found = networks(wanted, chosen(plain(16), deeper, plain(16)))
     mlp = network("", "mlp", (1, 8, 8), 10)
     assert found == [plain(16), deeper, mlp, plain(8)]
 
 
 def test_the_networks_of_sets_are_known(store):
     keys = [done(store).key, done(store, spec(seed=1), net=plain(4)).key]
-    known = base.choose(store, keys)
+    known = choose(store, keys)
     expected = {keys[0]: spec().net, keys[1]: plain(4)}
     assert [expected[r.key] for r in known.runs] == list(known.nets)
 
@@ -60,7 +62,7 @@ def test_accuracies_are_those_of_training_alone(finished, analysed):
     wanted = finished("transfer").spec()
     dataset = load(analysed, DataSpec())
     test, recipe = DeviceData(dataset).test, PROTOCOLS["t300"].replace(epochs=5)
-    every = transfer.networks(wanted, base.choose(analysed, wanted.run_keys))
+    every = networks(wanted, choose(analysed, wanted.run_keys))
     assert [n["width"] for n in result["networks"]] == [n.width for n in every]
     seeds = [rng.derive(0, "transfer", i) for i in range(2)]
     made = DistilledSet.from_task(analysed.find(result["sources"][1]["key"]))
@@ -95,14 +97,14 @@ def test_random_real_images_are_the_same_each_time_and_differ_by_network(finishe
 def test_sets_of_two_sizes_have_baselines_of_their_own(store):
     two = {"images": images(count=20), "labels": np.arange(10).repeat(2)}
     keys = (done(store).key, done(store, spec(ipc=2), **two).key)
-    fields = transfer.ANALYSIS.smallest | {"widths": ()}
+    fields = ANALYSIS.smallest | {"widths": ()}
     result = computed(store, TransferTask(run_keys=keys, **fields)).result()
     assert [(s["kind"], s["ipc"]) for s in result["sources"]] == [
         *((SET, 1), (SET, 2)),
         *((RANDOM, 1), (RANDOM, 2)),
         *((MEAN, 1), (MEAN, 2)),
     ]
-    beyond, accuracy = transfer.gains(result), 100 * np.array(result["accuracy"])
+    beyond, accuracy = gains(result), 100 * np.array(result["accuracy"])
     np.testing.assert_allclose(beyond[[1, 5]], accuracy[[1, 5]] - accuracy[3])
     np.testing.assert_allclose(beyond[[2, 3]], 0)
 
@@ -128,16 +130,16 @@ def outcome() -> dict:
 
 def test_what_is_kept_elsewhere():
     result = outcome()
-    assert transfer.ladder(result) == [2, 0]
-    assert transfer.others(result, "a") == ([1], [2])
-    np.testing.assert_allclose(transfer.gains(result)[0], [[19.9, 20.1], [5, 5], [-5, -5]])
-    assert transfer.sentence(result).startswith(
+    assert ladder(result) == [2, 0]
+    assert others(result, "a") == ([1], [2])
+    np.testing.assert_allclose(gains(result)[0], [[19.9, 20.1], [5, 5], [-5, -5]])
+    assert sentence(result).startswith(
         "Set A, made with ConvNet-2 w8, gains **+20.0 ± 0.1** points over random real images there; "
         "**25 %** of that on 1 other architecture (+5.0 ± 0.0) and **none** of that on 1 other width "
         "(−5.0 ± 0.0). Mean ± standard deviation of 2 networks"
     )
     result["accuracy"][0][0] = [0.50, 0.75]  # -10 and +13 points
-    said = transfer.sentence(result)
+    said = sentence(result)
     assert "not shown to be a gain, and +5.0 ± 0.0 on 1 other architecture" in said
     assert "**25 %**" not in said and "gains" not in said.split(".")[0]
 
@@ -150,4 +152,4 @@ def test_bad_fields():
         with pytest.raises(SpecError, match="widths"):
             task(widths=bad)
     with pytest.raises(SpecError, match="architectures = 'lenet'"):
-        transfer.networks(task(architectures=("lenet",)), chosen(plain(4)))
+        networks(task(architectures=("lenet",)), chosen(plain(4)))

@@ -7,8 +7,11 @@ from dataclasses import fields
 
 import pytest
 
-from analysis import analyses, analysis, base
-from analysis.drawing import typeset
+from analysis import analyses, analysis
+from analysis.runs import choose
+from analysis.settings import make_spec as analysis_make_spec
+from analysis.settings import picked
+from analysis.shared.drawing import typeset
 from pages.components import analysis_page, analysis_runs, settings_form, shell
 from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages.fakes import done, put, spec, text
@@ -36,7 +39,7 @@ def settings(name: str) -> str:
 
 def state(store, name: str, keys: list[str], preset: str = "quick") -> str:
     """State of the task that a preset describes."""
-    wanted = base.make_spec(analysis(name), base.choose(store, keys), preset)
+    wanted = analysis_make_spec(analysis(name), choose(store, keys), preset)
     return store.task(wanted).status()["state"]
 
 
@@ -99,7 +102,7 @@ def test_every_view_opens(visit, store, name):
     task = computed(store, smallest(store, name, keys))
     of, result = analysis(name), task.result()
     app = visit(page(name), runs=",".join(keys), set=settings(name))
-    for option in list(of.options(result, base.picked(of, result))):
+    for option in list(of.options(result, picked(of, result))):
         for choice in list(option.choices)[:2]:
             app.query_params[f"view_{option.name}"] = choice
             app.run()
@@ -212,7 +215,7 @@ def test_nothing_is_proposed_that_was_made_otherwise(store):
 def test_overview_shows_the_state_of_every_analysis(visit, store):
     keys = two(store)
     names = list(analyses())
-    quick = base.make_spec(analysis(names[0]), base.choose(store, keys), "quick")
+    quick = analysis_make_spec(analysis(names[0]), choose(store, keys), "quick")
     put(store, quick, "failed", message="It broke.")
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)
@@ -236,7 +239,7 @@ def test_overview_runs_the_whole_suite_as_one_job(visit, store, monkeypatch):
 
 def test_overview_with_a_result_offers_the_report(visit, store):
     keys = two(store)
-    quick = base.make_spec(analysis("pixels"), base.choose(store, keys), "quick")
+    quick = analysis_make_spec(analysis("pixels"), choose(store, keys), "quick")
     task = computed(store, quick)
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)

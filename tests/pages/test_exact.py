@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from analysis.race import RaceTask
+from analysis.single.race import RaceTask
 from ddcore.data.lookup import resolve
 from ddcore.distil.settings import make_spec
 from ddcore.tasks.worker import run_task
@@ -86,7 +86,7 @@ def test_real_images_are_named_so(live):
 
 def app_moved(app) -> float:
     """How far the images moved, computed again."""
-    from analysis.exact_lab import Lab, Trial
+    from analysis.single.exact_lab import Lab, Trial
     from ddcore.data import load
     from ddcore.kernels.spec import KernelSpec
     from pages.components import shell

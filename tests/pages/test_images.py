@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from analysis.nearest import NearestTask
+from analysis.single.nearest import NearestTask
 from ddcore.base.texts import percent
 from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
@@ -249,7 +249,7 @@ def test_nearest_shows_distances_and_what_they_say(visit, store):
 def test_verdict_on_copies_and_close_images(store):
     result = {"held_out_images": 130}
     arrays = nearest_done(store, done(store)).arrays()
-    from analysis.nearest import of_image
+    from analysis.single.nearest import of_image
 
     far = of_image(arrays, 0)
     copy = dataclasses.replace(far, distances=np.zeros(5), held_out_farther=1.0)
@@ -288,7 +288,7 @@ def stored_done(store, parametrization: str, stored: dict, per_class: int = 2):
 
 
 def test_a_canvas_is_repeated_and_its_seam_measured(visit, store):
-    from analysis.seam import seam
+    from analysis.single.seam import seam
 
     task = stored_done(store, "canvas", {"canvas": canvases()})
     app = visit(PAGE, run=task.key, img="digits-3-01")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torchvision.utils import save_image
 
-from analysis.nearest import NearestTask
+from analysis.single.nearest import NearestTask
 from ddcore.base import paths
 from ddcore.data.spec import dataset_task
 from ddcore.measure.spec import default_evaluation

@@ -276,7 +276,7 @@ def test_jobs_lists_every_state(visit, store, alive):
 
 
 def test_jobs_name_the_run_that_a_task_is_about(visit, store):
-    from analysis.nearest import NearestTask
+    from analysis.single.nearest import NearestTask
 
     run = done(store)
     put(store, NearestTask(run_key=run.key), "failed", message="It broke.")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import cohen_kappa_score
 
-from analysis import agreement
-from analysis.agreement import PAIR, Answers, compare
+from analysis.suite.agreement.compute import Answers, compare
+from analysis.suite.agreement.spec import PAIR, AgreementTask
 from tests.truth import convnet, files, streams
 
 
@@ -93,7 +93,7 @@ def answers_of_pools(subset, early):
 def test_agreement_computed_now(here, real):
     """A small analysis of a shipped set: its pools' stored predictions, and everything else anew."""
     key = files.shipped("distill", method="dm", data__name="digits", ipc=1)[0].name
-    asked = agreement.AgreementTask(
+    asked = AgreementTask(
         run_keys=(key,),
         network="convnet-8",
         nets=3,

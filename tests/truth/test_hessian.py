@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import _hessian
+from analysis.shared import hessian as _hessian
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
 from tests.truth import convnet, files, hessian, streams

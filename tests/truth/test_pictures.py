@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import embedding
-from analysis.nearest import flat, nearest
+from analysis.shared import embedding
+from analysis.single.nearest import flat, nearest
 from ddcore.training import augment
 from tests.truth import files, pictures, streams
 

@@ -44,7 +44,7 @@ def test_the_rule_sees_every_way_of_importing(tmp_path):
     for line in (
         "import ddcore.base.rng",
         "from ddcore.base import rng",
-        "def f():\n import analysis.base",
+        "def f():\n import analysis.contract",
     ):
         path = tmp_path / "module.py"
         path.write_text(line)

@@ -1,0 +1,201 @@
+"""What an analysis is: a spec over several runs, and a declaration that everything else reads.
+
+An analysis is one package that ends with `ANALYSIS = Analysis(...)`. The command line, the pages, the
+report and the contract tests know no analysis by name: they read these declarations. Nothing here
+imports torch, plotly or streamlit; figures import plotly and seaborn when they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.runs import Chosen
+from ddcore.base.errors import SpecError
+from ddcore.base.registry import Registry
+from ddcore.base.specs import TaskSpec
+from ddcore.nets.plan import Shape
+from ddcore.pools.real_spec import Counts, Pool
+from ddcore.tasks.store import KEY_PATTERN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as StaticFigure
+    from plotly.graph_objects import Figure
+
+MOST = 8  # runs in one figure
+PRESETS = {"quick": "Quick", "teaching": "Teaching", "published": "As published"}
+Result = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisTask(TaskSpec):
+    """A question about 1 to 8 runs or opened sets, all made for the same data.
+
+    The order of `run_keys` changes nothing, so they are sorted: one key for one computation. Fields of
+    subclasses are plain values, so that a form and the command line can set them.
+    """
+
+    run_keys: tuple[str, ...]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.run_keys, (list, tuple)) and all(
+            isinstance(k, str) for k in self.run_keys
+        ):
+            object.__setattr__(self, "run_keys", tuple(sorted(self.run_keys)))
+        super().__post_init__()
+
+    def validate(self) -> None:
+        """Check the keys' form; what they stand for is checked by `choose`. Subclasses call this."""
+        n = len(set(self.run_keys))
+        ok = 1 <= n == len(self.run_keys) <= MOST and all(map(KEY_PATTERN.fullmatch, self.run_keys))
+        self.require("run_keys", ok, f"the keys of 1 to {MOST} different runs")
+        self.require_range("seed", 0, 2**31 - 1)
+
+    def title(self) -> str:
+        """Line for lists."""
+        count = len(self.run_keys)
+        return f"{self.KIND} of {count} set{'s' if count > 1 else ''}"
+
+
+# --- what it is about -----------------------------------------------------------------------------
+
+
+# --- inside the task ------------------------------------------------------------------------------
+
+
+def seen(result: Result, how: Callable[[str], str]) -> Result:
+    """A result in which everything that other people wrote has passed through `how`.
+
+    Figures and sentences are drawn from it, each with what their medium needs (see `ddcore.foreign`);
+    tables and pictures know no markup and take the result as it is.
+    """
+    shown = dict(result, class_names=[how(name) for name in result["class_names"]])
+    shown["data_label"] = how(result["data_label"])
+    for part in ("runs", "sources"):
+        if part in result:
+            shown[part] = [{**one, "label": how(one["label"])} for one in result[part]]
+    return shown
+
+
+# --- the declaration ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that changes a figure but nothing that is computed: id to words, the first is usual."""
+
+    name: str
+    label: str
+    choices: dict[str, str]
+
+
+def answers(
+    options: Callable[[Result, dict[str, str]], Iterator[Option]],
+    result: Result,
+    pick: Callable[[Option], str] | None = None,
+) -> dict[str, str]:
+    """What `pick` chooses of options that come one after the other; without it the usual ones."""
+    found: dict[str, str] = {}
+    for option in options(result, found):
+        found[option.name] = pick(option) if pick else next(iter(option.choices))
+    return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A plotly figure with its title and a sentence that says what it shows (also its alt text)."""
+
+    title: str
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images that belong together: pixels (n, C, H, W), 0..1 for real ones, and a line for each."""
+
+    title: str
+    pixels: np.ndarray
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the analysis itself needs beyond its pools: multiply-adds, bytes of memory and of disk."""
+
+    macs: float
+    memory: float = 0.0
+    disk: float = 1e5
+
+
+def _no_pools(spec: AnalysisTask, chosen: Chosen) -> list[Pool]:
+    return []
+
+
+def _no_options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+    yield from ()
+
+
+def _no_pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+    return []
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One question about distilled sets, answered.
+
+    Texts are plain words in Markdown: `question` ends with a question mark; `read` and `doubt` say how
+    to read and how to doubt the figures; `paper` what Yang et al. 2024 found; `differs` what is done
+    otherwise than in their code, and why. `presets(data name, shape, ipc)` gives the fields that differ
+    from the defaults under each name of `PRESETS`. `pools` are the shared tasks it will need, `cost` what
+    comes on top. Everything from `figures` on sees only a finished task's result and arrays. `options`
+    yields choices one after the other and is told what was picked so far. `smallest` are fields of a run of
+    seconds, on which every contract is tested. Sets with fewer than `least_ipc` images per class are refused,
+    because `least_why`.
+    """
+
+    name: str
+    title: str
+    icon: str
+    order: int
+    question: str
+    read: str
+    doubt: str
+    paper: str
+    differs: str
+    spec: type[AnalysisTask]
+    presets: Callable[[str, Shape, int], dict[str, dict[str, Any]]]
+    cost: Callable[[Any, Chosen, Counts], Cost]
+    figures: Callable[[Result, Arrays, dict[str, str]], list[Drawn]]
+    static: Callable[[Result, Arrays], StaticFigure]
+    table: Callable[[Result, Arrays], list[dict[str, Any]]]
+    sentence: Callable[[Result], str]
+    pools: Callable[[Any, Chosen], list[Pool]] = _no_pools
+    options: Callable[[Result, dict[str, str]], Iterator[Option]] = _no_options
+    pictures: Callable[[Result, Arrays], list[Pictures]] = _no_pictures
+    smallest: dict[str, Any] = field(default_factory=dict)
+    least_ipc: int = 1
+    least_why: str = ""
+
+    def check(self, chosen: Chosen) -> None:
+        """`SpecError` if a run is too small for this question."""
+        for run in chosen.runs:
+            if run.ipc < self.least_ipc:
+                allowed = f"sets with {self.least_ipc} or more images per class: {self.least_why}"
+                raise SpecError("run_keys", run.key, allowed)
+
+
+ANALYSES: Registry[Analysis] = Registry(
+    "analysis", "analysis.suite", "ANALYSIS", order=lambda a: a.order
+)
+analyses, analysis = ANALYSES.all, ANALYSES.get
+
+
+def of_spec(spec: AnalysisTask) -> Analysis:
+    """The declaration that a spec belongs to: its kind is the analysis' name."""
+    return ANALYSES.get(spec.KIND)

@@ -1,0 +1,69 @@
+"""From a preset and settings to a task, and what it will take."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+
+from analysis.contract import PRESETS, Analysis, AnalysisTask, Option, Result, answers
+from analysis.runs import Chosen, counts
+from ddcore.base.errors import SpecError
+from ddcore.base.specs import with_setting
+from ddcore.nets.architectures import image_macs
+from ddcore.tasks.store import Store
+from ddcore.training.estimate import BASE_BYTES, START_S, Estimate
+from ddcore.training.speed import speed, usual
+
+
+def make_spec(
+    analysis: Analysis,
+    chosen: Chosen,
+    preset: str = "quick",
+    settings: Iterable[tuple[str, str]] = (),
+) -> AnalysisTask:
+    """The task that a preset describes for these runs, with single fields set from text."""
+    if preset not in PRESETS:
+        raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
+    analysis.check(chosen)
+    ipc = max(run.ipc for run in chosen.runs)
+    values = analysis.presets(chosen.data.name, chosen.shape, ipc)[preset]
+    spec = analysis.spec(run_keys=tuple(run.key for run in chosen.runs), **values)
+    own = {f.name for f in fields(spec)} - {"run_keys"}
+    for path, text in settings:
+        if path not in own:
+            raise SpecError(path, text, "one of the fields " + ", ".join(sorted(own)))
+        spec = typing.cast(AnalysisTask, with_setting(spec, path, text))
+    return spec
+
+
+def estimate(
+    analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store, *, but: Iterable[str] = ()
+) -> Estimate:
+    """What a task will take, with the pools it still has to train (keys in `but` are not counted)."""
+    number = counts(store, chosen.data)
+    own = analysis.cost(spec, chosen, number)
+    shape, classes = chosen.shape, chosen.classes
+    needed = analysis.pools(spec, chosen)
+    nets = [pool.net for pool in needed] or [usual(shape)]
+    image = max(image_macs(net, shape, classes) for net in nets)
+    rate, basis = speed(store, spec.KIND, own.macs, image)
+    seconds, memory, disk = START_S + own.macs / rate, own.memory, own.disk
+    for pool in needed:
+        if pool.key in but or store.task(pool).is_done():
+            continue
+        need = pool.cost(chosen.shape, chosen.classes, number)
+        image = image_macs(pool.net, shape, classes)
+        rate, rests = speed(store, pool.KIND, need.macs, image)
+        if need.macs > own.macs:
+            basis = rests
+        seconds, disk = seconds + need.macs / rate, disk + need.disk
+        memory = max(memory, need.memory)
+    return Estimate(seconds, BASE_BYTES + memory, disk, basis)
+
+
+def picked(
+    analysis: Analysis, result: Result, pick: Callable[[Option], str] | None = None
+) -> dict[str, str]:
+    """An analysis' options as `pick` chooses them one after the other; without it the usual ones."""
+    return answers(analysis.options, result, pick)

@@ -1,0 +1,136 @@
+"""What `agreement` is asked: its spec, presets, pools and cost. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from analysis.contract import AnalysisTask, Cost
+from analysis.runs import Chosen
+from ddcore.nets.plan import Shape
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
+from ddcore.pools.real_spec import Counts, EarlyPool, Pool, SubsetPool
+from ddcore.training.protocols import PROTOCOLS
+
+T300 = PROTOCOLS["t300"]
+EARLY, SUBSET = "early", "subset"
+POOLS = {EARLY: "early-stopped", SUBSET: "subset-trained"}
+COLOURS = {SUBSET: "#FFC20A", EARLY: "#0C7BDC"}  # of the paper's figure
+MEASURES = {
+    "agreement": "same answer, of all test images",
+    "kappa": "Cohen's kappa",
+    "shared": "same answer, of shared errors",
+}
+# Of a matched pair: number of the distilled-trained network and of the other one, at which iteration (or
+# trained on how many images per class), accuracies of both, the three measures, images both get wrong.
+PAIR = ("net", "other", "at", "accuracy", "other_accuracy", *MEASURES, "both_wrong")
+UNEQUAL = 0.005  # mean accuracies of the two matched pools that differ by as much are pointed out
+SHOWN = 10  # images of a kind that are shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementTask(AnalysisTask):
+    """`nets` networks trained on each set, beside early-stopped and subset-trained ones of equal accuracy.
+
+    `network` is an architecture and its width, such as convnet-16. Early stopping: `early` networks, tested
+    after every `every`-th of their first `iterations` on all training images, in batches of `early_batch`.
+    Subsets: `draws` networks for each of `sizes` images per class, trained for `epochs` in batches of
+    `subset_batch`. A network counts as matched if its accuracy differs by at most `gap` (0.03 are 3 points).
+    """
+
+    KIND: ClassVar[str] = "agreement"
+    VERSION: ClassVar[int] = 2
+    RUNNER: ClassVar[str] = "analysis.suite.agreement.compute:run"
+
+    network: str = "convnet-16"
+    nets: int = 3
+    early: int = 12
+    iterations: int = 120
+    every: int = 1
+    early_batch: int = 64
+    sizes: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    draws: int = 8
+    epochs: int = 300
+    subset_batch: int = 256
+    gap: float = 0.03
+
+    def validate(self) -> None:
+        """Check ranges, the network's name and what the pools will be asked for."""
+        super().validate()
+        parse("network", self.network)
+        self.require_range("nets", 1, 100)
+        self.require_range("early", 1, 1000)
+        self.require_range("iterations", 1, 100_000)
+        self.require_range("every", 1, self.iterations)
+        self.require_range("early_batch", 0, 1_000_000)
+        ok = self.sizes and len(set(self.sizes)) == len(self.sizes) and min(self.sizes) >= 1
+        self.require("sizes", bool(ok), "different numbers of images per class, 1 or more")
+        self.require_range("draws", 1, 1000)
+        self.require_range("epochs", 1, 100_000)
+        self.require_range("subset_batch", 0, 1_000_000)
+        self.require_range("gap", 0.001, 1)
+
+
+def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
+    """Pools that reach the accuracy of sets of this size; published: the paper's 30 and 520 networks."""
+    if shape[1] < 28:  # a larger set teaches more: longer runs and larger subsets match it
+        few = ipc <= 4
+        sizes = (1, 2, 3, 4, 5, 6, 8, 12) if few else (5, 8, 12, 20, 32)
+        common = {"iterations": 120 if few else 240, "sizes": sizes, "draws": 8 if few else 7}
+        common |= {"every": 1 if few else 2, "epochs": 300 if few else 200}
+        quick, teaching = {**common, "nets": 3}, {**common, "nets": 5}
+    else:
+        common = {"iterations": 120, "epochs": 100}
+        sizes = (1, 2, 5, 10, 20) if ipc <= 4 else (5, 10, 20, 50)
+        quick = {**common, "nets": 3, "early": 4, "every": 8, "sizes": sizes, "draws": 3}
+        teaching = {**common, "nets": 5, "early": 8, "every": 4, "sizes": sizes, "draws": 6}
+    published = {
+        "network": "convnet-128",
+        "nets": 3,
+        "early": 30,
+        "iterations": 196,
+        "early_batch": 256,
+        # 0.5 % to 5 % of CIFAR-10's 5000 images per class, evenly spread: 65 sizes, 520 networks
+        "sizes": tuple(round(25 + 224 * i / 64) for i in range(65)),
+        "draws": 8,
+        "epochs": 100,
+    }
+    return {"quick": quick, "teaching": teaching, "published": published}
+
+
+def pools(spec: AgreementTask, chosen: Chosen) -> list[Pool]:
+    """Networks trained on subsets, then early-stopped ones: too large subsets are refused at once."""
+    common = {
+        "data": chosen.data,
+        "net": network("network", spec.network, chosen.shape, chosen.classes),
+        "seed": spec.seed,
+    }
+    early = EarlyPool(
+        **common,
+        nets=spec.early,
+        iterations=spec.iterations,
+        every=spec.every,
+        batch=spec.early_batch,
+    )
+    subset = SubsetPool(
+        **common, sizes=spec.sizes, draws=spec.draws, epochs=spec.epochs, batch=spec.subset_batch
+    )
+    return [subset, early]
+
+
+def stored(spec: AgreementTask, images: int) -> int:
+    """Bytes of all predictions of both pools for so many test images: one each."""
+    tests = spec.early * (spec.iterations // spec.every) + len(spec.sizes) * spec.draws
+    return tests * images
+
+
+def cost(spec: AgreementTask, chosen: Chosen, counts: Counts) -> Cost:
+    """Training on each set, a test of each network, and comparing predictions."""
+    net = pools(spec, chosen)[0].net
+    one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
+    images, largest = sum(r.images for r in chosen.runs), max(r.images for r in chosen.runs)
+    passes = spec.nets * (3 * T300.epochs * images + counts.test * len(chosen.runs))
+    held = stored(spec, counts.test)
+    compared = 4.0 * len(chosen.runs) * spec.nets * held
+    return Cost(passes * one.macs + compared, 12.0 * one.activations * largest + held)

@@ -1,0 +1,197 @@
+"""What is shown of a finished `dynamics`: figures, table, sentence, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.contract import Arrays, Drawn, Option, Result
+from analysis.shared import colours, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as StaticFigure
+
+from analysis.suite.dynamics.spec import MEASURES, TEST
+
+
+def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+    """What the second figure shows."""
+    yield Option("measure", "Below", {k: v for k, v in MEASURES.items() if k != "accuracy"})
+
+
+def series(result: Result) -> list[tuple[str, str, colours.Style]]:
+    """(key, label, look) of each run, then of the real test images."""
+    runs = result["runs"]
+    looks = colours.styles([r["method"] for r in runs])
+    found = [(r["key"], r["label"], look) for r, look in zip(runs, looks)]
+    return [*found, (TEST, "Real test images", colours.Style(colours.REAL))]
+
+
+def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+    """Accuracy with plateaus, and loss or probability."""
+    return [_accuracy(result, arrays), _other(result, arrays, picked["measure"])]
+
+
+def _curves(result: Result, arrays: Arrays, name: str, **layout: Any) -> Any:
+    """Mean of all networks for each set, and a band from the lowest to the highest of them."""
+    figure = drawing.new_figure("iteration of training on real data", MEASURES[name], **layout)
+    steps = arrays["steps"]
+    for key, label, look in series(result):
+        every = arrays[f"{name}.{key}"]
+        figure.add_scatter(
+            x=np.concatenate([steps, steps[::-1]]),
+            y=np.concatenate([every.max(0), every.min(0)[::-1]]),
+            fill="toself",
+            fillcolor=drawing.faded(look.colour, 0.15),
+            line={"width": 0},
+            hoverinfo="skip",
+            legendgroup=key,
+            showlegend=False,
+        )
+        text = "%{y:.1%}" if name != "loss" else "%{y:.3g}"
+        figure.add_scatter(
+            x=steps,
+            y=every.mean(0),
+            name=label,
+            legendgroup=key,
+            mode="lines",
+            line={"color": look.colour, "dash": look.dash, "width": 3 if key == TEST else 2},
+            hovertemplate=f"{label}<br>iteration %{{x}}: {text}<extra></extra>",
+        )
+    return figure
+
+
+def _accuracy(result: Result, arrays: Arrays) -> Drawn:
+    figure = _curves(result, arrays, "accuracy", per_cent=True)
+    for key, label, look in series(result):
+        known = result["sets"][key]
+        if known["plateau"] is None:
+            continue
+        place = np.searchsorted(arrays["steps"], known["plateau"])
+        level = arrays[f"accuracy.{key}"][:, place].mean()
+        hollow = "-open" if known["ceiling"] and not look.symbol.endswith("open") else ""
+        figure.add_scatter(
+            x=[known["plateau"]],
+            y=[level],
+            mode="markers",
+            marker={
+                "color": look.colour,
+                "symbol": look.symbol + hollow,
+                "size": 12,
+                "line": {"width": 2 if hollow else 0, "color": look.colour},
+            },
+            legendgroup=key,
+            showlegend=False,
+            hovertemplate=f"{label}<br>plateau from iteration %{{x}}, %{{y:.1%}}<extra></extra>",
+        )
+    words = " ".join(_words(result, key, label) for key, label, _ in series(result))
+    caption = (
+        f"Mean of {_networks(result)}; bands from the lowest to the highest. Marker: from here on the "
+        f"accuracy no longer rises; hollow: because it is near 100 % already. {words}"
+    )
+    return Drawn("Recognised along training on real data", figure, caption)
+
+
+def _networks(result: Result) -> str:
+    return f"{result['nets']} network{'s' if result['nets'] > 1 else ''}"
+
+
+def _words(result: Result, key: str, label: str) -> str:
+    known = result["sets"][key]
+    if known["plateau"] is None:
+        text = "still rising near the end"
+    elif known["ceiling"]:
+        text = f"plateau from iteration {known['plateau']}, at the ceiling"
+    else:
+        text = f"plateau from iteration {known['plateau']}"
+    if known["full"] is not None:
+        text += f", all right from iteration {known['full']}"
+    return f"{label}: {text}."
+
+
+def _other(result: Result, arrays: Arrays, name: str) -> Drawn:
+    figure = _curves(result, arrays, name, per_cent=name != "loss")
+    if name == "loss":
+        figure.update_yaxes(type="log", tickformat="~g", dtick=1)
+    rows = [(label, arrays[f"{name}.{key}"][:, -1].mean()) for key, label, _ in series(result)]
+    last = int(arrays["steps"][-1])
+    words = "; ".join(f"{label} {v:.3g}" for label, v in rows)
+    caption = (
+        f"The same networks; where accuracy is full this still moves. At iteration {last}: {words}."
+    )
+    return Drawn(MEASURES[name].capitalize(), figure, caption)
+
+
+def static(result: Result, arrays: Arrays) -> StaticFigure:
+    """The paper's lines (Fig. 5), and beside them the loss it computed but did not show."""
+    import seaborn as sns
+
+    figure, axes = drawing.panels(1, 2, width=4.2)
+    for ax, name in zip(axes[0], ("accuracy", "loss")):
+        _lines(ax, result, arrays, name)
+        sns.despine(ax=ax)
+    axes[0][0].set(ylabel="Accuracy", ylim=(0, 1.03))
+    axes[0][1].set(ylabel="Cross-entropy", yscale="log")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _lines(ax: Axes, result: Result, arrays: Arrays, name: str) -> None:
+    import seaborn as sns
+
+    steps = arrays["steps"]
+    for key, label, look in series(result):
+        every = arrays[f"{name}.{key}"]
+        colour = "black" if key == TEST else look.colour
+        look_of = {"color": colour, "linestyle": look.linestyle, "lw": 1.4}
+        sns.lineplot(x=steps, y=every.mean(0), ax=ax, legend=False, **look_of)
+        ax.lines[-1].set_label(label)
+        ax.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.15, lw=0)
+        start = result["sets"][key]["plateau"]
+        if name == "accuracy" and start is not None:
+            level = every.mean(0)[np.searchsorted(steps, start)]
+            ax.plot(start, level, look.marker, color=colour, ms=6, mec="black", mew=0.8)
+    ax.set(xlabel="Iteration", xlim=(0, steps[-1]))
+
+
+def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+    """One row per set, network and test."""
+    rows = []
+    for key, label, _ in series(result):
+        columns = {name: arrays[f"{name}.{key}"].tolist() for name in MEASURES}
+        for net in range(result["nets"]):
+            each = zip(arrays["steps"].tolist(), *(values[net] for values in columns.values()))
+            rows += [
+                {"set": key, "label": label, "net": net, "iteration": t}
+                | dict(zip(MEASURES, values))
+                for t, *values in each
+            ]
+    return rows
+
+
+def sentence(result: Result) -> str:
+    """How much is recognised early on, where it stops rising, and what the test accuracy does after."""
+    sets, test = result["sets"], result["sets"][TEST]
+    early = ", ".join(
+        f"**{100 * sets[r['key']]['then']:.1f} %** of {r['label']}" for r in result["runs"]
+    )
+    text = (
+        f"After {test['moment']} iterations on real data networks recognise {early}, and "
+        f"{100 * test['then']:.1f} % of real test images"
+    )
+    known = [(sets[r["key"]], r["label"]) for r in result["runs"]]
+    known = [(facts, label) for facts, label in known if facts["plateau"] is not None]
+    if not known:
+        return f"{text}. No set's recognition stops rising early enough to be called a plateau."
+    words = ", ".join(f"{label} from iteration {facts['plateau']}" for facts, label in known)
+    high = sum(facts["ceiling"] for facts, _ in known)
+    ceiling = f" ({high} of {len(known)} at the ceiling of 100 %)" if high else ""
+    last = max((facts for facts, _ in known), key=lambda facts: facts["plateau"])
+    return (
+        f"{text}. Recognition does not rise again by more than a point or an image: {words}{ceiling}; after "
+        f"the last of these test accuracy changes by {100 * last['test_gain']:+.1f} points."
+    )

@@ -1,0 +1,79 @@
+"""What `dynamics` is asked: its spec, presets, pools and cost. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from analysis.contract import AnalysisTask, Cost
+from analysis.runs import Chosen
+from ddcore.nets.plan import Shape
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
+from ddcore.pools.real_spec import Counts
+
+TEST = "test"
+MOMENT = 100  # the iteration that the answer names
+MEASURES = {
+    "accuracy": "called the intended class",
+    "loss": "mean cross-entropy",
+    "probability": "mean true-class probability",
+}
+LEAST_RISE = 0.01  # a smaller rise of the accuracy does not end a plateau
+LEAST_LENGTH = 0.2  # of all iterations: what is shorter is not called a plateau
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsTask(AnalysisTask):
+    """`nets` networks in their first `iterations` on all real training images, tested along the way.
+
+    `network` is an architecture and its width, such as convnet-16. Training is plain SGD with step size
+    `lr`, momentum 0.9 and shuffled batches of `batch`. After every `every`-th iteration all images of all
+    sets and `test_images` test images (drawn by `seed`; 0: all) are classified.
+    """
+
+    KIND: ClassVar[str] = "dynamics"
+    RUNNER: ClassVar[str] = "analysis.suite.dynamics.compute:run"
+
+    network: str = "convnet-16"
+    nets: int = 3
+    iterations: int = 300
+    every: int = 1
+    batch: int = 64
+    lr: float = 0.01
+    test_images: int = 2000
+
+    def validate(self) -> None:
+        """Check ranges and the network's name."""
+        super().validate()
+        parse("network", self.network)
+        self.require_range("nets", 1, 100)
+        self.require_range("iterations", 1, 100_000)
+        self.require_range("every", 1, self.iterations)
+        self.require_range("batch", 1, 1_000_000)
+        self.require_range("lr", 1e-8, 1e3)
+        self.require_range("test_images", 0, 1_000_000)
+
+
+def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
+    """Fewer tests on larger images; published: the paper's network and batch, more than its one run."""
+    if shape[1] < 28:
+        quick, teaching = {"nets": 2, "every": 4}, {"nets": 5}
+    else:
+        quick = {"nets": 2, "every": 10, "test_images": 500}
+        teaching = {"nets": 3, "every": 5, "test_images": 1000}
+    published = {"network": "convnet-128", "batch": 256, "test_images": 0}
+    return {"quick": quick, "teaching": teaching, "published": published}
+
+
+def cost(spec: DynamicsTask, chosen: Chosen, counts: Counts) -> Cost:
+    """Training, and a pass over all sets and the test images at each test."""
+    net = network("network", spec.network, chosen.shape, chosen.classes)
+    one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
+    batch = min(spec.batch, counts.train)
+    images = sum(r.images for r in chosen.runs) + min(spec.test_images or counts.test, counts.test)
+    tests = 1 + spec.iterations // spec.every
+    macs = spec.nets * (3 * spec.iterations * batch + tests * images) * one.macs
+    held = max(12.0 * one.activations * batch, 4.0 * one.activations * min(images, 2000))
+    values = 4.0 * len(MEASURES) * spec.nets * tests * (len(chosen.runs) + 1)
+    return Cost(macs, memory=held + values, disk=values + 1e5)

@@ -1,0 +1,196 @@
+"""What is shown of a finished `mixing`: figures, table, sentence, pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.contract import Arrays, Drawn, Result
+from analysis.shared import colours, drawing
+from ddcore.base.spread import deviation, deviations, plus_minus
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as StaticFigure
+
+
+def place(added: int, first: int) -> float:
+    """Where an amount is on the axis: 0 at 0, 1 at the smallest amount, then logarithmic (symlog)."""
+    return 0.0 if added == 0 else 1 + float(np.log(added / first) / np.log(5))
+
+
+def curves(result: Result) -> list[tuple[dict[str, Any], np.ndarray, colours.Style]]:
+    """(source, accuracy (amounts, nets), look) of the runs, then of random real images."""
+    runs = [s for s in result["sources"] if s["method"]]
+    looks = colours.styles([s["method"] for s in runs])
+    count = len(result["sources"]) - len(runs)
+    real = [
+        colours.Style(
+            colours.REAL, "dash", "diamond" + colours.SYMBOLS[i % len(colours.SYMBOLS)], "--", "D"
+        )
+        for i in range(count)
+    ]
+    values = [np.array(v) for v in result["accuracy"]]
+    return list(zip(result["sources"], values, [*looks, *real]))
+
+
+def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+    """Accuracy over the number of real images added, and what was gained by adding them."""
+    nets = len(result["accuracy"][0][0])
+    spread = f"Mean of {nets} networks; bands: standard deviation" if nets > 1 else "One network"
+    facts = f"{result['network']}, {_steps_text(result)}"
+    all_curves = curves(result)
+    top = result["added"][-1]
+    ends = "; ".join(
+        f"{source['label']} {100 * v[0].mean():.1f} to {100 * v[-1].mean():.1f} %"
+        for source, v, _ in all_curves
+    )
+    gains = "; ".join(
+        f"{source['label']} {_points(100 * (v[-1] - v[0]).mean())}" for source, v, _ in all_curves
+    )
+    lines = _lines(result, [v for _, v, _ in all_curves], "test accuracy")
+    lines.update_yaxes(tickformat=".0%")
+    change = _lines(result, [100 * (v - v[0]) for _, v, _ in all_curves], "gain in points")
+    change.add_hline(0, line={"color": colours.REAL, "dash": "dot", "width": 1})
+    return [
+        Drawn(
+            "Accuracy with real images added",
+            lines,
+            f"{spread}. {facts}. From none added to {top} per class: {ends}.",
+        ),
+        Drawn(
+            "Gained over nothing added",
+            change,
+            f"The same networks, each compared with itself without real images. {spread}. With {top} per "
+            f"class: {gains} points.",
+        ),
+    ]
+
+
+def _steps_text(result: Result) -> str:
+    if result["steps"] == "fixed":
+        steps = f"{result['iterations']} full-batch steps whatever the size"
+    else:
+        steps = f"{result['iterations']} full-batch steps for a set alone, more with its growth"
+    half = "; distilled and added real images are each half of the loss"
+    return steps + (half if result["weighting"] == "halves" else "")
+
+
+def _lines(result: Result, values: list[np.ndarray], y: str) -> Any:
+    """A line with a band for each source; `values` are (amounts, nets) each."""
+    added = result["added"]
+    x = [place(k, added[1]) for k in added]
+    figure = drawing.new_figure("real images added per class", y, height=420)
+    for (source, _, look), v, sizes in zip(curves(result), values, result["sizes"]):
+        mean, std = v.mean(1), deviations(v)
+        if std is not None:
+            figure.add_scatter(
+                x=[*x, *x[::-1]],
+                y=[*(mean + std), *(mean - std)[::-1]],
+                fill="toself",
+                fillcolor=drawing.faded(look.colour, 0.14),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=source["key"],
+            )
+        shape = "%{y:.1%}" if y == "test accuracy" else "%{y:+.1f} points"
+        figure.add_scatter(
+            x=x,
+            y=mean,
+            name=source["label"],
+            legendgroup=source["key"],
+            mode="lines+markers",
+            line={"color": look.colour, "dash": look.dash, "width": 2},
+            marker={"color": look.colour, "symbol": look.symbol, "size": 9},
+            customdata=list(zip(added, sizes)),
+            hovertemplate=f"{source['label']}, +%{{customdata[0]}} per class "
+            f"(%{{customdata[1]}} images): {shape}<extra></extra>",
+        )
+    figure.update_xaxes(tickvals=x, ticktext=[f"+{k}" if k else "0" for k in added])
+    return figure
+
+
+def static(result: Result, arrays: Arrays) -> StaticFigure:
+    """The paper's panel (Fig. 3, right) with bands, and what was gained."""
+    import pandas as pd
+    import seaborn as sns
+
+    frame = pd.DataFrame(table(result, arrays))
+    added = result["added"]
+    frame["x"] = [place(k, added[1]) for k in frame["added"]]
+    frame["accuracy"] = frame["accuracy"].astype(float)
+    figure, axes = drawing.panels(1, 2, width=4.2)
+    for ax, name in zip(axes[0], ("accuracy", "gain")):
+        for source, _, look in curves(result):
+            real = not source["method"]
+            sns.lineplot(
+                frame[frame["set"] == source["key"]],
+                x="x",
+                y=name,
+                ax=ax,
+                errorbar="sd",
+                color="black" if real else look.colour,
+                linestyle=look.linestyle,
+                marker=look.marker,
+                markeredgecolor="black",
+                label=source["label"],
+                legend=False,
+            )
+        alone = {source["ipc"] for source in result["sources"]}
+        first = f"{next(iter(alone))} / " if len(alone) == 1 else ""
+        ax.set_xticks([place(k, added[1]) for k in added], [f"{first}+{k}" for k in added])
+        ax.set(xlabel="Images per Class", ylabel=name.capitalize())
+        sns.despine(ax=ax)
+    axes[0][0].legend(frameon=False, fontsize=7)
+    axes[0][1].axhline(0, color="grey", lw=0.8, ls=":")
+    return figure
+
+
+def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+    """One row per set, amount and network."""
+    return [
+        {
+            "set": source["key"],
+            "label": source["label"],
+            "added": k,
+            "images": size,
+            "number": i,
+            "accuracy": float(value),
+            "gain": float(value - values[0][i]),
+        }
+        for (source, values, _), sizes in zip(curves(result), result["sizes"])
+        for k, size, each in zip(result["added"], sizes, values)
+        for i, value in enumerate(each)
+    ]
+
+
+def sentence(result: Result) -> str:
+    """What the first real images bring to each set and to random real images."""
+    smallest = min(source["ipc"] for source in result["sources"])
+    column = max([1] + [i for i, k in enumerate(result["added"]) if 0 < k <= smallest])
+    k = result["added"][column]
+
+    def words(source: dict[str, Any], accuracy: np.ndarray) -> str:
+        gain = 100 * (accuracy[column] - accuracy[0])
+        return f"{source['label']} {plus_minus(f'**{_points(gain.mean())}**', deviation(gain))}"
+
+    each = curves(result)
+    sets = ", ".join(words(source, v) for source, v, _ in each if source["method"])
+    real = ", ".join(words(source, v) for source, v, _ in each if not source["method"])
+    nets = len(each[0][1][0])
+    over = f"mean ± standard deviation, n = {nets} networks" if nets > 1 else "n = 1 network"
+    adding = (
+        "The first real image per class changes"
+        if k == 1
+        else f"The first {k} real images per class change"
+    )
+    return (
+        f"{adding} the accuracy by so many points ({over}): {sets}; {real[0].lower() + real[1:]}."
+    )
+
+
+def _points(value: float) -> str:
+    text = f"{value:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")

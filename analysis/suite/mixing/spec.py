@@ -1,0 +1,86 @@
+"""What `mixing` is asked: its spec, presets, pools and cost. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from analysis.contract import AnalysisTask, Cost
+from analysis.runs import Chosen
+from ddcore.nets.plan import Shape
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
+from ddcore.pools.real_spec import Counts
+
+WEIGHTINGS = ("images", "halves")
+STEPS = ("fixed", "scaled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixingTask(AnalysisTask):
+    """Each set with 0 and more real images per class (`added`), on `nets` networks per mixture.
+
+    `network` is an architecture and its width, such as convnet-16, trained for `iterations` full-batch
+    steps; with `steps` scaled, for as many times more as the mixture is larger than the set. By
+    `weighting` every image counts the same (images), or distilled and added real images are each half of the
+    loss (halves).
+    """
+
+    KIND: ClassVar[str] = "mixing"
+    RUNNER: ClassVar[str] = "analysis.suite.mixing.compute:run"
+
+    added: tuple[int, ...] = (0, 2, 10, 50, 250)
+    nets: int = 3
+    network: str = "convnet-16"
+    iterations: int = 300
+    steps: str = "fixed"
+    weighting: str = "images"
+
+    def validate(self) -> None:
+        """Check ranges."""
+        super().validate()
+        rising = list(self.added) == sorted(set(self.added)) and len(self.added) >= 2
+        ok = rising and self.added[0] == 0 and self.added[-1] <= 100_000
+        self.require("added", ok, "0 and one or more growing numbers of images per class")
+        self.require_range("nets", 1, 100)
+        parse("network", self.network)
+        self.require_range("iterations", 1, 100_000)
+        self.require_choice("steps", STEPS)
+        self.require_choice("weighting", WEIGHTINGS)
+
+
+def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
+    """Few mixtures of narrow networks; published: T300, up to 250 per class where there are so many."""
+    small, one = shape[1] < 28, ipc < 5
+    return {
+        "quick": {"added": (0, 1, 5) if one else (0, 2, 10)},
+        "teaching": {"added": (0, 1, 5, 25) if one else (0, 2, 10, 25), "nets": 5},
+        "published": {
+            "added": (0, 2, 10, 50) if small else (0, 2, 10, 50, 250),
+            "network": "convnet-128",
+        },
+    }
+
+
+def cost(spec: MixingTask, chosen: Chosen, counts: Counts) -> Cost:
+    """Training on every mixture, and a pass over the test images."""
+    net = network("network", spec.network, chosen.shape, chosen.classes)
+    one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
+    own = [r.images for r in chosen.runs]
+    own += [ipc * chosen.classes for ipc in sorted({r.ipc for r in chosen.runs})]
+    seen = sum(_work(spec, m, m + k * chosen.classes) for m in own for k in spec.added)
+    tested = len(own) * len(spec.added) * counts.test
+    largest = max(own) + spec.added[-1] * chosen.classes
+    return Cost(
+        spec.nets * (3.0 * seen + tested) * one.macs, memory=12.0 * one.activations * largest
+    )
+
+
+def _iterations(spec: MixingTask, own: int, size: int) -> int:
+    """Steps on a mixture of `size` images, `own` of which are the set."""
+    return spec.iterations if spec.steps == "fixed" else round(spec.iterations * size / own)
+
+
+def _work(spec: MixingTask, own: int, size: int) -> int:
+    """Images that a network sees in training."""
+    return _iterations(spec, own, size) * size

@@ -1,0 +1,206 @@
+"""What is shown of a finished `neighbours`: figures, table, sentence, pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.contract import Arrays, Drawn, Pictures, Result
+from analysis.shared import colours, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as StaticFigure
+
+from analysis.suite.neighbours.spec import BESIDE, DOTS, FEATURES, HELD_OUT, PIXELS, SPACES
+
+
+def rows_of(result: Result) -> list[tuple[str, str, colours.Style]]:
+    """(key, label, look) of each run, then of the held-out real images."""
+    looks = colours.styles([r["method"] for r in result["runs"]])
+    found = [(r["key"], r["label"], look) for r, look in zip(result["runs"], looks)]
+    return [*found, (HELD_OUT, "Held-out real images", colours.Style(colours.REAL))]
+
+
+def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+    """How far the nearest training image is, and whether it is of the same class."""
+    return [_distances(result, arrays), _classes(result)]
+
+
+def _distances(result: Result, arrays: Arrays) -> Drawn:
+    """A box with its images for each set, in both spaces; features of the first network."""
+    rows = rows_of(result)
+    figure = drawing.new_figure(height=110 + 60 * len(rows), legend=False)
+    figure.set_subplots(1, 2, subplot_titles=list(SPACES.values()), shared_yaxes=True)
+    figure.update_layout(margin_t=40)
+    for column, space in enumerate(SPACES, 1):
+        for key, label, look in rows:
+            values = arrays[f"{space}.relative.{key}"][0]
+            figure.add_box(
+                x=values,
+                y=[label] * len(values),
+                orientation="h",
+                name=label,
+                boxpoints="all" if len(values) <= DOTS else "outliers",
+                jitter=0.6,
+                pointpos=0,
+                line={"color": look.colour, "width": 1.5},
+                fillcolor=drawing.faded(look.colour, 0.15),
+                marker={
+                    "color": drawing.faded(look.colour, 0.55),
+                    "symbol": look.symbol,
+                    "size": 4,
+                },
+                hovertemplate=f"{label}: %{{x:.2f}}<extra></extra>",
+                row=1,
+                col=column,
+            )
+        line = {"color": colours.REAL, "dash": "dot", "width": 1}
+        figure.add_vline(1, line=line, row=1, col=column)
+    figure.update_xaxes(title="distance (held-out median = 1)", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", type="category")
+    words = "; ".join(
+        f"{label} {_middle(result, key, PIXELS):.2f} and {_middle(result, key, FEATURES):.2f}"
+        for key, label, _ in rows
+    )
+    caption = (
+        f"1 (dotted) is the median of {result['held_out_images']} held-out real images; features are those "
+        f"of the first of {len(result['test'])} networks {result['network']}. Medians in pixels and, mean "
+        f"of all networks, in features: {words}."
+    )
+    return Drawn("How near to the training images", figure, caption)
+
+
+def _middle(result: Result, key: str, space: str, fact: str = "median") -> float:
+    return float(np.mean(result["sets"][key][space][fact]))
+
+
+def _classes(result: Result) -> Drawn:
+    """One dot for pixels and one per network for features, side by side for each set."""
+    figure = drawing.new_figure("", "nearest is of their class", per_cent=True, scattermode="group")
+    lowest = 1.0
+    for key, label, look in rows_of(result):
+        for space, words in SPACES.items():
+            values = result["sets"][key][space]["own_class"]
+            lowest = min(lowest, *values)
+            figure.add_scatter(
+                x=[words] * len(values),
+                y=values,
+                name=label,
+                mode="markers",
+                offsetgroup=key,
+                legendgroup=key,
+                showlegend=space == PIXELS,
+                marker={"color": look.colour, "symbol": look.symbol, "size": 10, "opacity": 0.8},
+                hovertemplate=f"{label}, {words.lower()}: %{{y:.1%}}<extra></extra>",
+            )
+    figure.update_yaxes(range=[max(0.0, min(0.9, lowest - 0.05)), 1.01])
+    figure.update_xaxes(type="category")
+    words = "; ".join(
+        f"{label} {100 * _middle(result, key, PIXELS, 'own_class'):.0f} and "
+        f"{100 * _middle(result, key, FEATURES, 'own_class'):.0f} %"
+        for key, label, _ in rows_of(result)
+    )
+    caption = (
+        "Share of images whose nearest training image is of their own class; in features a dot for each of "
+        f"{len(result['test'])} networks. In pixels and, mean of all networks, in features: {words}."
+    )
+    return Drawn("Is the nearest of the same class?", figure, caption)
+
+
+def static(result: Result, arrays: Arrays) -> StaticFigure:
+    """Boxes of distances in both spaces, and the shares of the own class."""
+    import pandas as pd
+    import seaborn as sns
+
+    rows = rows_of(result)
+    figure, axes = drawing.panels(1, 3, width=4.2)
+    palette = {label: "black" if k == HELD_OUT else look.colour for k, label, look in rows}
+    for ax, (space, title) in zip(axes[0], SPACES.items()):
+        frame = pd.DataFrame(
+            [
+                {"set": label, "distance": value}
+                for key, label, _ in rows
+                for value in arrays[f"{space}.relative.{key}"][0]
+            ]
+        )
+        how = {"x": "distance", "y": "set", "hue": "set", "ax": ax, "legend": False}
+        sns.boxplot(frame, **how, palette=palette, fill=False, fliersize=1.5, linewidth=1)
+        ax.axvline(1, color="grey", lw=0.8, ls=":")
+        ax.set(ylabel="", xlabel="Distance to the nearest training image", title=title)
+        ax.tick_params(labelsize=7)
+    axes[0][1].set_yticklabels([])
+    ax, count = axes[0][2], len(rows)
+    for place, (key, label, look) in enumerate(rows):
+        for at, space in enumerate(SPACES):
+            values = result["sets"][key][space]["own_class"]
+            x = np.full(len(values), at + (place - (count - 1) / 2) * 0.6 / count)
+            name = label if at == 0 else None
+            ax.plot(x, values, look.marker, color=palette[label], ms=4, alpha=0.8, label=name)
+    ax.set_xticks([0, 1], list(SPACES.values()))
+    ax.set(ylabel="Nearest is of their class", ylim=(min(0.9, ax.get_ylim()[0]), 1.01))
+    ax.legend(frameon=False, fontsize=6)
+    sns.despine(figure)
+    return figure
+
+
+def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+    """One row per image and space (features: of the first network), with its nearest training image."""
+    names = result["class_names"]
+    return [
+        {
+            "set": key,
+            "label": label,
+            "image": i,
+            "class": names[int(own)],
+            "space": space,
+            "nearest": int(arrays[f"{space}.rows.{key}"][i, 0]),
+            "its class": names[int(arrays[f"{space}.classes.{key}"][i, 0])],
+            "distance": float(arrays[f"{space}.distances.{key}"][i, 0]),
+            "relative": float(arrays[f"{space}.relative.{key}"][0, i]),
+        }
+        for key, label, _ in rows_of(result)
+        for i, own in enumerate(arrays[f"labels.{key}"])
+        for space in SPACES
+    ]
+
+
+def sentence(result: Result) -> str:
+    """How far the nearest training image is, and whether it is of the same class."""
+
+    def words(key: str, label: str) -> str:
+        near = [f"**{_middle(result, key, space):.2f}**" for space in SPACES]
+        own = [f"{100 * _middle(result, key, space, 'own_class'):.0f}" for space in SPACES]
+        return f"{label} {near[0]} and {near[1]} ({own[0]} and {own[1]} %)"
+
+    *sets, (held, real, _) = rows_of(result)
+    own = [f"{100 * _middle(result, held, space, 'own_class'):.0f}" for space in SPACES]
+    return (
+        "Distance to the nearest training image in pixels and in features, in units of that of "
+        f"{real.lower()}, and how often it is of the same class: "
+        f"{'; '.join(words(key, label) for key, label, _ in sets)}; {real.lower()} 1 "
+        f"({own[0]} and {own[1]} %)."
+    )
+
+
+def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+    """Of each set the nearest and the farthest image, before their nearest in pixels and in features."""
+    names, found = result["class_names"], []
+    for key, label, _ in rows_of(result)[:-1]:
+        if any(f"{space}.real.{key}" not in arrays for space in SPACES):
+            continue
+        made, shown = arrays[f"made.{key}"], arrays[f"shown.{key}"]
+        for at, which in enumerate(("nearest to", "farthest from")):
+            images, lines = [], []
+            for space in SPACES:
+                real = arrays[f"{space}.real.{key}"].reshape(len(shown), -1, *made.shape[1:])
+                classes = arrays[f"{space}.classes.{key}"][shown[at], :BESIDE]
+                images += [made[at][None], real[at].astype(np.float32) / 255]
+                lines += [f"by {space}", *(names[int(c)][:14] for c in classes)]
+            own = names[int(arrays[f"labels.{key}"][shown[at]])]
+            title = (
+                f"{label}, the image {which} the training images (class {own}): its nearest in pixels, then "
+                "in features"
+            )
+            found.append(Pictures(title, np.concatenate(images), lines))
+    return found

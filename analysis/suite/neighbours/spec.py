@@ -1,0 +1,86 @@
+"""What `neighbours` is asked: its spec, presets, pools and cost. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from analysis.contract import AnalysisTask, Cost
+from analysis.runs import Chosen
+from analysis.shared.real import real_pool
+from ddcore.nets.plan import Shape
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import parse
+from ddcore.pools.real_spec import Counts, RealPool
+
+PIXELS, FEATURES = "pixels", "features"
+SPACES = {PIXELS: "In pixels", FEATURES: "In features"}
+HELD_OUT = "held_out"
+BESIDE = 4  # real images beside a distilled one, in each space: two spaces fill a row of ten
+DOTS = 400  # images of a set up to which each is drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighboursTask(AnalysisTask):
+    """The `neighbours` training images nearest to every image of the sets, by Euclidean distance.
+
+    Once between pixels, and once between penultimate features in each of `nets` networks trained on all real
+    training data: `network` is an architecture and its width, such as convnet-16; `epochs` 0 chooses by the
+    number of images; `batch` and `lr` are those of plain SGD with momentum 0.9. At most `held_out` real
+    images that were held out of training (the validation part) give the yardstick.
+    """
+
+    KIND: ClassVar[str] = "neighbours"
+    RUNNER: ClassVar[str] = "analysis.suite.neighbours.compute:run"
+
+    neighbours: int = 4
+    held_out: int = 1000
+    network: str = "convnet-16"
+    nets: int = 3
+    epochs: int = 0
+    batch: int = 64
+    lr: float = 0.02
+
+    def validate(self) -> None:
+        """Check ranges and the network's name."""
+        super().validate()
+        self.require_range("neighbours", 1, 50)
+        self.require_range("held_out", 1, 100_000)
+        parse("network", self.network)
+        self.require_range("nets", 1, 100)
+
+
+def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
+    """A narrow ConvNet; published: the network of the feature map."""
+    epochs = 15 if shape[1] < 28 else 3
+    return {
+        "quick": {"epochs": epochs, "held_out": 500},
+        "teaching": {"epochs": epochs if shape[1] < 28 else 5},
+        "published": {
+            "network": "resnet18-64",
+            "epochs": 40,
+            "batch": 256,
+            "lr": 0.01,
+            "held_out": 5000,
+        },
+    }
+
+
+def pools(spec: NeighboursTask, chosen: Chosen) -> list[RealPool]:
+    """The networks; recognition and the feature map share them."""
+    return [real_pool(spec, chosen, "network", spec.network)]
+
+
+def cost(spec: NeighboursTask, chosen: Chosen, counts: Counts) -> Cost:
+    """Features of all images in every network, and every distance in both spaces."""
+    net = pools(spec, chosen)[0].net
+    one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
+    held = min(spec.held_out, counts.train)  # an upper bound: the validation part is smaller
+    asked = sum(run.images for run in chosen.runs) + held
+    pixels = float(np.prod(chosen.shape))
+    macs = asked * counts.train * (pixels + spec.nets * one.features)
+    macs += spec.nets * (asked + counts.train) * one.macs
+    memory = 4.0 * one.activations * 500 + 4.0 * one.features * counts.train + 1e8
+    return Cost(macs, memory, disk=asked * 20.0 * spec.neighbours + 1e5)

@@ -1,0 +1,173 @@
+"""What is shown of a finished `pixels`: figures, table, sentence, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.contract import Arrays, Drawn, Option, Result
+from analysis.shared import colours, drawing
+from ddcore.base.texts import percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as StaticFigure
+
+from analysis.suite.pixels.maths import density, extremes
+from analysis.suite.pixels.spec import REAL
+
+
+def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+    """Whole sets, or one image of a class; all channels together or one of them."""
+    yield Option("of", "Pixels of", {"sets": "whole sets", "image": "one image each"})
+    if picked["of"] == "image":
+        yield Option("cls", "Class", {str(i): n for i, n in enumerate(result["class_names"])})
+        ipc = min(run["ipc"] for run in result["runs"])
+        yield Option("nth", "Image of the class", {str(i): str(i + 1) for i in range(min(ipc, 50))})
+    if result["channels"] > 1:
+        names = ("red", "green", "blue") if result["channels"] == 3 else ()
+        each = {str(c + 1): n for c, n in enumerate(names)}
+        yield Option("channel", "Channel", {"0": "all together", **each})
+
+
+def curves(
+    result: Result, arrays: Arrays, picked: dict[str, str]
+) -> list[tuple[str, str, np.ndarray, dict[str, float]]]:
+    """(key, label, density (G,), exact facts) of the real images, then of each run."""
+    channel, grid = int(picked.get("channel", 0)), arrays["grid"]
+    labels = {REAL: "Real images", **{r["key"]: r["label"] for r in result["runs"]}}
+    found = []
+    for key, label in labels.items():
+        if picked["of"] == "sets":
+            found.append(
+                (key, label, arrays[f"density.{key}"][channel], _facts(result, key, channel))
+            )
+            continue
+        if key == REAL and "real_images" not in arrays:
+            continue
+        image = one_image(arrays, key, int(picked["cls"]), int(picked["nth"]))
+        part = image if channel == 0 else image[channel - 1]
+        found.append((key, label, density(part.ravel(), grid), extremes(part)))
+    return found
+
+
+def _facts(result: Result, key: str, channel: int = 0) -> dict[str, float]:
+    return result["sets"][key][channel]
+
+
+def one_image(arrays: Arrays, key: str, cls: int, nth: int) -> np.ndarray:
+    """Pixels (C, H, W) of an image of a class; the last one where there are fewer."""
+    pixels = arrays["real_images"] / 255 if key == REAL else arrays[f"pixels.{key}"]
+    rows = np.flatnonzero(arrays["real_labels" if key == REAL else f"labels.{key}"] == cls)
+    return pixels[rows[min(nth, len(rows) - 1)]].astype(np.float64)
+
+
+def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+    """Overlaid densities, and where the exact extremes are."""
+    found = curves(result, arrays, picked)
+    looks = dict(zip([r["key"] for r in result["runs"]], _styles(result)))
+    figure = drawing.new_figure("pixel value (0 black, 1 white)", "density")
+    for key, label, y, _ in found:
+        look = looks.get(key, colours.Style(colours.REAL))
+        figure.add_scatter(
+            x=arrays["grid"],
+            y=y,
+            name=label,
+            mode="lines",
+            line={"color": look.colour, "dash": look.dash, "width": 2.5},
+            fill="tozeroy",
+            fillcolor=drawing.faded(look.colour, 0.14),
+        )
+    for edge in (0, 1):
+        figure.add_vline(edge, line={"color": colours.REAL, "dash": "dot", "width": 1})
+    span = drawing.new_figure("pixel value", height=70 + 44 * len(found), legend=False)
+    for key, label, _, facts in found:
+        look = looks.get(key, colours.Style(colours.REAL))
+        text = f"{label}: {facts['min']:.3f} to {facts['max']:.3f}, {share(facts)} outside 0..1"
+        span.add_scatter(
+            x=[facts["min"], facts["max"]],
+            y=[label, label],
+            mode="lines+markers",
+            line={"color": look.colour, "width": 4},
+            marker={"color": look.colour, "symbol": "line-ns-open", "size": 16},
+            hovertemplate=text + "<extra></extra>",
+        )
+    span.add_vrect(0, 1, fillcolor=drawing.faded(colours.REAL, 0.15), line_width=0)
+    span.update_yaxes(autorange="reversed", type="category")
+    words = "; ".join(
+        f"{label} {facts['min']:.2f} to {facts['max']:.2f}, {share(facts)} outside 0..1"
+        for _, label, _, facts in found
+    )
+    return [
+        Drawn(
+            "Density of pixel values",
+            figure,
+            "Kernel density estimate; dotted: black and white. A curve beyond them is partly smoothing: "
+            "the figure below is exact.",
+        ),
+        Drawn("Smallest and largest value", span, f"Exact, not smoothed. {words}."),
+    ]
+
+
+def share(facts: dict[str, float]) -> str:
+    """Share outside 0..1 for reading."""
+    return percent(facts["outside"])
+
+
+def _styles(result: Result) -> list[colours.Style]:
+    return colours.styles([r["method"] for r in result["runs"]])
+
+
+def static(result: Result, arrays: Arrays) -> StaticFigure:
+    """The paper's panel (Fig. 3, left) for one image of the first class, and the same for whole sets."""
+    import seaborn as sns
+
+    figure, axes = drawing.panels(1, 2)
+    name = result["class_names"][0]
+    views = (({"of": "image", "cls": "0", "nth": "0"}, f"one image of class {name}"),)
+    views += (({"of": "sets"}, "whole sets"),)
+    looks = _styles(result)
+    for ax, (view, title) in zip(axes[0], views):
+        for i, (_, label, y, _) in enumerate(curves(result, arrays, view)):
+            colour = looks[i - 1].colour if i else "black"
+            line = looks[i - 1].linestyle if i else "-"
+            ax.fill_between(arrays["grid"], y, color=colour, alpha=0.2, lw=0)
+            sns.lineplot(x=arrays["grid"], y=y, ax=ax, color=colour, label=label, linestyle=line)
+        ax.set(title=title, xlabel="Pixel Value", ylabel="Density", yticks=[])
+        for edge in (0, 1):
+            ax.axvline(edge, color="grey", lw=0.8, ls=":")
+        sns.despine(ax=ax)
+        if ax.get_legend():
+            ax.get_legend().remove()
+    axes[0][1].legend(edgecolor="none", fontsize=8)
+    return figure
+
+
+def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+    """One row per set and channel."""
+    labels = {REAL: "Real images", **{r["key"]: r["label"] for r in result["runs"]}}
+    channels = ["all"] + [str(c + 1) for c in range(result["channels"]) if result["channels"] > 1]
+    return [
+        {"set": label, "key": key, "channel": channel, **result["sets"][key][i]}
+        for key, label in labels.items()
+        for i, channel in enumerate(channels)
+    ]
+
+
+def sentence(result: Result) -> str:
+    """How much of each set lies outside the range of real pixels."""
+    parts = [f"**{share(_facts(result, r['key']))}** of {r['label']}" for r in result["runs"]]
+    real = _facts(result, REAL)
+    rounded = [r["label"] for r in result["runs"] if r["key"] in result.get("eight_bit", ())]
+    limit = (
+        f" {', '.join(rounded)}: from 8-bit pixels, which cannot show values outside 0..1, whatever the "
+        "method had made."
+        if rounded
+        else ""
+    )
+    return (
+        f"Outside the range of real pixels lie {', '.join(parts)}; of real images {share(real)}. The "
+        f"distilled values reach from {min(_facts(result, r['key'])['min'] for r in result['runs']):.2f} "
+        f"to {max(_facts(result, r['key'])['max'] for r in result['runs']):.2f}.{limit}"
+    )

@@ -1,0 +1,163 @@
+"""The task `privacy`: from sets and pools to a result and arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.contract import Arrays
+from analysis.single.nearest import COPY, held_out_sample, nearest, psnr
+from analysis.single.nearest import flat as flat_pixels
+from analysis.task import opened, same_size, save
+from ddcore.base import rng
+from ddcore.training.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.tasks.worker import Context
+from analysis.suite.privacy.spec import ALL, RESAMPLES, SAME, SHOWN, PrivacyTask, Rows
+
+
+def run(context: Context) -> None:
+    """Task `privacy`."""
+    from ddcore.data.tensors import DeviceData
+    from ddcore.pools.real import load
+    from ddcore.training.chunks import limit_threads
+
+    spec: PrivacyTask = context.spec
+    given = opened(context)
+    data = given.dataset
+    total = len(given.sets) + 3
+    arrays, rows, facts = {}, {}, {}
+    held = held_out_sample(len(data.val_images), spec.images)
+    reference = nearest(flat_pixels(data.val_images[held]), data.train_images, 1)[1][:, 0]
+    arrays["held_out"] = np.sort(reference)
+    for step, (key, made) in enumerate(given.sets.items(), 1):
+        context.progress(step, total, message="nearest training images")
+        facts[key] = _near(made, data, reference, key, arrays, rows)
+    device_data = DeviceData(data, context.device)
+    members = _sample(len(data.train_images), spec.images, spec.seed, "members")
+    others = _sample(len(data.test_images), spec.images, spec.seed, "others")
+    (pool,) = given.pools
+    whole = load(pool, context.device)
+    limit_threads(whole.network, context.device)
+    seeds = [rng.derive(spec.seed, "privacy", i) for i in range(spec.nets)]
+    tests = {ALL: _losses(whole, device_data, members, others)}
+    for key, made in given.sets.items():
+        context.progress(total - 1, total, message="membership test")
+        trained = _trained(
+            pool.spec().net, *made.for_training(PROTOCOLS["t300"]), seeds, device_data
+        )
+        tests[key] = _losses(trained, device_data, members, others)
+    tests[SAME] = _same_size(given, spec, pool.spec().net, seeds, device_data, others)
+    for key, (inside, outside) in tests.items():
+        facts.setdefault(key, {})["membership"] = membership(inside, outside, spec.seed)
+    context.progress(total, total)
+    result = {
+        "sets": facts,
+        "held_out_median": float(np.median(reference)),
+        "members": len(members),
+    }
+    save(context, given, {**result, "pools": [pool.key]}, arrays, rows)
+
+
+def _near(
+    made: Any, data: Any, reference: np.ndarray, key: str, arrays: Arrays, rows: Rows
+) -> dict[str, Any]:
+    """Distances to the nearest training image; the nearest pairs go to `arrays` and `rows`."""
+    pixels = made.pixels()
+    flat = flat_pixels(pixels)
+    indices, apart = nearest(flat, data.train_images, 1)
+    apart, size = apart[:, 0], flat.shape[1]
+    closest = np.argsort(apart, kind="stable")[:SHOWN]
+    arrays[f"distance.{key}"] = apart
+    arrays[f"pixels.{key}"] = pixels[closest]
+    rows[f"nearest.{key}"] = ("train", indices[closest, 0])
+    arrays[f"closest.{key}"] = apart[closest]
+    ratio = psnr(apart, size)
+    return {
+        "median_distance": float(np.median(apart)),
+        "nearer_than_held_out": float(np.mean(apart < np.median(reference))),
+        "copies": int(np.sum(apart < COPY * size**0.5)),
+        "largest_psnr": float(np.max(ratio[np.isfinite(ratio)], initial=0.0)),
+    }
+
+
+def _sample(count: int, wanted: int, seed: int, name: str) -> np.ndarray:
+    order = rng.numpy_generator(seed, "privacy", name).permutation(count)
+    return np.sort(order[:wanted])
+
+
+def _trained(net: Any, images: np.ndarray, labels: np.ndarray, seeds: list[int], data: Any) -> Any:
+    """Networks trained on one set (M, ...), or on a set each (N, M, ...), under protocol t300."""
+    import torch
+
+    from ddcore.training.train import train
+
+    x, y = (torch.from_numpy(np.ascontiguousarray(a)).to(data.device) for a in (images, labels))
+    return train(net, x, y, data.num_classes, PROTOCOLS["t300"], seeds)
+
+
+def _losses(
+    trained: Any, data: Any, members: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cross-entropy of every network on training images (N, members) and on test images (N, others)."""
+    return (
+        _loss(
+            trained, data.dataset.train_images[members], data.dataset.train_labels[members], data
+        ),
+        _loss(trained, data.dataset.test_images[others], data.dataset.test_labels[others], data),
+    )
+
+
+def _loss(trained: Any, images: np.ndarray, labels: np.ndarray, data: Any) -> np.ndarray:
+    import torch
+    import torch.nn.functional as F
+
+    logits = torch.cat(trained.logits_in_batches(data.dataset.preprocess(images)), dim=1)
+    wanted = torch.from_numpy(labels).long().expand(len(logits), -1)
+    return F.cross_entropy(logits.mT, wanted, reduction="none").double().numpy()
+
+
+def _same_size(
+    given: Any, spec: PrivacyTask, net: Any, seeds: list[int], data: Any, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The yardstick: networks trained on few real images each, tested on just those against test images."""
+    rows = np.stack([same_size(given, s) for s in seeds])
+    real = data.dataset
+    images = real.preprocess(real.train_images[rows.ravel()])
+    labels = real.train_labels[rows[0]]  # sorted by class, so the same for all
+    trained = _trained(net, images.reshape(*rows.shape, *images.shape[1:]), labels, seeds, data)
+    outside = _loss(trained, real.test_images[others], real.test_labels[others], data)
+    own = [
+        _loss(trained, real.train_images[r], real.train_labels[r], data)[i]
+        for i, r in enumerate(rows)
+    ]
+    return np.stack(own), outside
+
+
+def auc(members: np.ndarray, others: np.ndarray) -> float:
+    """Chance that a training image has a smaller loss than another image, ties counting half."""
+    from scipy.stats import rankdata
+
+    n, m = len(members), len(others)
+    ranks = rankdata(np.concatenate([-members, -others]))[:n].sum()
+    return float((ranks - n * (n + 1) / 2) / (n * m))
+
+
+def membership(members: np.ndarray, others: np.ndarray, seed: int) -> dict[str, Any]:
+    """AUC of the loss test of every network (N, ·), their mean, and a 95 % interval for one network's.
+
+    The interval is a bootstrap that draws one network and images, since both are samples. Of one network it
+    speaks of the images alone.
+    """
+    each = [auc(a, b) for a, b in zip(members, others)]
+    generator = rng.numpy_generator(seed, "membership")
+    found = []
+    for _ in range(RESAMPLES):
+        net = generator.integers(len(members))
+        inside = generator.integers(members.shape[1], size=members.shape[1])
+        outside = generator.integers(others.shape[1], size=others.shape[1])
+        found.append(auc(members[net, inside], others[net, outside]))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return {"auc": each, "mean": float(np.mean(each)), "low": float(low), "high": float(high)}

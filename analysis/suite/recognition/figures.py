@@ -1,0 +1,182 @@
+"""What is shown of a finished `recognition`: figures, table, sentence, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.contract import Arrays, Drawn, Option, Pictures, Result
+from analysis.shared import colours, drawing
+from ddcore.base.foreign_text import wrapped_unmathematical
+from ddcore.base.spread import deviations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as StaticFigure
+
+from analysis.suite.recognition.spec import REAL, SHOWN
+
+
+def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+    """Whose confusion matrix is shown."""
+    sets = {r["key"]: r["label"] for r in result["runs"]} | {REAL: "Real training images"}
+    yield Option("set", "Confusion matrix of", sets)
+    yield Option("net", "by", {str(i): n for i, n in enumerate(result["networks"])})
+
+
+def rows_of(result: Result) -> list[tuple[str, str, np.ndarray]]:
+    """(key, label, shares recognised (networks, nets)) of each run, then of the real images."""
+    found = [(r["key"], r["label"], result["recognised"][r["key"]]) for r in result["runs"]]
+    found.append((REAL, "Real training images, as many", result["recognised"][REAL]))
+    found.append(("test", "Real test images", result["test"]))
+    return [(key, label, np.array(values)) for key, label, values in found]
+
+
+def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+    """Share recognised in every architecture, and one confusion matrix."""
+    looks = colours.styles([r["method"] for r in result["runs"]])
+    looks += [
+        colours.Style(colours.REAL, "dot", "diamond"),
+        colours.Style(colours.REAL, "solid", "circle-open"),
+    ]
+    rows = rows_of(result)
+    figure = drawing.new_figure("", "called the intended class", per_cent=True, scattermode="group")
+    for (_, label, values), look in zip(rows, looks):
+        figure.add_scatter(
+            x=result["networks"],
+            y=values.mean(1),
+            error_y={"array": deviations(values), "thickness": 1},
+            name=label,
+            mode="markers",
+            cliponaxis=False,
+            marker={"color": look.colour, "symbol": look.symbol, "size": 11},
+            hovertemplate=f"{label}<br>%{{x}}: %{{y:.1%}}<extra></extra>",
+        )
+    around = [0.0 if (std := deviations(v)) is None else std for _, _, v in rows]
+    lowest = min(float((v.mean(1) - std).min()) for (_, _, v), std in zip(rows, around))
+    figure.update_yaxes(range=[max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0])
+    words = "; ".join(f"{label} {100 * v.mean():.1f} %" for _, label, v in rows)
+    nets = len(result["test"][0])
+    bars = "; bars: standard deviation" if nets > 1 else ""
+    caption = f"Mean of {nets} network{'s' * (nets > 1)} of each architecture{bars}. {words}."
+    return [
+        Drawn("Recognised by networks trained on real data", figure, caption),
+        _matrix(result, arrays, picked),
+    ]
+
+
+def _matrix(result: Result, arrays: Arrays, picked: dict[str, str]) -> Drawn:
+    counts = arrays[f"confusion.{picked['set']}"][int(picked["net"])]
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    names = result["class_names"]
+    figure = drawing.new_figure("called", "intended class", height=440, legend=False)
+    figure.add_heatmap(
+        z=shares,
+        x=names,
+        y=names,
+        zmin=0,
+        zmax=1,
+        colorscale="Viridis",
+        colorbar={"tickformat": ".0%", "thickness": 12},
+        customdata=counts,
+        hovertemplate="%{y} called %{x}: %{z:.0%} (%{customdata})<extra></extra>",
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(autorange="reversed", type="category", tickformat=None)
+    label = {r["key"]: r["label"] for r in result["runs"]}.get(
+        picked["set"], "Real training images"
+    )
+    net = result["networks"][int(picked["net"])]
+    caption = (
+        f"{label} by {net}: rows are intended classes, columns what the networks say; "
+        f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % lie on the diagonal."
+    )
+    return Drawn("What they are taken for", figure, caption)
+
+
+def static(result: Result, arrays: Arrays) -> StaticFigure:
+    """The paper's grouped bars (Fig. 2, left), real test accuracy as hollow markers."""
+    import pandas as pd
+    import seaborn as sns
+
+    figure, axes = drawing.panels(width=1.6 + 1.3 * (len(result["runs"]) + 1))
+    ax = axes[0][0]
+    rows = [r for r in table(result, arrays) if r["set"] != "test"]
+    frame = pd.DataFrame(rows)
+    sns.barplot(
+        frame,
+        x="label",
+        y="accuracy",
+        hue="network",
+        errorbar="sd",
+        palette="colorblind",
+        edgecolor="black",
+        ax=ax,
+        err_kws={"linewidth": 1, "color": "black"},
+    )
+    tests = np.array(result["test"]).mean(1)
+    for bars, test in zip(ax.containers, tests):
+        for bar in bars:
+            ax.plot(bar.get_x() + bar.get_width() / 2, test, "D", mfc="none", mec="black", ms=4)
+    ax.plot([], [], "D", mfc="none", mec="black", ms=4, label="on real test images")
+    ax.set(xlabel="", ylabel="Accuracy", ylim=(0, 1.05))
+    ax.tick_params(axis="x", labelsize=7)
+    ax.set_xticks(
+        range(len(ax.get_xticklabels())), [_wrapped(t.get_text()) for t in ax.get_xticklabels()]
+    )
+    ax.legend(frameon=False, fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    sns.despine(ax=ax)
+    return figure
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(wrapped_unmathematical(text, 16))
+
+
+def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+    """One row per set, architecture and network."""
+    return [
+        {"set": key, "label": label, "network": net, "number": i, "accuracy": float(value)}
+        for key, label, values in rows_of(result)
+        for net, each in zip(result["networks"], values)
+        for i, value in enumerate(each)
+    ]
+
+
+def sentence(result: Result) -> str:
+    """Who is recognised, who least, and where."""
+    sets = [(label, v) for key, label, v in rows_of(result) if key not in (REAL, "test")]
+    parts = [f"**{100 * v.mean():.1f} %** of {label}" for label, v in sets]
+    label, least = min(sets, key=lambda s: s[1].mean(1).min())
+    place = int(least.mean(1).argmin())
+    low = float(least.mean(1)[place])
+    where = (
+        f"{label} in {result['networks'][place]}, {100 * low:.1f} %"
+        if low < 1
+        else "none below 100 %"
+    )
+    return (
+        f"Networks trained on real data recognise {', '.join(parts)}; of real test images "
+        f"{100 * np.mean(result['test']):.1f} %. Lowest: {where}."
+    )
+
+
+def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+    """Of each set the images most often called something else, with what they are called."""
+    names, found = result["class_names"], []
+    for run in result["runs"]:
+        called, labels = arrays[f"called.{run['key']}"], arrays[f"labels.{run['key']}"]
+        every = called.reshape(-1, len(labels))
+        wrong = every != labels
+        share = wrong.mean(0)
+        worst = [i for i in np.argsort(-share, kind="stable")[:SHOWN] if share[i] > 0]
+        if not worst:
+            continue
+        lines = []
+        for i in worst:
+            other = int(np.bincount(every[wrong[:, i], i]).argmax())
+            lines.append(f"{names[labels[i]]} as {names[other]}, {wrong[:, i].sum()}/{len(every)}")
+        title = f"{run['label']}: the images most often taken for another class"
+        found.append(Pictures(title, arrays[f"pixels.{run['key']}"][worst], lines))
+    return found

@@ -1,0 +1,104 @@
+"""The task `sensitivity`: from sets and pools to a result and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.runs import Chosen
+from analysis.task import Opened, opened, save
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
+from ddcore.nets.plan import cost as net_cost
+from ddcore.training.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.data import Dataset
+    from ddcore.tasks.worker import Context
+from analysis.suite.sensitivity.spec import Level, SensitivityTask, levels, sizes
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is trained on: a set that all networks share, or real images of its own for each network."""
+
+    key: str
+    method: str
+    label: str
+    ipc: int
+    images: np.ndarray  # (M, C, H, W), or (nets, M, C, H, W); preprocessed
+    labels: dict[str, np.ndarray]  # by loss: (M,) or (M, K)
+
+
+def run(context: Context) -> None:
+    """Task `sensitivity`: test accuracy of every network under every change."""
+    from analysis.shared.grid import Cell, accuracies
+
+    spec: SensitivityTask = context.spec
+    given = opened(context)
+    every = levels(spec, given.chosen)
+    sources = _sources(given, spec)
+    # Network i starts from the same weights for every set, and for every change that leaves them alone.
+    seeds = [rng.derive(spec.seed, "sensitivity", i) for i in range(spec.nets)]
+    cells = []
+    for level in every:
+        for source in sources:
+            recipe = level.recipe(source.images.shape[-4])
+            pair = (source.images, source.labels[recipe.loss])
+            work = _work(source, level, given.chosen)
+            cells.append(Cell(level.net, recipe, lambda pair=pair: pair, work))
+    found = accuracies(context, cells, seeds, given.dataset)
+    accuracy = found.reshape(len(every), len(sources), spec.nets).swapaxes(0, 1)
+    result = {
+        "sources": [
+            {"key": s.key, "method": s.method, "label": s.label, "ipc": s.ipc} for s in sources
+        ],
+        "levels": [{"factor": v.factor, "name": v.name} for v in every],
+        "accuracy": accuracy.tolist(),  # (sources, levels, nets)
+        "network": every[0].net.label(),
+        "iterations": spec.iterations,
+        "nets": spec.nets,
+        "soft": [key for key, made in given.sets.items() if made.soft],
+    }
+    save(context, given, result, {"accuracy": np.ascontiguousarray(accuracy)})
+
+
+def _work(source: Source, level: Level, chosen: Chosen) -> float:
+    macs = net_cost(level.net.plan(chosen.shape, chosen.classes), chosen.shape).macs
+    return float(level.seen(source.images.shape[-4]) * macs)
+
+
+def _sources(given: Opened, spec: SensitivityTask) -> list[Source]:
+    """The sets in the order of figures, then random real images for each size of set."""
+    chosen, found = given.chosen, []
+    for run_, made in zip(chosen.runs, given.sets.values()):
+        labels = {
+            loss: made.for_training(PROTOCOLS["t300"].replace(loss=loss))[1]
+            for loss in ("ce", "mse")
+        }
+        found.append(Source(run_.key, run_.method, run_.label, run_.ipc, made.images, labels))
+    several = len(sizes(chosen)) > 1
+    for ipc in sizes(chosen):
+        label = "Random real images" + (f", {ipc} per class" if several else "")
+        images, own = _random(given.dataset, ipc, spec)
+        found.append(Source(f"random.{ipc}", "", label, ipc, images, {"ce": own, "mse": own}))
+    return found
+
+
+def _random(dataset: Dataset, ipc: int, spec: SensitivityTask) -> tuple[np.ndarray, np.ndarray]:
+    """Preprocessed real images (nets, M, C, H, W), a draw for each network, and their labels (M,)."""
+    from ddcore.pools.real import first_per_class, per_class_orders
+
+    classes = dataset.num_classes
+    least = int(np.bincount(dataset.train_labels, minlength=classes).min())
+    if ipc > least:
+        raise SpecError("run_keys", ipc, f"sets with at most {least} images per class")
+    draws = []
+    for i in range(spec.nets):
+        stream = rng.derive(spec.seed, "random real", i)
+        draws.append(first_per_class(per_class_orders(dataset.train_labels, classes, stream), ipc))
+    rows = np.stack(draws)
+    images = dataset.preprocess(dataset.train_images[rows.ravel()])
+    return images.reshape(*rows.shape, *images.shape[1:]), dataset.train_labels[rows[0]]

@@ -1,0 +1,112 @@
+"""The task `transfer`: from sets and pools to a result and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.runs import Chosen
+from analysis.task import Opened, opened, save
+from ddcore.base import rng
+from ddcore.measure.spec import BaselineTask
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network
+
+if TYPE_CHECKING:
+    from ddcore.tasks.worker import Context
+from analysis.suite.transfer.spec import (
+    BASELINES,
+    RANDOM,
+    SET,
+    TransferTask,
+    networks,
+    recipe,
+    sizes,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is trained on: a set that all networks share, or real images of its own for each network."""
+
+    kind: str  # SET, RANDOM or MEAN
+    key: str
+    method: str
+    label: str
+    ipc: int
+    images: np.ndarray  # (M, C, H, W), or (nets, M, C, H, W); preprocessed
+    labels: np.ndarray  # (M,) or (M, K)
+
+
+def run(context: Context) -> None:
+    """Task `transfer`: test accuracy of every kind of network on every set."""
+    from analysis.shared.grid import Cell, accuracies
+
+    spec: TransferTask = context.spec
+    given = opened(context)
+    chosen, protocol = given.chosen, recipe(spec)
+    every, sources = networks(spec, chosen), _sources(context, given)
+    # Network i of a kind starts from the same weights for every set.
+    seeds = [rng.derive(spec.seed, "transfer", i) for i in range(spec.nets)]
+    cells = []
+    for source in sources:
+        for net in every:
+            one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
+            pair = (source.images, source.labels)
+            cells.append(Cell(net, protocol, lambda pair=pair: pair, len(source.labels) * one.macs))
+    found = accuracies(context, cells, seeds, given.dataset)
+    accuracy = found.reshape(len(sources), len(every), spec.nets)
+    parts = ("kind", "key", "method", "label", "ipc")
+    named = {network("architectures", t, chosen.shape, chosen.classes) for t in spec.architectures}
+    result = {
+        "sources": [{part: getattr(s, part) for part in parts} for s in sources],
+        "networks": [
+            {"name": _name(n), "family": n.arch, "width": n.width, "plain": _plain(n, chosen)}
+            for n in every
+        ],
+        "home": {r.key: every.index(n) for r, n in zip(chosen.runs, chosen.nets)},
+        "architectures": [i for i, n in enumerate(every) if n in (*chosen.nets, *named)],
+        "accuracy": accuracy.tolist(),  # (sources, networks, nets)
+        "iterations": spec.iterations,
+        "nets": spec.nets,
+        "soft": [key for key, made in given.sets.items() if made.soft],
+    }
+    save(context, given, result, {"accuracy": accuracy})
+
+
+def _name(net: NetSpec) -> str:
+    return net.label() + (" Xavier" if net.init == "xavier" else "")
+
+
+def _plain(net: NetSpec, chosen: Chosen) -> bool:
+    """Whether it is a ConvNet that differs from the others in nothing but its width."""
+    if net.arch != "convnet":
+        return False
+    return net == network("widths", f"convnet-{net.width}", chosen.shape, chosen.classes)
+
+
+def _sources(context: Context, given: Opened) -> list[Source]:
+    """The sets in the order of figures, then random real images and class means for each size of set."""
+    from ddcore.measure import baselines
+
+    spec: TransferTask = context.spec
+    chosen, protocol, found = given.chosen, recipe(context.spec), []
+    for own, made in zip(chosen.runs, given.sets.values()):
+        found.append(
+            Source(SET, own.key, own.method, own.label, own.ipc, *made.for_training(protocol))
+        )
+    several = len(sizes(chosen)) > 1
+    for kind, label in BASELINES.items():
+        for ipc in sizes(chosen):
+            draws = spec.nets if kind == RANDOM else 1
+            task = context.need(
+                BaselineTask(name=kind, data=chosen.data, ipc=ipc, seed=spec.seed, draws=draws)
+            )
+            images, labels = (x.numpy() for x in baselines.sets(task, given.dataset, "cpu"))
+            images = images if kind == RANDOM else images[0]
+            text = label + (f", {ipc} per class" if several else "")
+            found.append(Source(kind, f"{kind}.{ipc}", "", text, ipc, images, labels))
+    return found

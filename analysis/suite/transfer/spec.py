@@ -1,0 +1,96 @@
+"""What `transfer` is asked: its spec, presets, pools and cost. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from analysis.contract import AnalysisTask, Cost
+from analysis.runs import Chosen
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import Shape
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network, parse
+from ddcore.pools.real_spec import Counts
+from ddcore.training.protocols import PROTOCOLS, Protocol
+
+SET, RANDOM, MEAN = "set", "random", "class_mean"
+BASELINES = {RANDOM: "Random real images", MEAN: "Class means"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferTask(AnalysisTask):
+    """`nets` networks of every kind trained on each set under protocol t300, `iterations` full-batch steps.
+
+    `architectures` are networks such as mlp, lenet or resnet18-8 (a number is the width); `widths` are those
+    of further ConvNets. The networks that the sets were made with come on top.
+    """
+
+    KIND: ClassVar[str] = "transfer"
+    RUNNER: ClassVar[str] = "analysis.suite.transfer.compute:run"
+
+    architectures: tuple[str, ...] = ("mlp", "resnet18-8")
+    widths: tuple[int, ...] = (8, 16, 32)
+    nets: int = 3
+    iterations: int = 300
+
+    def validate(self) -> None:
+        """Check ranges and names."""
+        super().validate()
+        for text in self.architectures:
+            parse("architectures", text)
+        named = self.architectures and len(set(self.architectures)) == len(self.architectures)
+        self.require("architectures", bool(named), "one or more different networks, such as mlp")
+        ok = len(set(self.widths)) == len(self.widths) and all(1 <= w <= 2048 for w in self.widths)
+        self.require("widths", ok, "different widths of a ConvNet, from 1 to 2048")
+        self.require_range("nets", 1, 100)
+        self.require_range("iterations", 1, 100_000)
+
+
+def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
+    """Few narrow networks; published: wide ones of every family that fits the images."""
+    side = min(shape[1:])
+    quick: dict[str, Any] = {"architectures": ("mlp", "lenet" if side >= 12 else "resnet18-8")}
+    if ipc > 5 or side >= 28:
+        quick |= {"iterations": 100}
+    teaching = ("mlp", *(("lenet",) if side >= 12 else ()), "resnet18-8")
+    published = ("mlp", *(("lenet",) if side >= 12 else ()), "alexnet", "resnet18-64")
+    return {
+        "quick": quick,
+        "teaching": {"architectures": teaching, "widths": (8, 16, 32, 64)},
+        "published": {
+            "architectures": (*published, *(("vgg11",) if side >= 32 else ())),
+            "widths": (32, 64, 128, 256),
+            "nets": 5,
+        },
+    }
+
+
+def networks(spec: TransferTask, chosen: Chosen) -> list[NetSpec]:
+    """Every network once: those the sets were made with, then architectures, then widths."""
+    wide = [f"convnet-{width}" for width in spec.widths]
+    named = [("architectures", text) for text in spec.architectures] + [("widths", t) for t in wide]
+    made = [network(field, text, chosen.shape, chosen.classes) for field, text in named]
+    return list(dict.fromkeys([*chosen.nets, *made]))
+
+
+def recipe(spec: TransferTask) -> Protocol:
+    """T300 of Yang et al. 2024, with so many steps."""
+    return PROTOCOLS["t300"].replace(epochs=spec.iterations)
+
+
+def sizes(chosen: Chosen) -> list[int]:
+    """Images per class of the sets made without distilling: one of each kind for each size of set."""
+    return sorted({run.ipc for run in chosen.runs})
+
+
+def cost(spec: TransferTask, chosen: Chosen, counts: Counts) -> Cost:
+    """Training every network on every set, random set and class means; a pass over the test images."""
+    own = [run.images for run in chosen.runs]
+    own += [ipc * chosen.classes for ipc in sizes(chosen) for _ in BASELINES]
+    macs = largest = 0.0
+    for net in networks(spec, chosen):
+        one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
+        macs += sum(3.0 * spec.iterations * m + counts.test for m in own) * one.macs
+        largest = max(largest, one.activations)
+    return Cost(spec.nets * macs, memory=12.0 * largest * max(200, *own))

@@ -1,0 +1,135 @@
+"""Inside an analysis' task: what it computes with, and how it is written and read."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.contract import Arrays, Cost, Result, of_spec
+from analysis.runs import Chosen, choose, counts
+from ddcore.base.errors import DDError
+from ddcore.data import Dataset, ensure
+from ddcore.data.spec import DataSpec
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Store, Task
+
+if TYPE_CHECKING:
+    from ddcore.tasks.worker import Context
+
+ROWS = "rows."  # of real images: "rows.test.NAME" are the rows of NAME in the test part
+VERSIONED = {  # package and its module
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "scikit-learn": "sklearn",
+    "torch": "torch",
+    "umap-learn": "umap",
+}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What an analysis computes with: the sets by key, in the order of figures, the data, its pools."""
+
+    chosen: Chosen
+    sets: dict[str, DistilledSet]
+    dataset: Dataset
+    pools: list[Task]
+    cost: Cost
+    started: float  # seconds of the task that went into the pools
+    cpu_started: float  # the same in seconds of the processor
+
+
+def opened(context: Context) -> Opened:
+    """What the task's spec asks for, pools trained; `SpecError` if the sets do not go together."""
+    spec, analysis = context.spec, of_spec(context.spec)
+    chosen = choose(context.store, spec.run_keys)
+    analysis.check(chosen)
+    sets = {r.key: DistilledSet.from_task(context.store.find(r.key)) for r in chosen.runs}
+    dataset = ensure(context, chosen.data)
+    pools = [context.need(pool) for pool in analysis.pools(spec, chosen)]
+    cost = analysis.cost(spec, chosen, counts(context.store, chosen.data))
+    return Opened(chosen, sets, dataset, pools, cost, context.seconds, context.cpu_seconds)
+
+
+def save(
+    context: Context,
+    given: Opened,
+    result: Result,
+    arrays: Arrays,
+    real: dict[str, tuple[str, np.ndarray]] | None = None,
+) -> None:
+    """Write what was found, with the facts every figure needs and those that make it repeatable.
+
+    `real` are arrays of real images, by name the part (train, val or test) and the rows: only the rows
+    are kept, so that results can be passed on without anybody's pictures. `load_arrays` puts them back.
+    """
+    rows = {f"{ROWS}{part}.{name}": np.asarray(r) for name, (part, r) in (real or {}).items()}
+    context.save_arrays(arrays | rows)
+    context.save_result(
+        {
+            "data": given.chosen.data.to_dict(),
+            "runs": [dataclasses.asdict(r) for r in given.chosen.runs],
+            "data_label": given.dataset.label,
+            "class_names": list(given.chosen.class_names),
+            "shape": list(given.chosen.shape),
+            **result,
+            "versions": _versions(),
+            "device": context.device,
+            "work": given.cost.macs,
+            "seconds": context.seconds - given.started,
+            "cpu_seconds": context.cpu_seconds - given.cpu_started,
+        }
+    )
+
+
+def load_arrays(store: Store, task: Task) -> Arrays:
+    """The arrays of a finished task. Real images, uint8, are read from the dataset if it is here.
+
+    If it is not, they are missing: figures and pictures do without them.
+    """
+    from ddcore.data.dataset import load
+
+    arrays = dict(task.arrays())
+    wanted = [name for name in arrays if name.startswith(ROWS)]
+    if not wanted:
+        return arrays
+    try:
+        data = load(store, DataSpec.from_dict(task.result()["data"]))
+    except DDError:
+        return arrays
+    for name in wanted:
+        part, own = name.removeprefix(ROWS).split(".", 1)
+        arrays[own] = getattr(data, f"{part}_images")[arrays[name]]
+    return arrays
+
+
+def lacks_images(arrays: Arrays) -> bool:
+    """Whether real images belong to these arrays that could not be read."""
+    return any(n.startswith(ROWS) and n.split(".", 2)[2] not in arrays for n in arrays)
+
+
+def _versions() -> dict[str, str]:
+    used = [name for name, module in VERSIONED.items() if module in sys.modules]
+    return {name: importlib.metadata.version(name) for name in used}
+
+
+def same_size(given: Opened, seed: int, ipc: int | None = None) -> np.ndarray:
+    """Indices of a class-balanced draw of real training images, sorted by class, of a set's size.
+
+    The size is that of the largest set where they differ; `ipc` overrides it. Used as a sanity bar.
+    """
+    from ddcore.base import rng
+
+    labels = given.dataset.train_labels
+    ipc = ipc or max(len(s.images) for s in given.sets.values()) // given.chosen.classes
+    found = []
+    for c in range(given.chosen.classes):
+        members = np.flatnonzero(labels == c)
+        order = rng.numpy_generator(seed, "real sample", c).permutation(members)
+        found.append(order[: max(1, ipc)])
+    return np.concatenate(found)

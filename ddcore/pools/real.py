@@ -1,0 +1,305 @@
+"""Training pools of networks on real data (see `pools`), many at once.
+
+Network i of a pool draws its weights, images and order from its own streams, so a batch of networks
+gives what training them one at a time gives, to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddcore.base import rng
+from ddcore.base.errors import SpecError
+from ddcore.base.spread import summary
+from ddcore.data import ensure
+from ddcore.data.tensors import DeviceData, Part
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.network import Network, Params
+from ddcore.pools.real_spec import Counts, EarlyPool, Pool, RealPool, SubsetPool
+from ddcore.tasks.store import Task
+from ddcore.tasks.worker import Context
+from ddcore.training.chunks import limit_threads, nets_at_once
+from ddcore.training.losses import cross_entropy
+from ddcore.training.trained import TrainedNets, agreement
+
+_STATS = "stats."
+
+
+def train_real(
+    net: NetSpec,
+    part: Part,
+    classes: int,
+    seeds: Sequence[int],
+    *,
+    iterations: int,
+    batch: int,
+    lr: float,
+    momentum: float = 0.9,
+    subsets: Tensor | None = None,
+    on_iteration: Callable[[int, TrainedNets], None] = lambda t, nets: None,
+) -> TrainedNets:
+    """Train one network per seed at once: SGD with momentum on the mean cross-entropy of minibatches.
+
+    Network i takes its weights and its order of images from streams of `seeds[i]`. `subsets` (N, M) are
+    the rows of `part` that each network sees, all of them without it. An epoch is shuffled and cut into
+    batches, the last one shorter; `batch` 0, or one that takes all, uses all images in their order.
+    `on_iteration(t, nets)` sees the networks before the first update (t = 0) and after every one; their
+    weights are those in training, so what is kept must be copied.
+    """
+    device, shape = part.images.device, tuple(part.images.shape[1:])
+    network = Network(net, shape, classes, len(seeds))
+    params = network.init([rng.generator(s, "init") for s in seeds], device)
+    weights = [w.requires_grad_() for w in params.values()]
+    nets = TrainedNets(network, params, network.init_stats(device))
+    optimiser = torch.optim.SGD(weights, lr, momentum=momentum)
+    count = len(part) if subsets is None else subsets.shape[1]
+    on_iteration(0, nets)
+    rows = _batches(count, batch, [rng.generator(s, "order") for s in seeds], subsets)
+    for t, index in enumerate(islice(rows, iterations), 1):
+        x = part.batch(index.flatten()).unflatten(0, index.shape)
+        loss = cross_entropy(network.logits(params, x, nets.stats), part.labels[index])
+        for w, g in zip(weights, torch.autograd.grad(loss, weights)):
+            w.grad = g
+        optimiser.step()
+        on_iteration(t, nets)
+    trained = {name: w.detach() for name, w in params.items()}
+    return TrainedNets(network, trained, nets.stats)
+
+
+def _batches(
+    count: int, batch: int, orders: list[torch.Generator], subsets: Tensor | None
+) -> Iterator[Tensor]:
+    """Rows of images without end: (N, B), or (B,) where all networks see the same."""
+    if batch == 0 or batch >= count:
+        whole = torch.arange(count) if subsets is None else subsets
+        while True:
+            yield whole
+    while True:
+        order = torch.stack([torch.randperm(count, generator=g) for g in orders])
+        rows = order if subsets is None else subsets.gather(1, order)
+        yield from rows.split(batch, dim=1)
+
+
+def per_class_orders(labels: np.ndarray, classes: int, seed: int) -> list[np.ndarray]:
+    """A random order of each class's rows; the first k of each are nested subsets for growing k."""
+    generators = [rng.numpy_generator(seed, "subset", c) for c in range(classes)]
+    return [g.permutation(np.flatnonzero(labels == c)) for c, g in enumerate(generators)]
+
+
+def first_per_class(orders: list[np.ndarray], k: int) -> np.ndarray:
+    """The first `k` rows of every class, sorted by class: (classes * k,)."""
+    return np.concatenate([rows[:k] for rows in orders])
+
+
+def load(task: Task, device: str | torch.device = "cpu") -> TrainedNets:
+    """The networks of a finished `RealPool`."""
+    spec: RealPool = task.spec()
+    arrays = {k: torch.from_numpy(w).to(device) for k, w in task.arrays("weights").items()}
+    params: Params = {k: w for k, w in arrays.items() if not k.startswith(_STATS)}
+    stats = {k.removeprefix(_STATS): w for k, w in arrays.items() if k.startswith(_STATS)}
+    result = task.result()
+    network = Network(spec.net, tuple(result["shape"]), result["classes"], spec.nets)
+    return TrainedNets(network, params, stats)
+
+
+# --- the tasks ------------------------------------------------------------------------------------
+
+
+class _Training:
+    """What the three pools share: data, streams, chunks of networks, progress and checkpoints."""
+
+    def __init__(self, context: Context, nets: int) -> None:
+        self.context, self.nets = context, nets
+        self.spec: Pool = context.spec
+        self.data = DeviceData(ensure(context, self.spec.data), context.device)
+        self.network = Network(self.spec.net, self.data.shape, self.data.num_classes)
+        limit_threads(self.network, context.device)
+        self.found: list[dict[str, np.ndarray]] = []
+        self.done = 0
+        if resumed := context.load_checkpoint():
+            arrays, meta = resumed
+            self.found, self.done = [arrays], meta["nets"]
+
+    def seed(self, *labels: object) -> int:
+        """The seed of a network."""
+        return rng.derive(self.spec.seed, self.spec.KIND, *labels)
+
+    def chunk(self, images: int) -> int:
+        """How many networks to train at once on sets of so many images."""
+        batch = min(self.spec.batch or images, images)
+        return nets_at_once(self.network, batch, self.context.device)
+
+    def train(
+        self,
+        seeds: Sequence[int],
+        iterations: int,
+        subsets: np.ndarray | None = None,
+        on_iteration: Callable[[int, TrainedNets], None] = lambda t, nets: None,
+    ) -> TrainedNets:
+        """The next few networks; reports progress."""
+        spec, before = self.spec, self.done
+
+        def step(t: int, nets: TrainedNets) -> None:
+            share = (before + len(seeds) * t / iterations) / self.nets
+            self.context.progress(round(1000 * share), 1000)
+            on_iteration(t, nets)
+
+        return train_real(
+            spec.net,
+            self.data.train,
+            self.data.num_classes,
+            seeds,
+            iterations=iterations,
+            batch=spec.batch,
+            lr=spec.lr,
+            momentum=spec.momentum,
+            subsets=None if subsets is None else torch.from_numpy(subsets),
+            on_iteration=step,
+        )
+
+    def keep(self, count: int, **arrays: np.ndarray) -> None:
+        """What is known about the next `count` networks."""
+        self.found.append(arrays)
+        self.done += count
+        if self.context.checkpoint_due():
+            self.context.save_checkpoint(self.done, self.joined(), {"nets": self.done})
+
+    def joined(self) -> dict[str, np.ndarray]:
+        """All arrays so far, networks along the first axis."""
+        return {name: np.concatenate([f[name] for f in self.found]) for name in self.found[0]}
+
+    def predict(self, nets: TrainedNets) -> np.ndarray:
+        """Classes of the test images (N, B), in as few bytes as they fit."""
+        kind = np.min_scalar_type(self.data.num_classes - 1)
+        return nets.predict(self.data.test).numpy().astype(kind)
+
+    def accuracy(self, predicted: np.ndarray) -> np.ndarray:
+        """Share of the test images predicted as labelled: (..., B) to (...)."""
+        return (predicted == self.data.dataset.test_labels).mean(-1).astype(np.float32)
+
+    def save(self, arrays: dict[str, np.ndarray], **facts: object) -> None:
+        """Write arrays and result."""
+        data, context = self.data, self.context
+        number = Counts(len(data.train), len(data.test))
+        context.save_arrays(arrays)
+        context.save_result(
+            {
+                **facts,
+                "shape": list(data.shape),
+                "classes": data.num_classes,
+                "work": self.spec.cost(data.shape, data.num_classes, number).macs,
+                "device": context.device,
+                "seconds": context.seconds,
+                "cpu_seconds": context.cpu_seconds,
+            }
+        )
+        context.progress(1000, 1000)
+
+
+def run_real(context: Context) -> None:
+    """Task `real_nets`: see `RealPool`."""
+    spec: RealPool = context.spec
+    job = _Training(context, spec.nets)
+    labels, classes = job.data.dataset.train_labels, job.data.num_classes
+    _require(spec, "per_class", spec.per_class, labels)
+    images = spec.per_class * classes or len(labels)
+    iterations = spec.epochs_for(images) * -(-images // (spec.batch or images))
+    at_once = job.chunk(images)
+    for first in range(job.done, spec.nets, at_once):
+        seeds = [job.seed(i) for i in range(first, min(first + at_once, spec.nets))]
+        subsets = _subsets(labels, classes, seeds, spec.per_class) if spec.per_class else None
+        nets = job.train(seeds, iterations, subsets)
+        named = {**nets.params, **{_STATS + k: w for k, w in nets.stats.items()}}
+        predicted = job.predict(nets)
+        job.keep(
+            len(seeds),
+            **{f"weights.{k}": w.cpu().numpy() for k, w in named.items()},
+            predicted=predicted,
+            test=job.accuracy(predicted),
+            train=np.array(_train_accuracy(nets, job.data.train, subsets), np.float32),
+        )
+    arrays = job.joined()
+    weights = {k.removeprefix("weights."): a for k, a in arrays.items() if k[:8] == "weights."}
+    context.save_arrays(weights, name="weights")
+    rest = {k: a for k, a in arrays.items() if k[:8] != "weights."}
+    job.save(
+        rest,
+        epochs=spec.epochs_for(images),
+        test=summary(rest["test"].tolist()),
+        train=summary(rest["train"].tolist()),
+    )
+
+
+def run_early(context: Context) -> None:
+    """Task `early_nets`: see `EarlyPool`."""
+    spec: EarlyPool = context.spec
+    job = _Training(context, spec.nets)
+    at_once = job.chunk(len(job.data.train))
+    steps = np.arange(spec.every, spec.iterations + 1, spec.every)
+    for first in range(job.done, spec.nets, at_once):
+        seeds = [job.seed(i) for i in range(first, min(first + at_once, spec.nets))]
+        seen: list[np.ndarray] = []
+
+        def test(t: int, nets: TrainedNets, seen: list[np.ndarray] = seen) -> None:
+            if t and t % spec.every == 0:
+                seen.append(job.predict(nets))
+
+        job.train(seeds, spec.iterations, on_iteration=test)
+        predicted = np.stack(seen, axis=1)
+        job.keep(len(seeds), predicted=predicted, accuracy=job.accuracy(predicted))
+    arrays = job.joined()
+    last = arrays["accuracy"][:, -1].tolist()
+    job.save({**arrays, "steps": steps}, accuracy=summary(last))
+
+
+def run_subset(context: Context) -> None:
+    """Task `subset_nets`: see `SubsetPool`. Networks with sets of one size are trained together."""
+    spec: SubsetPool = context.spec
+    nets = len(spec.sizes) * spec.draws
+    job = _Training(context, nets)
+    labels, classes = job.data.dataset.train_labels, job.data.num_classes
+    _require(spec, "sizes", max(spec.sizes), labels)
+    streams = [job.seed("images", d) for d in range(spec.draws)]
+    for place, k in enumerate(spec.sizes):
+        at_once = job.chunk(k * classes)
+        end = (place + 1) * spec.draws
+        while job.done < end:
+            draws = range(job.done % spec.draws, min(job.done % spec.draws + at_once, spec.draws))
+            seeds = [job.seed(k, d) for d in draws]
+            subsets = _subsets(labels, classes, [streams[d] for d in draws], k)
+            predicted = job.predict(job.train(seeds, spec.steps(k * classes), subsets))
+            job.keep(
+                len(seeds),
+                predicted=predicted,
+                accuracy=job.accuracy(predicted),
+                size=np.full(len(seeds), k),
+                draw=np.array(draws),
+            )
+    arrays = job.joined()
+    job.save(arrays, accuracy=summary(arrays["accuracy"].tolist()))
+
+
+def _subsets(labels: np.ndarray, classes: int, seeds: Sequence[int], k: int) -> np.ndarray:
+    """(N, classes * k) training rows, those of each network from its own stream."""
+    return np.stack([first_per_class(per_class_orders(labels, classes, s), k) for s in seeds])
+
+
+def _require(spec: Pool, field: str, wanted: int, labels: np.ndarray) -> None:
+    smallest = int(np.bincount(labels).min())
+    if wanted > smallest:
+        allowed = f"at most {smallest} images per class, those of the smallest class"
+        raise SpecError(field, wanted, allowed)
+
+
+def _train_accuracy(nets: TrainedNets, part: Part, subsets: np.ndarray | None) -> list[float]:
+    """Of each network, the share of its own training images classified as labelled."""
+    if subsets is None:
+        return nets.accuracy(part)
+    rows = torch.from_numpy(subsets)
+    predicted = [nets.predict(part.batch(r))[i] for i, r in enumerate(rows)]
+    return [agreement(p[None], part.labels[r])[0] for p, r in zip(predicted, rows)]
