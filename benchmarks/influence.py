@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analysis.shared import loo as _loo
+from analysis.shared import loo
 from benchmarks.machine import describe
 from ddcore.base import rng
 from ddcore.data import ensure, resolve
@@ -43,12 +43,12 @@ def batched(
 ) -> np.ndarray:
     """Test losses (M + 1, N) as the task `leave_one_out` computes them."""
     count, network = len(images), Network(NET, data.shape, data.num_classes)
-    weights = _loo.left_in(count).to(data.device)
+    weights = loo.left_in(count).to(data.device)
     found = []
-    for part in weights.split(_loo.at_once(network, count, data.device)):
-        nets = _loo.train_weighted(
+    for part in weights.split(loo.at_once(network, count, data.device)):
+        nets = loo.train_weighted(
             network.with_nets(len(part)),
-            _loo.repeated(start, len(part)),
+            loo.repeated(start, len(part)),
             images,
             labels,
             part,
@@ -56,7 +56,7 @@ def batched(
             lr=LR,
             momentum=MOMENTUM,
         )
-        found.append(_loo.losses_on(nets, data.test)[0])
+        found.append(loo.losses_on(nets, data.test)[0])
     return np.concatenate(found)
 
 
@@ -66,7 +66,7 @@ def plain(
     """The same with ordinary modules on the images left in."""
     count, network = len(images), Network(NET, data.shape, data.num_classes)
     found = []
-    for row in _loo.left_in(count).bool():
+    for row in loo.left_in(count).bool():
         keep = row.to(data.device)
         module = to_module(network, start).to(data.device)
         optimiser = torch.optim.SGD(module.parameters(), LR, momentum=MOMENTUM)

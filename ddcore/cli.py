@@ -19,6 +19,7 @@ from ddcore.base import environment, paths, spread
 from ddcore.base.errors import Damaged, DDError, NotReady, SpecError, refused_by_system
 from ddcore.base.specs import TaskSpec
 from ddcore.base.spread import figure_text
+from ddcore.sets.formats import FORMATS
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store, Task
 
@@ -704,7 +705,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("export", export, "write a distilled set for use elsewhere")
     sub.add_argument("run")
-    sub.add_argument("--format", required=True, choices=["npz", "pt", "safetensors", "png", "hf"])
+    sub.add_argument("--format", required=True, choices=list(FORMATS))
     sub.add_argument("--force", action="store_true", help="replace what is there by that name")
     sub.add_argument("out")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ddcore.sets.formats import FORMATS
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Task
 from pages.components import (
@@ -20,7 +21,6 @@ from pages.components import (
 )
 
 LIVE_S = 2.0
-FILES = {"npz": "npz", "pt": "pt", "safetensors": "safetensors", "hf": "Hugging Face", "png": "PNG"}
 SNIPPET = """import torch
 from ddcore.sets.exports import load
 made = load("{name}")  # exact numbers, no pickle
@@ -108,19 +108,17 @@ def compute_nearest(task: Task) -> None:
 
 def files(task: Task) -> None:
     """Downloads and how to use them."""
-    from ddcore.sets import exports
-
     made = evolution.made_by(task)
     st.header("Take them with you", anchor=False)
     with st.container(horizontal=True, gap="small"):
-        for name, label in FILES.items():
+        for name, known in FORMATS.items():
             st.download_button(
-                label,
+                known.title,
                 data=lambda name=name: evolution.export(task, name),
                 file_name=evolution.file_name(made, name),
                 key=f"images.get.{name}",
                 icon=":material/download:",
-                help=exports.FORMATS[name],
+                help=known.about,
                 on_click="ignore",
             )
     st.caption(

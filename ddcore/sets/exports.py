@@ -33,19 +33,10 @@ from ddcore.base import isolated, outputs
 from ddcore.base.errors import DataError, SpecError
 from ddcore.base.specs import canonical_json
 from ddcore.data.names import distinct_names
-from ddcore.sets import card as exports_text
-from ddcore.sets import foreign_files, render
+from ddcore.sets import card, foreign_files, render
 from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.formats import FOLDERS, FORMATS
 from ddcore.tasks.store import write_atomic
-
-FORMATS: dict[str, str] = {
-    "npz": "NumPy archive",
-    "pt": "PyTorch tensors",
-    "safetensors": "safetensors",
-    "hf": "Hugging Face dataset folder",
-    "png": "PNG pictures (preview only)",
-}
-FOLDERS = ("hf", "png")
 
 MAX_IMAGES = 200_000
 MAX_BYTES = 2 << 30
@@ -119,7 +110,7 @@ def export_bytes(made: DistilledSet, format: str) -> tuple[bytes, str, str]:
 def file_stem(made: DistilledSet) -> str:
     """A name for files: method, data, images per class and the start of the run's key."""
     parts = [made.method, str(made.data.get("name", "")), f"ipc{made.ipc}", made.run_key[:8]]
-    return "-".join(filter(None, map(exports_text.slug, parts))) or "distilled"
+    return "-".join(filter(None, map(card.slug, parts))) or "distilled"
 
 
 def _check_replaceable(out: Path, force: bool) -> None:
@@ -229,14 +220,14 @@ def _png(made: DistilledSet) -> dict[str, bytes]:
     for i in made.order():
         label = int(labels[i])
         places[i] = label * columns + seen[label]
-        name = f"{label:03d}-{exports_text.slug(made.class_names[label])}-{seen[label]:03d}.png"
+        name = f"{label:03d}-{card.slug(made.class_names[label])}-{seen[label]:03d}.png"
         files[f"images/{name}"] = render.png(pixels[i])
         seen[label] += 1
     width = made.shape[2]
     scale = min(8, render.fitting_scale(columns, width, SHEET_WIDTH))
     with contextlib.suppress(SpecError):  # too large for one picture: the single ones are there
         files["sheet.png"] = render.sheet(pixels, made.num_classes, columns, scale, places=places)
-    files["README.txt"] = exports_text.preview_note(made).encode()
+    files["README.txt"] = card.preview_note(made).encode()
     return files
 
 
@@ -272,7 +263,7 @@ def _hf(made: DistilledSet) -> dict[str, bytes]:
     return {
         "data/train-00000-of-00001.parquet": out.getvalue(),
         EXACT: exact,
-        "README.md": exports_text.card(made, file_stem(made)).encode(),
+        "README.md": card.card(made, file_stem(made)).encode(),
     }
 
 

@@ -11,21 +11,6 @@ from ddcore.base.errors import SpecError
 
 BATCH = "batch:"
 OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
-STRATEGIES: dict[str, str] = {
-    "": "none",
-    "color_crop_cutout_flip_scale_rotate": "DSA for natural images (Zhao & Bilen 2021)",
-    "color_crop_cutout_scale_rotate": "DSA for digits: no mirror images",
-    "color_crop_flip_scale_rotate": "DSA without cutout, beside CutMix (Kim et al. 2022)",
-    "color_crop_scale_rotate": "the same for digits: no mirror images",
-    "crop_scale_rotate45": "DC's evaluation on MNIST (Zhao et al. 2021)",
-    "flip_rotate": "flips and small rotations (Feng et al. 2024)",
-    "flip_color_crop_rotate_cutout": "FRePo's evaluation (Zhou et al. 2022)",
-    "color_crop_rotate_cutout": "the same for digits: no mirror images",
-    "batch:color_crop_cutout_flip_scale_rotate": "DSA as in its code: one operation per minibatch",
-    "batch:color_crop_cutout_scale_rotate": "the same for digits: no mirror images",
-    "batch:flip+color+crop_scale_rotate": "IDC as in its code: flip, colour, and one more",
-    "batch:color+crop_scale_rotate": "the same for digits: no mirror images",
-}
 
 
 def parse(strategy: str) -> tuple[str, ...]:

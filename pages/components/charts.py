@@ -31,19 +31,6 @@ COLOURS = (
     "#7d7f85",
 )
 GREY = COLOURS[-1]
-# The palette of classes (as in .streamlit/config.toml): fills, always with a label beside them.
-CLASS_COLOURS = (
-    "#4e79a7",
-    "#f28e2b",
-    "#59a14f",
-    "#e15759",
-    "#76b7b2",
-    "#edc948",
-    "#b07aa1",
-    "#9c755f",
-    "#ff9da7",
-    "#bab0ac",
-)
 SUBJECTS = {
     "distilled": ("Distilled", COLOURS[0], "circle"),
     "before": ("Before: not trained on any set", COLOURS[6], "circle-open"),

@@ -98,9 +98,10 @@ def _export(folder: str, mtime: int, format: str) -> bytes:
 def file_name(made: DistilledSet, format: str) -> str:
     """The name `ddcore.sets.exports.export_bytes` gives the file."""
     from ddcore.sets import exports
+    from ddcore.sets.formats import FOLDERS
 
     stem = exports.file_stem(made)
-    return f"{stem}-{format}.zip" if format in exports.FOLDERS else f"{stem}.{format}"
+    return f"{stem}-{format}.zip" if format in FOLDERS else f"{stem}.{format}"
 
 
 def _written(task: Task) -> int:

@@ -188,11 +188,6 @@ def spec_of(task: Task) -> dict[str, Any]:
         return {}
 
 
-def is_evaluated(store: Store, run_key: str) -> bool:
-    """Whether an evaluation of the run exists, in any state."""
-    return next(evaluations(store, run_key), None) is not None
-
-
 def accuracies(evaluation: Task, arch: str = "") -> dict[str, dict[str, Any]]:
     """Rows of a finished evaluation by subject, for one architecture ("" for the first)."""
     rows = evaluation.result()["rows"]

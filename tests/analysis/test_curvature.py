@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.shared import hessian as _hessian
+from analysis.shared import hessian
 from analysis.suite.curvature import ANALYSIS
 from analysis.suite.curvature.maths import density, moment_of, smooth
 from analysis.suite.curvature.maths import facts as curvature_facts
@@ -50,18 +50,18 @@ def test_same_weights_same_numbers(store):
         network = Network(NET, data.shape, 10, fused_norm=False)
         for key in keys:
             made = DistilledSet.from_task(store.find(key))
-            source = _hessian.Images(
+            source = hessian.Images(
                 torch.from_numpy(made.images), torch.from_numpy(made.hard_labels)
             )
-            loss = _hessian.MeanLoss(network, nets.params, source, {})
-            expected = _hessian.trace(loss, 3, seed=0)
+            loss = hessian.MeanLoss(network, nets.params, source, {})
+            expected = hessian.trace(loss, 3, seed=0)
             found = arrays[f"samples.{key}"][i, 2]
             np.testing.assert_allclose(found, expected.samples.numpy(), rtol=1e-4, atol=1e-4)
             fisher = arrays[f"fisher.{key}"][i, 2]
-            assert fisher == pytest.approx(_hessian.fisher_trace(loss), rel=1e-4)
+            assert fisher == pytest.approx(hessian.fisher_trace(loss), rel=1e-4)
         last = train_real(NET, data.train, 10, [seed], iterations=6, batch=64, lr=0.01)
-        loss = _hessian.MeanLoss(network, last.params, source, {})
-        top = _hessian.spectrum(loss, 2, 20, seed=0).top(2)[0].numpy()
+        loss = hessian.MeanLoss(network, last.params, source, {})
+        top = hessian.spectrum(loss, 2, 20, seed=0).top(2)[0].numpy()
         assert np.isfinite(top[0])
         np.testing.assert_allclose(arrays[f"top.{key}"][i, 1], top, rtol=1e-4)
 
@@ -78,8 +78,8 @@ def test_all_real_images_or_a_balanced_sample(store):
     network = Network(NET, data.shape, 10, fused_norm=False)
     seed = rng.derive(0, "curvature", 0)
     nets = train_real(NET, data.train, 10, [seed], iterations=2, batch=64, lr=0.01)
-    loss = _hessian.MeanLoss(network, nets.params, data.train, {})
-    expected = _hessian.trace(loss, 3, seed=0).samples.numpy()
+    loss = hessian.MeanLoss(network, nets.params, data.train, {})
+    expected = hessian.trace(loss, 3, seed=0).samples.numpy()
     np.testing.assert_allclose(task.arrays()[f"samples.{REAL}"][0, 1], expected, rtol=1e-4)
 
 
@@ -104,7 +104,7 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
     whole = computed(store, wanted).arrays()
     store.delete(store.task(wanted))
     monkeypatch.setattr("ddcore.tasks.worker.CHECKPOINT_EVERY_S", 0.0)
-    real, calls = _hessian.trace, []
+    real, calls = hessian.trace, []
 
     def trace(*args):
         if (
@@ -114,10 +114,10 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
         calls.append(args)
         return real(*args)
 
-    monkeypatch.setattr(_hessian, "trace", trace)
+    monkeypatch.setattr(hessian, "trace", trace)
     with pytest.raises(Cancelled):
         computed(store, wanted)
-    monkeypatch.setattr(_hessian, "trace", lambda *a: (calls.append(a), real(*a))[1])
+    monkeypatch.setattr(hessian, "trace", lambda *a: (calls.append(a), real(*a))[1])
     calls.clear()
     task = computed(store, wanted)
     assert len(calls) == 3 * (2 * 4 - 2)
@@ -130,10 +130,10 @@ def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):
 def test_what_is_not_symmetric_or_not_finite_is_refused(store, monkeypatch):
     wanted = CurvatureTask(run_keys=tuple(two_sets(store)), **SMALL)
     samples = torch.ones(3, dtype=torch.float64)
-    monkeypatch.setattr(_hessian, "trace", lambda *a: _hessian.Trace(samples, 0.3))
+    monkeypatch.setattr(hessian, "trace", lambda *a: hessian.Trace(samples, 0.3))
     with pytest.raises(DDError, match="not symmetric"):
         computed(store, wanted)
-    monkeypatch.setattr(_hessian, "trace", lambda *a: _hessian.Trace(samples * np.nan, 0.0))
+    monkeypatch.setattr(hessian, "trace", lambda *a: hessian.Trace(samples * np.nan, 0.0))
     with pytest.raises(DDError, match="smaller step size"):
         computed(store, wanted)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from analysis.shared import hessian as _hessian
+from analysis.shared import hessian
 from analysis.shared.hessian import Images, MeanLoss, flat, hvp, lanczos, shaped, trace
 from ddcore.base import rng
 from ddcore.nets import NetSpec
@@ -194,12 +194,12 @@ def test_hutchinson_is_near_the_exact_trace(known):
 def test_each_sample_is_the_quadratic_form_of_its_own_probe(known, monkeypatch):
     loss, matrix = known
     found = trace(loss, 7, seed=3)
-    vectors = _hessian.rademacher(3, range(7), loss.size, loss.device).double()
+    vectors = hessian.rademacher(3, range(7), loss.size, loss.device).double()
     assert set(vectors.unique().tolist()) == {-1.0, 1.0}
     expected = (vectors @ matrix * vectors).sum(1)
     torch.testing.assert_close(found.samples, expected, rtol=1e-8, atol=1e-9)
     torch.testing.assert_close(trace(loss, 3, seed=3).samples, found.samples[:3])
-    monkeypatch.setattr(_hessian, "VECTOR_FLOATS", 3 * loss.size)  # three at a time
+    monkeypatch.setattr(hessian, "VECTOR_FLOATS", 3 * loss.size)  # three at a time
     torch.testing.assert_close(trace(loss, 7, seed=3).samples, found.samples)
     assert not torch.allclose(trace(loss, 7, seed=4).samples, found.samples)
 
@@ -247,7 +247,7 @@ def test_asymmetry_is_seen(known):
         Images(loss.source.images.float(), loss.source.labels),
         {},
     )
-    assert trace(single, 2, seed=0).asymmetry < 1e-4 < _hessian.ASYMMETRY
+    assert trace(single, 2, seed=0).asymmetry < 1e-4 < hessian.ASYMMETRY
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 200])
@@ -260,7 +260,7 @@ def test_fisher_is_a_loop_over_images(known, monkeypatch, at_once):
     for x, y in zip(loss.source.images, loss.source.labels):
         found = torch.autograd.grad(F.cross_entropy(module(x[None]), y[None]), parameters)
         norms.append(sum(float(g.square().sum()) for g in found))
-    assert _hessian.fisher_trace(loss) == pytest.approx(np.mean(norms), rel=1e-10)
+    assert hessian.fisher_trace(loss) == pytest.approx(np.mean(norms), rel=1e-10)
 
 
 # --- eigenvalues and density ------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_fisher_is_a_loop_over_images(known, monkeypatch, at_once):
 def test_top_eigenvalues(known):
     loss, matrix = known
     exact = torch.linalg.eigvalsh((matrix + matrix.T) / 2)
-    found = _hessian.spectrum(loss, starts=2, steps=120, seed=0)
+    found = hessian.spectrum(loss, starts=2, steps=120, seed=0)
     values, bounds = found.top(5)
     torch.testing.assert_close(values, exact.flip(0)[:5], rtol=1e-8, atol=0)
     assert float((bounds / values).max()) < 1e-6
@@ -351,7 +351,7 @@ def test_joint_space_is_that_of_all_starts(known):
 def test_bounds_hold_before_convergence(known):
     loss, matrix = known
     exact = torch.linalg.eigvalsh((matrix + matrix.T) / 2)
-    found = _hessian.spectrum(loss, starts=3, steps=8, seed=1)
+    found = hessian.spectrum(loss, starts=3, steps=8, seed=1)
     away = (found.nodes[..., None] - exact).abs().amin(-1)
     assert bool((away <= found.bounds * (1 + 1e-9) + 1e-10).all())
     assert float(found.bounds.max()) > 1e-3  # so that this says something
@@ -360,7 +360,7 @@ def test_bounds_hold_before_convergence(known):
 def test_moments_of_the_density(known):
     """Within 1 % of the explicit Hessian's with many starts; exactly those of each start by itself."""
     loss, matrix = known
-    found = _hessian.spectrum(loss, starts=4, steps=4, seed=0)
+    found = hessian.spectrum(loss, starts=4, steps=4, seed=0)
     torch.testing.assert_close(found.weights.sum(1), torch.ones(4, dtype=torch.float64))
     drawn = [torch.randn(loss.size, generator=rng.generator(0, "start", i)) for i in range(4)]
     v = F.normalize(torch.stack(drawn).double(), dim=1)

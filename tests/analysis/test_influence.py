@@ -10,8 +10,7 @@ from scipy.stats import spearmanr
 
 from analysis.runs import choose
 from analysis.settings import make_spec
-from analysis.shared import effects
-from analysis.shared import loo as _loo
+from analysis.shared import effects, loo
 from analysis.shared.loo_spec import LeaveOneOut
 from analysis.suite.influence import ANALYSIS
 from analysis.suite.influence.compute import agreement
@@ -53,15 +52,15 @@ def trained() -> tuple[Network, dict, torch.Tensor, torch.Tensor]:
     """The same, trained on all images."""
     network, start, images, labels = problem()
     everything = torch.ones(1, M, dtype=torch.float64)
-    nets = _loo.train_weighted(network, start, images, labels, everything, **STEPS)
+    nets = loo.train_weighted(network, start, images, labels, everything, **STEPS)
     return network, nets.params, images, labels
 
 
 def test_batched_equals_separate_trainings_of_the_reduced_sets():
     network, start, images, labels = problem()
-    weights = _loo.left_in(M).double()
+    weights = loo.left_in(M).double()
     few = network.with_nets(M + 1)
-    nets = _loo.train_weighted(few, _loo.repeated(start, M + 1), images, labels, weights, **STEPS)
+    nets = loo.train_weighted(few, loo.repeated(start, M + 1), images, labels, weights, **STEPS)
     x = torch.randn(20, *SHAPE, generator=rng.generator(5), dtype=torch.float64)
     for j in range(M + 1):
         keep = torch.arange(M) != j
@@ -82,18 +81,18 @@ def test_leaving_out_nothing_twice_changes_nothing():
     weights = torch.ones(3, M)
     weights[1, 2] = 0
     start = {k: w.float() for k, w in start.items()}
-    few, begin = network.with_nets(3), _loo.repeated(start, 3)
-    nets = _loo.train_weighted(few, begin, images.float(), labels, weights, **STEPS)
-    losses, _ = _loo.losses_on(nets, some_tests())
+    few, begin = network.with_nets(3), loo.repeated(start, 3)
+    nets = loo.train_weighted(few, begin, images.float(), labels, weights, **STEPS)
+    losses, _ = loo.losses_on(nets, some_tests())
     assert np.array_equal(losses[0], losses[2])
     assert np.abs(losses[0] - losses[1]).max() > 1e-3
 
 
 def test_losses_are_those_of_torch():
     network, params, _, _ = trained()
-    nets = _loo.TrainedNets(network, {k: w.float() for k, w in params.items()}, {})
+    nets = loo.TrainedNets(network, {k: w.float() for k, w in params.items()}, {})
     part = some_tests()
-    losses, right = _loo.losses_on(nets, part)
+    losses, right = loo.losses_on(nets, part)
     logits = network.logits(nets.params, part.batch(torch.arange(len(part))))[0]
     expected = F.cross_entropy(logits, part.labels, reduction="none").detach().numpy()
     np.testing.assert_allclose(losses[0], expected, atol=1e-6)
@@ -103,7 +102,7 @@ def test_losses_are_those_of_torch():
 # --- estimates ------------------------------------------------------------------------------------
 
 
-def softmax_regression() -> tuple[_loo.LastLayer, torch.Tensor, torch.Tensor, Part]:
+def softmax_regression() -> tuple[loo.LastLayer, torch.Tensor, torch.Tensor, Part]:
     """120 images of overlapping classes, 9 features, 3 classes, weights after some training."""
     generator = rng.generator(7)
     x = torch.randn(120, 9, generator=generator, dtype=torch.float64)
@@ -124,10 +123,10 @@ def softmax_regression() -> tuple[_loo.LastLayer, torch.Tensor, torch.Tensor, Pa
     def features_of(images: torch.Tensor) -> torch.Tensor:
         return images.flatten(1)[:, :9].double()
 
-    return _loo.LastLayer(weight, bias, x, labels, features_of), one, labels, some_tests(40, 3)
+    return loo.LastLayer(weight, bias, x, labels, features_of), one, labels, some_tests(40, 3)
 
 
-def dense_hessian(curvature: _loo.LastLayer, one: torch.Tensor, labels: torch.Tensor):
+def dense_hessian(curvature: loo.LastLayer, one: torch.Tensor, labels: torch.Tensor):
     """By torch's own second derivatives."""
 
     def loss(theta: torch.Tensor) -> torch.Tensor:
@@ -141,7 +140,7 @@ def test_conjugate_gradients_are_the_dense_inverse_on_softmax_regression():
     hessian = dense_hessian(curvature, one, labels)
     v = torch.randn(5, 30, generator=rng.generator(2), dtype=torch.float64)
     torch.testing.assert_close(curvature.product(v), v @ hessian, atol=1e-12, rtol=0)
-    found = _loo.estimates(curvature, part, 1e-3)
+    found = loo.estimates(curvature, part, 1e-3)
     dense = torch.linalg.solve(hessian + 1e-3 * torch.eye(30), curvature.gradients().T).T
     expected = curvature.along(dense, part).numpy() / 120
     assert found.solved.residual <= 1e-6
@@ -154,7 +153,7 @@ def test_conjugate_gradients_are_the_dense_inverse_on_softmax_regression():
 def test_the_influence_function_foresees_retraining_of_softmax_regression():
     """Where the loss is convex and trained to the end, it must: one Newton step of the reduced problem."""
     curvature, one, labels, part = softmax_regression()
-    estimate = _loo.estimates(curvature, part, 1e-8).cg
+    estimate = loo.estimates(curvature, part, 1e-8).cg
     hessian = dense_hessian(curvature, one, labels)
     x = torch.stack([part.batch(torch.arange(40)).flatten(1)[i, :9] for i in range(40)]).double()
     x = torch.cat([x, torch.ones(40, 1)], 1)
@@ -193,11 +192,11 @@ def loop_gradients(network: Network, params: dict, images: torch.Tensor, labels:
 
 
 @pytest.fixture
-def whole() -> tuple[_loo.AllWeights, torch.Tensor, Part, Network, dict]:
+def whole() -> tuple[loo.AllWeights, torch.Tensor, Part, Network, dict]:
     """Curvature of all weights of the trained network, and gradients of its images by a loop."""
     network, params, images, labels = trained()
     own = loop_gradients(network, params, images, labels)
-    return _loo.AllWeights(network, params, images, labels), own, some_tests(), network, params
+    return loo.AllWeights(network, params, images, labels), own, some_tests(), network, params
 
 
 def test_gradient_dot_is_the_loop(whole):
@@ -211,8 +210,8 @@ def test_gradient_dot_is_the_loop(whole):
 
 def test_last_layer_gradients_are_a_part_of_all(whole):
     curvature, own, _, network, params = whole
-    nets = _loo.TrainedNets(network, params, {})
-    last = _loo.last_layer(nets, curvature.images, curvature.labels)
+    nets = loo.TrainedNets(network, params, {})
+    last = loo.last_layer(nets, curvature.images, curvature.labels)
     count = last.gradients().shape[1] // CLASSES
     weight = last.gradients().view(M, CLASSES, count)
     flat = torch.cat([weight[:, :, :-1].flatten(1), weight[:, :, -1]], 1)
@@ -240,7 +239,7 @@ def test_conjugate_gradients_at_the_edges():
     """A right-hand side of 0, and a direction of negative curvature: no NaN, and it is said."""
     matrix = torch.diag(torch.tensor([2.0, 1.0, -3.0], dtype=torch.float64))
     b = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-    found = _loo.conjugate_gradient(lambda v: v @ matrix, b, 1.0)
+    found = loo.conjugate_gradient(lambda v: v @ matrix, b, 1.0)
     expected = torch.tensor([[0, 0, 0], [1 / 3, 1 / 2, 0], [0, 0, 0]], dtype=torch.float64)
     torch.testing.assert_close(found.x, expected)
     assert found.given_up == 1
@@ -259,11 +258,11 @@ def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
         inits=2,
         iterations=5,
     )
-    monkeypatch.setattr(_loo, "CPU_FLOATS_AT_ONCE", 150_000)  # several groups of networks
+    monkeypatch.setattr(loo, "CPU_FLOATS_AT_ONCE", 150_000)  # several groups of networks
     monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0)
     task = store.create(wanted)
     calls = []
-    original = _loo.losses_on
+    original = loo.losses_on
 
     def stopping(nets, part):
         calls.append(nets.network.num_nets)
@@ -271,7 +270,7 @@ def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
             raise Cancelled("x")
         return original(nets, part)
 
-    monkeypatch.setattr(_loo, "losses_on", stopping)
+    monkeypatch.setattr(loo, "losses_on", stopping)
     with pytest.raises(Cancelled):
         worker.run_task(store, task, wanted, "cpu")
     worker.run_task(store, task, wanted, "cpu")
@@ -280,7 +279,7 @@ def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):
     other = type(store)(store.root / "other", gallery=None)
     assert two_sets(other) == keys
     again = other.create(wanted)
-    monkeypatch.setattr(_loo, "losses_on", original)
+    monkeypatch.setattr(loo, "losses_on", original)
     worker.run_task(other, again, wanted, "cpu")
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, again.arrays()[name])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
-from analysis.shared import attributes as _attributes
-from analysis.shared import significance
+from analysis.shared import attributes, significance
 from analysis.suite.semantics.compute import attribute_tests, top_of_class
 from analysis.suite.semantics.spec import SemanticsTask
 from ddcore.base.errors import DataError, SpecError
@@ -123,12 +122,12 @@ def bar(shift: float, width: int) -> np.ndarray:
 
 def test_slant_is_the_shear_of_a_bar():
     for shift in (-4, 0, 4):
-        found_ = _attributes.slant(bar(shift, 2)[:, 0])[0]
+        found_ = attributes.slant(bar(shift, 2)[:, 0])[0]
         assert found_ == pytest.approx(shift / 11, abs=0.05)
 
 
 def test_strokes_have_their_width():
-    thin, thick = (_attributes.stroke(bar(0, w)[:, 0])[0] for w in (2, 5))
+    thin, thick = (attributes.stroke(bar(0, w)[:, 0])[0] for w in (2, 5))
     # Twice the area over the edge: 2 w h / (2 w + 2 h), up to the corners.
     assert thin == pytest.approx(24 / 14, rel=0.05)
     assert thick == pytest.approx(60 / 17, rel=0.05)
@@ -138,10 +137,10 @@ def test_brightness_edges_and_centre():
     flat, centre = np.full((1, 8, 8), 0.5), np.zeros((1, 8, 8))
     centre[:, 2:6, 2:6] = 1
     board = (np.indices((8, 8)).sum(0) % 2)[None].astype(float)
-    assert _attributes.edge_density(flat)[0] == 0
-    assert _attributes.edge_density(board)[0] == 1
-    assert _attributes.centre_contrast(centre)[0] == 1
-    assert _attributes.centre_contrast(flat)[0] == 0
+    assert attributes.edge_density(flat)[0] == 0
+    assert attributes.edge_density(board)[0] == 1
+    assert attributes.centre_contrast(centre)[0] == 1
+    assert attributes.centre_contrast(flat)[0] == 0
 
 
 def test_hues_are_thirds_of_the_circle():
@@ -154,17 +153,17 @@ def test_hues_are_thirds_of_the_circle():
         (0.6, 0, 1): 2,
     }
     pixels = np.array([np.broadcast_to(np.array(c)[:, None, None], (3, 4, 4)) for c in colours])
-    assert _attributes.dominant_hue(pixels).tolist() == list(colours.values())
+    assert attributes.dominant_hue(pixels).tolist() == list(colours.values())
 
 
 def test_medians_are_of_the_class():
     values = np.array([1.0, 2, 3, 4, 10, 20, 30, np.nan])
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    cut = _attributes.above_median(values, labels)
+    cut = attributes.above_median(values, labels)
     assert cut[:7].tolist() == [0, 0, 1, 1, 0, 0, 1]
     assert np.isnan(cut[7])
-    grey = _attributes.computed(np.random.default_rng(0).random((8, 1, 8, 8)), labels)
-    colour = _attributes.computed(np.random.default_rng(0).random((8, 3, 8, 8)), labels)
+    grey = attributes.computed(np.random.default_rng(0).random((8, 1, 8, 8)), labels)
+    colour = attributes.computed(np.random.default_rng(0).random((8, 3, 8, 8)), labels)
     assert "slanted right" in grey
     assert "green" not in grey
     assert "green" in colour
@@ -178,7 +177,7 @@ def test_a_table_is_read_with_gaps_and_scales(tmp_path):
     file = tmp_path / "own.csv"
     file.write_text("index,has hat,size\n0,1,3.5\n2,0,\n3,1,1.5\n\n")
     labels = np.zeros(5, int)
-    columns = _attributes.read_table(_attributes.with_hash(str(file)), 5, labels)
+    columns = attributes.read_table(attributes.with_hash(str(file)), 5, labels)
     np.testing.assert_array_equal(columns["has hat"], [1, np.nan, 0, 1, np.nan])
     np.testing.assert_array_equal(columns["size"], [1, np.nan, np.nan, 0, np.nan])
 
@@ -204,27 +203,27 @@ def test_a_wrong_table_is_one_sentence(tmp_path, content, message):
     file = tmp_path / "own.csv"
     file.write_text(content)
     with pytest.raises(DataError, match=message) as error:
-        _attributes.read_table(_attributes.with_hash(str(file)), 5, np.zeros(5, int))
+        attributes.read_table(attributes.with_hash(str(file)), 5, np.zeros(5, int))
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_no_table_no_text_too_large_or_changed(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"no table passwd: expected the path of a \.csv file"):
-        _attributes.with_hash("/etc/passwd")
+        attributes.with_hash("/etc/passwd")
     with pytest.raises(DataError, match=r"no table absent\.csv"):
-        _attributes.with_hash(str(tmp_path / "absent.csv"))
+        attributes.with_hash(str(tmp_path / "absent.csv"))
     file = tmp_path / "own.csv"
     file.write_bytes(b"index,a\n0,\xff\xfe\n")
-    named = _attributes.with_hash(str(file))
+    named = attributes.with_hash(str(file))
     with pytest.raises(DataError, match="UTF-8"):
-        _attributes.read_table(named, 5, np.zeros(5, int))
+        attributes.read_table(named, 5, np.zeros(5, int))
     file.write_text("index,a\n0,1\n")
     with pytest.raises(DataError, match="changed"):
-        _attributes.read_table(named, 5, np.zeros(5, int))
-    monkeypatch.setattr(_attributes, "MAX_BYTES", 5)
+        attributes.read_table(named, 5, np.zeros(5, int))
+    monkeypatch.setattr(attributes, "MAX_BYTES", 5)
     with pytest.raises(DataError, match="larger than"):
-        _attributes.with_hash(str(file))
+        attributes.with_hash(str(file))
 
 
 def test_the_key_says_which_table_was_used(store, tmp_path):
@@ -249,7 +248,7 @@ def test_a_planted_column_of_a_table_is_found(tmp_path, finished):
     pool = store.find(task.result()["pools"][0])
     first, own = pool.spec().run_key, load(store, DataSpec()).test_labels
     mean = pool.arrays()["influence"].astype(np.float32).mean(0)
-    planted = _attributes.above_median(mean[0], own).astype(int)
+    planted = attributes.above_median(mean[0], own).astype(int)
     file = tmp_path / "own.csv"
     lines = [f"{i},{v}" for i, v in enumerate(planted)]
     file.write_text("index,planted\n" + "\n".join(lines))

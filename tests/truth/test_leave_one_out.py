@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.shared import loo as _loo
+from analysis.shared import loo
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
 from tests.truth import convnet, files, streams
@@ -78,7 +78,7 @@ def test_retraining_where_rounding_grows(export, tests):
     names = network.init(torch.Generator())
     given = zip(names, first.parameters())
     weights = {k: w.detach().clone().reshape(names[k].shape) for k, w in given}
-    nets = _loo.train_weighted(
+    nets = loo.train_weighted(
         network,
         weights,
         images,

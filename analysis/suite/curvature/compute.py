@@ -154,31 +154,31 @@ class _Measuring:
     def _measure(
         self, key: str, source: Source, net: int, place: int, weights: Params, stats: Params
     ) -> None:
-        from analysis.shared import hessian as _hessian
+        from analysis.shared import hessian
 
         spec = self.spec
         weights = {name: w.detach().clone() for name, w in weights.items()}
-        loss = _hessian.MeanLoss(self.network, weights, source, stats, self._tick)
-        trace = _hessian.trace(loss, spec.probes, spec.seed)
+        loss = hessian.MeanLoss(self.network, weights, source, stats, self._tick)
+        trace = hessian.trace(loss, spec.probes, spec.seed)
         t = self.moments[place]
         if not np.isfinite(trace.value):
             raise DDError(
                 f"The loss is not finite after {t} iterations: choose a smaller step size."
             )
-        if trace.asymmetry > _hessian.ASYMMETRY:
+        if trace.asymmetry > hessian.ASYMMETRY:
             raise DDError(
                 f"The Hessian after {t} iterations is not symmetric: {trace.asymmetry:.1e}."
             )
         found = {
             "samples": trace.samples.numpy(),
-            "fisher": _hessian.fisher_trace(loss),
+            "fisher": hessian.fisher_trace(loss),
             "asymmetry": trace.asymmetry,
         }
         for name, values in found.items():
             self.arrays[f"{name}.{key}"][net, place] = values
         if place not in self.places:
             return
-        spectrum = _hessian.spectrum(loss, spec.starts, spec.steps, spec.seed)
+        spectrum = hessian.spectrum(loss, spec.starts, spec.steps, spec.seed)
         top, bounds = spectrum.top(spec.top)
         found = {
             "nodes": spectrum.nodes.numpy(),

@@ -145,7 +145,7 @@ def _estimated(
     """Correlation of both estimates with the exact influence; a sample of points goes to `arrays`."""
     import torch
 
-    from analysis.shared import loo as _loo
+    from analysis.shared import loo
     from ddcore.nets.network import Network, select
     from ddcore.training.chunks import limit_threads
     from ddcore.training.trained import TrainedNets
@@ -161,11 +161,11 @@ def _estimated(
         context.progress(before + r, total, message="estimates")
         nets = TrainedNets(network_, select(weights, r), {})
         curvature = (
-            _loo.last_layer(nets, images, labels)
+            loo.last_layer(nets, images, labels)
             if spec.estimate == "last"
-            else _loo.AllWeights(network_, nets.params, images, labels)
+            else loo.AllWeights(network_, nets.params, images, labels)
         )
-        found = _loo.estimates(curvature, data.test, spec.damping, context.check_cancel)
+        found = loo.estimates(curvature, data.test, spec.damping, context.check_cancel)
         solved.append(found.solved)
         for name, values in (("dot", found.dot), ("cg", found.cg)):
             sums[name] = sums[name] + values / spec.inits

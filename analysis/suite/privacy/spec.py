@@ -22,7 +22,6 @@ TITLES = {ALL: "All real images", SAME: "Random real images, as many"}
 RESAMPLES = 500
 Rows = dict[str, tuple[str, np.ndarray]]
 SHOWN = 6  # images beside their nearest training image
-PAIRS_PER_S = 4e9  # multiply-adds of comparing pixels
 
 
 @dataclass(frozen=True, kw_only=True)

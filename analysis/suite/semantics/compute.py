@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.contract import Arrays
-from analysis.shared import attributes as _attributes
-from analysis.shared import significance
+from analysis.shared import attributes, significance
 from analysis.shared.effects import CENTRED, RAW, centred
 from analysis.task import opened, save
 from ddcore.base import rng
@@ -39,9 +38,9 @@ def run(context: Context) -> None:
     given = opened(context)
     data, labels = given.dataset, given.dataset.test_labels
     pixels = data.test_images.astype(np.float32) / 255
-    columns = _attributes.computed(pixels, labels)
+    columns = attributes.computed(pixels, labels)
     if spec.labels_csv:
-        columns |= _attributes.read_table(spec.labels_csv, len(labels), labels)
+        columns |= attributes.read_table(spec.labels_csv, len(labels), labels)
     names = list(columns)
     values = np.stack([columns[name] for name in names], 1)  # (N, attributes)
     arrays: Arrays = {}
@@ -75,7 +74,7 @@ def run(context: Context) -> None:
     result = {
         "sets": facts,
         "attributes": names,
-        "own_table": len(names) - len(_attributes.computed(pixels[:1], labels[:1])),
+        "own_table": len(names) - len(attributes.computed(pixels[:1], labels[:1])),
         "tests": len(labels),
         "top": sizes(labels, spec.top),
         "fdr": spec.fdr,
