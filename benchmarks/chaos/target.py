@@ -12,7 +12,7 @@ from benchmarks.chaos import readers
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store
 
-ABSENT = ("cancel", ".lock", ".worker.lock")  # may come into being at any time
+ABSENT = ("cancel", ".lock", ".worker.lock", ".begun.lock")  # may come into being at any time
 
 
 @dataclass
