@@ -105,7 +105,9 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
         common = {"iterations": 120, "epochs": 100}
         sizes = (1, 2, 5, 10, 20) if ipc <= 4 else (5, 10, 20, 50)
         quick = {**common, "nets": 3, "early": 4, "every": 8, "sizes": sizes, "draws": 3}
-        teaching = {**common, "nets": 5, "early": 8, "every": 4, "sizes": sizes, "draws": 6}
+        teaching = {"nets": 5, "early": 8, "every": 4, "draws": 6, "epochs": 100}
+        teaching |= {"network": "convnet-32", "iterations": 196, "early_batch": 256}
+        teaching["sizes"] = sizes if ipc <= 4 else (10, 20, 50, 100, 200)
     published = {
         "network": "convnet-128",
         "nets": 3,

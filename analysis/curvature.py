@@ -96,7 +96,8 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
         quick, teaching = {"every": 30, "probes": 20, "real_images": 300, **few}, {}
     else:
         quick = {"every": 60, "probes": 10, "real_images": 100, **few}
-        teaching = {"every": 30, "probes": 20, "real_images": 300, **few}
+        teaching = {"nets": 3, "probes": 10, "real_images": 2000, "batch": 256, **few}
+        teaching |= {"network": "convnet-32"}
     published = {
         "network": "convnet-128",
         "every": 1,

@@ -73,7 +73,13 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
         quick, teaching = {"nets": 2, "every": 4}, {"nets": 5}
     else:
         quick = {"nets": 2, "every": 10, "test_images": 500}
-        teaching = {"nets": 3, "every": 5, "test_images": 1000}
+        teaching = {
+            "nets": 3,
+            "every": 5,
+            "test_images": 2000,
+            "network": "convnet-32",
+            "batch": 256,
+        }
     published = {"network": "convnet-128", "batch": 256, "test_images": 0}
     return {"quick": quick, "teaching": teaching, "published": published}
 

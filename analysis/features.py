@@ -91,9 +91,10 @@ class FeaturesTask(AnalysisTask):
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """A narrow ConvNet; published: the paper's ResNet-18, 10,000 images and settings of UMAP."""
     small = shape[1] < 28
+    teaching = {"epochs": 15} if small else {"epochs": 5, "network": "convnet-32"}
     return {
         "quick": {"epochs": 15 if small else 3, "real_images": 500},
-        "teaching": {"epochs": 15 if small else 5, "real_images": 1500},
+        "teaching": {**teaching, "real_images": 1500},
         "published": {
             "network": "resnet18-64",
             "epochs": 40,

@@ -149,9 +149,10 @@ def loo_presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """
     large = ipc > 5 or shape[1] >= 28
     quick = {"network": "convnet-8", "iterations": 100} if large else {"network": "convnet-16"}
+    fewer = {"iterations": 100} if shape[1] >= 28 else {}
     return {
         "quick": {**quick, "inits": 2},
-        "teaching": {"network": "convnet-16", "inits": 3},
+        "teaching": {"network": "convnet-16", "inits": 3, **fewer},
         "published": {"network": "convnet-128", "inits": 3},
     }
 

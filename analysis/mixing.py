@@ -66,13 +66,14 @@ class MixingTask(AnalysisTask):
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """Few mixtures of narrow networks; published: T300, up to 250 per class where there are so many."""
     small, one = shape[1] < 28, ipc < 5
+    published = {"added": (0, 2, 10, 50) if small else (0, 2, 10, 50, 250)}
+    teaching = {"added": (0, 1, 5, 25) if one else (0, 2, 10, 25), "nets": 5}
+    if not (small or one):
+        teaching = {**published, "network": "convnet-32"}
     return {
         "quick": {"added": (0, 1, 5) if one else (0, 2, 10)},
-        "teaching": {"added": (0, 1, 5, 25) if one else (0, 2, 10, 25), "nets": 5},
-        "published": {
-            "added": (0, 2, 10, 50) if small else (0, 2, 10, 50, 250),
-            "network": "convnet-128",
-        },
+        "teaching": teaching,
+        "published": {**published, "network": "convnet-128"},
     }
 
 

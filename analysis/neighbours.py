@@ -70,9 +70,10 @@ class NeighboursTask(AnalysisTask):
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """A narrow ConvNet; published: the network of the feature map."""
     epochs = 15 if shape[1] < 28 else 3
+    teaching = {"epochs": epochs} if shape[1] < 28 else {"epochs": 5, "network": "convnet-32"}
     return {
         "quick": {"epochs": epochs, "held_out": 500},
-        "teaching": {"epochs": epochs if shape[1] < 28 else 5},
+        "teaching": teaching,
         "published": {
             "network": "resnet18-64",
             "epochs": 40,

@@ -68,6 +68,8 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     small = shape[1] < 28
     quick = ("mlp-64", "convnet-16") if small else ("convnet-16", "convnet-32")
     teaching = ("mlp-64", "convnet-16", "convnet-64", "resnet18-8")
+    if not small:  # the paper's families, narrower
+        teaching = ("convnet-16", "convnet-32", "convnet-64", "resnet18-8")
     published = ("convnet-16", "convnet-128", "resnet18-64", "resnet34-64")
     return {
         "quick": {"networks": quick, "epochs": 15 if small else 3},

@@ -12,14 +12,14 @@ from ddcore.recipes.base import Recipe, Step
 from ddcore.recipes.cifar10 import FAMILIES
 
 
-def follow(runs: list[DistillSpec], rehearsal: bool) -> list[Step]:
-    """Every analysis of the four runs; as a rehearsal the smallest of its kind."""
+def suite(preset: str, runs: list[DistillSpec], rehearsal: bool) -> list[Step]:
+    """Every analysis of the runs under a preset; as a rehearsal the smallest of its kind."""
     shape, _ = form(runs[0].data)
     chosen = base.planned(runs, shape)
     steps = []
     for each in analyses().values():
         try:
-            spec = base.make_spec(each, chosen, "quick" if rehearsal else "published")
+            spec = base.make_spec(each, chosen, "quick" if rehearsal else preset)
         except SpecError:  # no answer for sets of this size
             continue
         if rehearsal:
@@ -38,5 +38,5 @@ RECIPE = Recipe(
     machine="gpu",
     rows=FAMILIES,
     repeats=True,
-    follow=follow,
+    follow=functools.partial(suite, "published"),
 )

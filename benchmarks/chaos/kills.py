@@ -25,7 +25,8 @@ from ddcore.specs import TaskSpec
 from ddcore.store import Store
 
 MOST_PER_TASK = 4  # kills before a task may go on to its end
-RESTING = ("lost", "cancelled", "queued", "done")  # after a kill; queued: not begun, resumable
+# After a kill. Queued or missing (a needed task's spec is written, nothing else): not begun, resumable.
+RESTING = ("lost", "cancelled", "queued", "missing", "done")
 HOW = ("time", "operation", "time", "operation", "terminate")
 
 
@@ -119,7 +120,7 @@ class Siege:
             time.sleep(where * known.seconds)
             code = lives.ended(pid, 0)
             if code is None:
-                os.killpg(pid, signal.SIGTERM if how == "terminate" else signal.SIGKILL)
+                lives.signalled(pid, signal.SIGTERM if how == "terminate" else signal.SIGKILL)
                 code = lives.ended(pid, lives.LIMIT_S)
         if code is None:
             self.fault("stuck after a signal", spec, story)

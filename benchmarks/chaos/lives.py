@@ -79,6 +79,14 @@ def launch(tasks: Sequence[Task]) -> int:
         return born(lambda: worker.work(folders), folders[0] / "log.txt", folders[0].parent.parent)
 
 
+def signalled(pid: int, number: int) -> None:
+    """Send a signal to a child and its children; to itself alone while it has no session of its own yet."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        os.kill(pid, number)
+
+
 def ended(pid: int, seconds: float) -> int | None:
     """The exit code of a child, negative for a signal; None if it lives on after so many seconds."""
     end = time.monotonic() + seconds
