@@ -12,7 +12,7 @@ from benchmarks.chaos import readers
 from ddcore import jobs
 from ddcore.store import Store
 
-ABSENT = ("cancel", ".lock", ".worker.lock")  # may come into being at any time
+ABSENT = ("cancel", ".lock", ".worker.lock", ".begun.lock")  # may come into being at any time
 
 
 @dataclass
