@@ -19,7 +19,7 @@ from ddcore.specs import canonical_json, content_key
 RESULT = "result.json"
 STATES = ("missing", "queued", "running", "done", "failed", "cancelled", "lost", "damaged")
 ACTIVE = ("queued", "running")
-CHECK = "check"  # of a status: CRC-32 of its other fields
+CHECK = "check"  # of a status or a manifest: CRC-32 of its other fields
 _NUMBERS = ("step", "total", "position", "eta_s", "heartbeat", "started", "queued", "seconds")
 _TEXTS = ("host", "device", "message")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -36,7 +36,10 @@ def read_json(path: Path) -> Any:
 
 
 def document(path: Path) -> dict[str, Any]:
-    """spec.json: kind and key are those of the folder, and the key is that of the fields."""
+    """spec.json: kind and key are those of the folder, and the key is that of the fields.
+
+    What else it says (the module, for people) is under no key and left out.
+    """
     found = read_json(path)
     kind, key = path.parent.parent.name, path.parent.name
     fields = found.get("spec") if isinstance(found, dict) else None
@@ -45,7 +48,7 @@ def document(path: Path) -> dict[str, Any]:
     made = content_key(kind, found.get("version"), fields)
     if made != key or found.get("key") != key:
         raise Damaged(f"{path} holds the spec of {made}, as {found.get('key')}.")
-    return found
+    return {"kind": kind, "version": found.get("version"), "key": key, "spec": fields}
 
 
 def status(path: Path) -> dict[str, Any]:
@@ -71,13 +74,16 @@ def status(path: Path) -> dict[str, Any]:
 
 
 def crc(fields: dict[str, Any]) -> int:
-    """CRC-32 of a status' fields."""
+    """CRC-32 of the fields of a status or a manifest."""
     return zlib.crc32(canonical_json(fields).encode())
 
 
 def manifest(path: Path) -> dict[str, dict[str, Any]]:
-    """done.json's files by name: {"size": bytes, "sha256": hex}."""
+    """done.json's files by name: {"size": bytes, "sha256": hex}. One of older versions has no checksum."""
     found = read_json(path)
+    check = found.pop(CHECK, None) if isinstance(found, dict) else None
+    if check is not None and check != crc(found):
+        raise Damaged(f"{path} does not match its checksum.")
     files = found.get("files") if isinstance(found, dict) else None
     # Every task has a result; a list without it is none.
     sound = isinstance(files, dict) and RESULT in files and all(map(_entry, *zip(*files.items())))

@@ -317,7 +317,8 @@ class Task:
             or {"size": files[name].stat().st_size, "sha256": file_hash(files[name])}
             for name in sorted({*files, *written})
         }
-        write_json(self.folder / DONE, {"finished": time.time(), "files": known})
+        done = {"finished": time.time(), "files": known}
+        write_json(self.folder / DONE, done | {records.CHECK: records.crc(done)})
 
     def _results(self) -> Iterator[Path]:
         for path in self.folder.rglob("*"):

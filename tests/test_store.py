@@ -337,9 +337,28 @@ def test_manifests_of_older_versions_are_valid(two):
     manifest = json.loads((task.folder / "done.json").read_bytes())
     for name in ("spec.json", "events.jsonl"):
         del manifest["files"][name]
+    del manifest["check"]
     write_json(task.folder / "done.json", manifest)
     write_json(task.folder / "status.json", {"state": "done"})
     assert task.is_done() and task.verify() == [] and len(task.events()) == 2
+
+
+def test_a_manifest_that_lost_a_line_is_damaged(two):
+    task, _ = two
+    manifest = json.loads((task.folder / "done.json").read_bytes())
+    del manifest["files"]["events.jsonl"]
+    write_json(task.folder / "done.json", manifest)
+    assert "does not match its checksum" in task.verify()[0]
+    with pytest.raises(Damaged, match="checksum"):
+        task.result()
+
+
+def test_a_document_says_only_what_its_key_stands_for(two):
+    task, _ = two
+    before = task.document()
+    spec = json.loads((task.folder / "spec.json").read_bytes())
+    write_json(task.folder / "spec.json", spec | {"module": "../.."})
+    assert task.document() == before and "module" not in before
 
 
 def test_a_folder_that_holds_the_spec_of_another_is_damaged(two, store):
