@@ -37,11 +37,13 @@ FAVICON = str(Path(__file__).with_name("icon.png"))
 BADGE_EVERY_S = 3.0
 ANALYSES = "Understand"  # the section of analysis pages
 # Links show the keyboard's focus as buttons do; the chosen segment is as readable as the others (Streamlit
-# writes it in the primary colour, which has a contrast of 3.5 in the dark theme).
+# writes it in the primary colour, which has a contrast of 3.5 in the dark theme), and so is the word of an
+# open popover, which would have 1.2.
 CSS = """<style>
 a[data-testid="stPageLink-NavLink"]:focus-visible {
   outline: 2px solid #3a8fa8; outline-offset: -2px;
 }
+button[data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
 button[data-variant="segmented_control"][data-selected]:not([data-disabled]) { color: inherit; }
 </style>"""
 
@@ -67,8 +69,13 @@ def store() -> Store:
 
 
 @contextlib.contextmanager
-def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> Iterator[None]:
-    """Set the page up, draw the sidebar, and turn expected errors of the body into one sentence."""
+def page(
+    title: str, *, section: str = "", icon: str = "", about: str = "", order: int = 0
+) -> Iterator[None]:
+    """Set the page up, draw the sidebar, and turn expected errors of the body into one sentence.
+
+    `order` is the place among pages of the same number; only the sidebar reads it.
+    """
     name = PRODUCT if not section else f"{title} · {PRODUCT}"
     # A file of ours: a material icon in the browser's tab would be fetched from the internet.
     st.set_page_config(page_title=name, page_icon=FAVICON, layout="wide")
@@ -185,6 +192,7 @@ def _entry(file: Path, _mtime_ns: int) -> Entry | None:
                 section=options.get("section", ""),
                 icon=options.get("icon", ""),
                 about=options.get("about", ""),
+                order=options.get("order", 0),
             )
     return None
 
