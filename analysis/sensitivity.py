@@ -313,7 +313,7 @@ def changes(result: Result) -> np.ndarray:
 
 def beyond(result: Result) -> np.ndarray:
     """Mean change (S, L) of each source minus that of random real images of its size."""
-    return _paired(result).mean(2)
+    return against_random(result).mean(2)
 
 
 def worse(result: Result) -> np.ndarray:
@@ -321,14 +321,14 @@ def worse(result: Result) -> np.ndarray:
 
     Paired tests, one for each set and change, with the correction over all of them. None of one network.
     """
-    p = significance.paired(_paired(result), significance.LESS).p
+    p = significance.paired(against_random(result), significance.LESS).p
     tested = np.array([bool(s["method"]) for s in result["sources"]])
     found = np.zeros(p.shape, bool)
     found[tested, 1:] = significance.discoveries(p[tested, 1:])
     return found
 
 
-def _paired(result: Result) -> np.ndarray:
+def against_random(result: Result) -> np.ndarray:
     """Change (S, L, nets) minus that of random real images in the network of the same number."""
     change = changes(result)
     place = {s["ipc"]: i for i, s in enumerate(result["sources"]) if not s["method"]}

@@ -66,19 +66,8 @@ def row_of(store: Store, analysis: Analysis, chosen: Chosen, preset: str) -> Row
 def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
     """The button for all that is missing, with what it will take; the report of what is there."""
     ready = [row for row in rows if row.task and row.task.is_done()]
-    asked = [row for row in rows if row.spec and row.state not in ("done", *jobs.ACTIVE)]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if asked:
-            label = "Run the whole suite" if not ready else f"Run the other {len(asked)}"
-            if permissions.button(
-                label, key="suite.start", type="primary", icon=":material/play_arrow:"
-            ):
-                permissions.submit(store, [row.spec for row in asked])
-                st.rerun()
-            seconds = suite_seconds(store, asked, chosen)
-            st.caption(
-                f"It will take about {duration(seconds)}, one after the other.", width="content"
-            )
+        start(store, rows, chosen)
         if ready:
             tasks = [row.task for row in ready]
 
@@ -96,6 +85,20 @@ def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
+
+
+def start(store: Store, rows: list[Row], chosen: Chosen) -> None:
+    """The button for all of these analyses that are missing, with what it will take; nothing if none is."""
+    asked = [row for row in rows if row.spec and row.state not in ("done", *jobs.ACTIVE)]
+    if not asked:
+        return
+    whole = not any(row.task and row.task.is_done() for row in rows)
+    label = "Run the whole suite" if whole else f"Run the other {len(asked)}"
+    if permissions.button(label, key="suite.start", type="primary", icon=":material/play_arrow:"):
+        permissions.submit(store, [row.spec for row in asked])
+        st.rerun()
+    seconds = suite_seconds(store, asked, chosen)
+    st.caption(f"It will take about {duration(seconds)}, one after the other.", width="content")
 
 
 def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:

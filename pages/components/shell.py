@@ -66,8 +66,13 @@ def store() -> Store:
 
 
 @contextlib.contextmanager
-def page(title: str, *, section: str = "", icon: str = "", about: str = "") -> Iterator[None]:
-    """Set the page up, draw the sidebar, and turn expected errors of the body into one sentence."""
+def page(
+    title: str, *, section: str = "", icon: str = "", about: str = "", order: int = 0
+) -> Iterator[None]:
+    """Set the page up, draw the sidebar, and turn expected errors of the body into one sentence.
+
+    `order` is the place among pages of the same number; only the sidebar reads it.
+    """
     name = PRODUCT if not section else f"{title} · {PRODUCT}"
     # A file of ours: a material icon in the browser's tab would be fetched from the internet.
     st.set_page_config(page_title=name, page_icon=FAVICON, layout="wide")
@@ -184,6 +189,7 @@ def _entry(file: Path, _mtime_ns: int) -> Entry | None:
                 section=options.get("section", ""),
                 icon=options.get("icon", ""),
                 about=options.get("about", ""),
+                order=options.get("order", 0),
             )
     return None
 

@@ -1,0 +1,46 @@
+"""Outside the standard training, do the sets lose more than real images (abstract)?"""
+
+from __future__ import annotations
+
+from analysis.base import Arrays, Result
+from analysis.claims import base
+from analysis.claims.base import Claim, Evidence, Published
+from analysis.sensitivity import against_random
+from analysis.significance import LESS
+
+
+def loses_more(result: Result, arrays: Arrays) -> Evidence:
+    """The mean change of accuracy over all changed set-ups is below that of random real images."""
+    runs, names, nets = base.of_roles(result, base.ALL), base.shorts(result["runs"]), result["nets"]
+    place = {source["key"]: i for i, source in enumerate(result["sources"])}
+    count = len(result["levels"]) - 1
+    if not runs or not count:
+        nothing = () if count else ("nothing was changed",)
+        return Evidence(cannot=(*nothing, *base.missing(result, base.ALL)))
+    beyond = against_random(result)[:, 1:].mean(1)  # (sources, networks)
+    found = {run["key"]: beyond[place[run["key"]]] for run in runs}
+    return Evidence(
+        parts=tuple(base.paired(f"{names[key]} below random", v, LESS) for key, v in found.items()),
+        marks=tuple(base.mark(r, names[r["key"]], found[r["key"]], {}) for r in runs),
+        unit="points beyond random",
+        n=base.over(nets),
+        reference=0.0,
+        tested=f"paired t test of the mean over {count} changes, over networks with the same starts",
+        varies="Starting weights and the random real images. Each set was made once.",
+        cannot=(*base.missing(result, base.ALL), *base.few(nets)),
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="sensitivity.loses_more",
+        analysis="sensitivity",
+        statement="Trained on in other ways, distilled sets lose more than random real images do.",
+        published=Published(
+            "no figure: outside the standard evaluation they are no substitute",
+            "abstract; the paper changes the data only (mixing), these changes are ours",
+        ),
+        judge=loses_more,
+        setting={"network": "convnet-128", "iterations": 300},
+    ),
+)

@@ -1,0 +1,138 @@
+"""All claims beside what was measured: a line for each, decided together, and the sentence above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis import base as analyses_base
+from analysis.base import Chosen, make_spec
+from analysis.claims import claims
+from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Verdict, differs, p_text, role, verdicts
+from analysis.significance import LEVEL
+from ddcore.errors import DDError, SpecError
+from ddcore.store import Store, Task
+
+MISSING = "not computed yet"
+RULE = (
+    f"Tests are corrected together: of all that is shown in this table at most {100 * LEVEL:g} % are "
+    "expected to be false discoveries (Benjamini-Hochberg). A finding holds here if each of its parts is "
+    "shown, it does not hold if the opposite of one is; otherwise it cannot be told at this size."
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim with its verdict, None where its analysis is not there; `trouble` says why it cannot be read."""
+
+    claim: Claim
+    verdict: Verdict | None = None
+    differs: tuple[str, ...] = ()
+    key: str = ""
+    trouble: str = ""
+
+    @property
+    def word(self) -> str:
+        """The verdict in words."""
+        return self.verdict.word if self.verdict else MISSING
+
+    @property
+    def explained(self) -> str:
+        """Why the finding is not seen in this very result, where that was measured."""
+        if not self.verdict or self.verdict.outcome == HOLDS:
+            return ""
+        return self.claim.explained.get(self.key, "")
+
+
+def tasks(store: Store, chosen: Chosen, preset: str) -> dict[str, Task | str]:
+    """By analysis the task that a preset describes for these runs, or why there can be none."""
+    from analysis import analysis
+
+    found: dict[str, Task | str] = {}
+    for name in dict.fromkeys(claim.analysis for claim in claims().values()):
+        try:
+            found[name] = store.task(make_spec(analysis(name), chosen, preset))
+        except SpecError as refused:
+            found[name] = str(refused)
+    return found
+
+
+def lines(
+    store: Store, found: Mapping[str, Task | str], how: Callable[[str], str] = str
+) -> list[Line]:
+    """A line for each claim; those whose analysis is done are decided together.
+
+    What other people wrote passes through `how` (see `analysis.base.seen`).
+    """
+    read: dict[str, tuple[dict, dict, dict]] = {}
+    trouble: dict[str, str] = {}
+    for name, task in found.items():
+        if isinstance(task, str):
+            trouble[name] = how(task)
+        elif task.is_done():
+            try:
+                result = analyses_base.seen(task.result(), how)
+                read[name] = (result, dict(task.arrays()), task.document()["spec"])
+            except DDError as error:  # damaged: the others can still be told
+                trouble[name] = how(str(error))
+    ready = [claim for claim in claims().values() if claim.analysis in read]
+    judged = [claim.judge(*read[claim.analysis][:2]) for claim in ready]
+    decided = dict(zip((claim.id for claim in ready), verdicts(judged)))
+    made = []
+    for claim in claims().values():
+        if claim.id not in decided:
+            made.append(Line(claim, trouble=trouble.get(claim.analysis, "")))
+            continue
+        result, _, spec = read[claim.analysis]
+        apart = tuple(differs(result, spec, claim.setting))
+        made.append(Line(claim, decided[claim.id], apart, found[claim.analysis].key))
+    return made
+
+
+def summary(of: list[Line]) -> str:
+    """ "5 of 21 findings hold, 2 do not, 11 cannot be told, 3 are not computed yet."."""
+    count = dict.fromkeys((HOLDS, NOT, OPEN, ""), 0)
+    for line in of:
+        count[line.verdict.outcome if line.verdict else ""] += 1
+    hold, do, missing = count[HOLDS], count[NOT], count[""]
+    text = f"**{hold} of {len(of)}** findings {'holds' if hold == 1 else 'hold'}"
+    text += f", **{do}** {'does' if do == 1 else 'do'} not, **{count[OPEN]}** cannot be told"
+    if missing:
+        text += f", {missing} {'is' if missing == 1 else 'are'} not computed yet"
+    return f"{text}."
+
+
+def unjudged(chosen: Chosen) -> list[str]:
+    """Labels of the runs that no claim is about."""
+    return [run.label for run in chosen.runs if not role({"method": run.method})]
+
+
+def part_text(part: Any) -> str:
+    """What a part measured, with its p value."""
+    if part.counted or part.p != part.p:
+        return f"{part.what}: {part.measured}"
+    p = min(part.p, part.against)
+    side = "" if part.p <= part.against else ", for the opposite"
+    return f"{part.what}: {part.measured}, {p_text(p)}{side}"
+
+
+def facts(line: Line) -> dict[str, Any]:
+    """A line as plain values, for the command line."""
+    verdict = line.verdict
+    row = {
+        "claim": line.claim.id,
+        "analysis": line.claim.analysis,
+        "statement": line.claim.statement,
+        "published": line.claim.published.text,
+        "read": line.claim.published.read,
+        "verdict": line.word,
+        "ours": verdict.evidence.ours if verdict else "",
+        "why": verdict.why if verdict else line.trouble,
+        "varies": verdict.evidence.varies if verdict else "",
+        "differs": list(line.differs),
+        "parts": [f"{part_text(p)}: {outcome}" for p, outcome in verdict.parts] if verdict else [],
+        "explained": line.explained,
+        "key": line.key,
+    }
+    return row
