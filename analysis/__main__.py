@@ -2,6 +2,7 @@
 
 python -m analysis recognition --run 350963ea --run c3614fdf --preset teaching --set nets=5 --json
 python -m analysis report --run 350963ea --run c3614fdf report.html
+python -m analysis paper 956473ff ee5f7fc8 fc618f65 da6f7121 --preset quick
 """
 
 from __future__ import annotations
@@ -64,6 +65,35 @@ def report(options: argparse.Namespace) -> None:
     write_atomic(out, html(tasks, store).encode())
     answer = {"path": str(out), "tasks": [task.key for task in tasks]}
     cli.output(options, answer, lambda: print(out))
+
+
+def paper(options: argparse.Namespace) -> None:
+    """`paper KEY...`: the findings of the paper beside what these runs show; what is missing is said."""
+    from analysis.claims import table
+
+    store = Store()
+    chosen = base.choose(store, [run_key(store, text) for text in options.run])
+    found = table.tasks(store, chosen, options.preset)
+    if options.compute:
+        for name, task in list(found.items()):
+            if not isinstance(task, str) and not task.is_done():
+                spec = base.make_spec(analysis(name), chosen, options.preset)
+                found[name] = cli.compute(store, spec)
+    lines = table.lines(store, found)
+    answer = {"answer": table.summary(lines), "rows": [table.facts(line) for line in lines]}
+    cli.output(options, answer, lambda: _print_paper(answer))
+
+
+def _print_paper(answer: dict[str, Any]) -> None:
+    for row in answer["rows"]:
+        print(f"{row['verdict'].upper()}  {row['statement']}")
+        print(f"  paper: {row['published']} ({row['read']})")
+        for name in ("ours", "why", "explained"):
+            if row[name]:
+                print(f"  {name}: {row[name]}")
+        if row["differs"]:
+            print(f"  here: {'; '.join(row['differs'])}")
+    print(answer["answer"].replace("**", ""))
 
 
 def run_key(store: Store, text: str) -> str:
@@ -130,6 +160,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--force", action="store_true", help="replace a file of that name")
     sub.add_argument("out", metavar="OUT.html")
     sub.set_defaults(command=report)
+    sub = commands.add_parser(
+        "paper", help="findings of the paper beside those of runs", parents=[common]
+    )
+    sub.add_argument("run", nargs="+", metavar="KEY", help="of a run, or its beginning")
+    sub.add_argument("--preset", default="quick", help=", ".join(base.PRESETS))
+    sub.add_argument("--compute", action="store_true", help="compute analyses that are missing")
+    sub.set_defaults(command=paper)
     sub = commands.add_parser("gallery", help="make the shipped analyses", parents=[common])
     sub.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="repeat for several"

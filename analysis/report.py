@@ -14,6 +14,8 @@ from typing import Any
 
 from analysis import base, drawing
 from analysis.base import Analysis, Pictures, of_spec
+from analysis.claims import picture, table
+from analysis.claims.base import HOLDS, NOT, OPEN
 from ddcore import render
 from ddcore.foreign_text import plain
 from ddcore.store import Store, Task
@@ -33,8 +35,10 @@ td,th{padding:.15rem .6rem;border-bottom:1px solid var(--line);
 text-align:right}td:first-child,th:first-child{text-align:left}
 .pictures{display:flex;flex-wrap:wrap;gap:8px}figure{margin:0;font-size:.75rem;text-align:center}
 img{image-rendering:pixelated;background:#808080}pre{white-space:pre-wrap;font-size:.8rem}
-details{margin:1rem 0}
+details{margin:1rem 0}.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(420px,1fr));gap:1rem}
+.cards>div{border:1px solid var(--line);padding:.5rem 1rem;border-radius:6px}.cards p{margin:.4rem 0}
 """
+SIGNS = {HOLDS: "✓", NOT: "✗", OPEN: "?"}
 # Axes and legends follow the reader's theme, as the text does.
 THEME = """
 const dark=matchMedia('(prefers-color-scheme: dark)').matches;
@@ -51,6 +55,7 @@ def html(tasks: Sequence[Task], store: Store) -> str:
 
     found = sorted(((of_spec(t.spec()), t) for t in tasks), key=lambda pair: pair[0].order)
     parts = [_section(analysis, task, store, place) for place, (analysis, task) in enumerate(found)]
+    findings = _findings({analysis.name: task for analysis, task in found}, store)
     first = found[0][1].result()
     sets = ", ".join(run["label"] for run in first["runs"])
     return (
@@ -60,7 +65,35 @@ def html(tasks: Sequence[Task], store: Store) -> str:
         f"<script>{get_plotlyjs()}</script></head><body>"
         f"<h1>What do distilled images hold?</h1><p>{_text(sets)}; {_text(first['data_label'])}. "
         "Analyses after Yang et al. 2024, <i>What is Dataset Distillation Learning?</i></p>"
-        f"{''.join(parts)}<script>{THEME}</script></body></html>"
+        f"{findings}{''.join(parts)}<script>{THEME}</script></body></html>"
+    )
+
+
+def _findings(tasks: dict[str, Task], store: Store) -> str:
+    """The paper's findings beside these results, if there are several: they are decided together."""
+    lines = [line for line in table.lines(store, tasks, plain) if line.verdict]
+    if len({line.claim.analysis for line in lines}) < 2:
+        return ""
+    cards = "".join(_finding(line) for line in lines)
+    return (
+        f'<h2>The paper, here</h2><div class="answer">{_markdown(table.summary(lines))}</div>'
+        f'<div class="cards">{cards}</div><p class=caption>{_text(table.RULE)}</p>'
+    )
+
+
+def _finding(line: table.Line) -> str:
+    verdict, published = line.verdict, line.claim.published
+    parts = "".join(
+        f"<li>{_coded(drawing.typeset(table.part_text(part)))}</li>" for part, _ in verdict.parts
+    )
+    reasons = [verdict.why, line.explained, "; ".join(line.differs)]
+    why = "".join(f"<p>{_coded(drawing.typeset(text))}</p>" for text in reasons if text)
+    return (
+        f"<div><p><b>{SIGNS[verdict.outcome]} {verdict.word}</b></p><p>{_text(line.claim.statement)}</p>"
+        f"{picture.html(verdict.evidence)}"
+        f"<p class=caption>Paper: {_text(drawing.typeset(published.text))}. {_text(verdict.evidence.n)}</p>"
+        f"<details><summary>Why</summary>{why}<ul>{parts}</ul>"
+        f"<p class=caption>Read in {_text(published.read)}.</p></details></div>"
     )
 
 

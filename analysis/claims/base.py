@@ -88,7 +88,7 @@ class Evidence:
 
     Marks are our figures in `unit`, `n` says over how many, `reference` is drawn as a line. `tested` is how
     parts were tested, `varies` what that is over. With a reason in `cannot` the claim may be refuted but not
-    confirmed.
+    confirmed; if it is `ONE_NETWORK`, neither.
     """
 
     parts: tuple[Part, ...] = ()
@@ -162,7 +162,9 @@ def _outcome(part: Part, shown: bool, opposite: bool) -> str:
 
 
 def _verdict(evidence: Evidence, outcomes: list[str]) -> Verdict:
-    if NOT in outcomes:
+    if ONE_NETWORK in evidence.cannot:
+        outcome = OPEN
+    elif NOT in outcomes:
         outcome = NOT
     elif outcomes and not evidence.cannot and set(outcomes) == {HOLDS}:
         outcome = HOLDS
@@ -305,9 +307,9 @@ def differs(result: Result, spec: Mapping[str, Any], setting: Mapping[str, Any])
     """In what a result is not what was published: data, size of the sets, settings of the analysis."""
     data, sizes = result["data"], sorted({run["ipc"] for run in result["runs"]})
     found = []
-    if data["name"] != PUBLISHED_DATA:
+    if data["name"] != PUBLISHED_DATA or result["data_label"] != PUBLISHED_LABEL:
         found.append(f"{result['data_label']} instead of {PUBLISHED_LABEL}")
-    elif data.get("resolution") or data.get("grey"):
+    if data.get("resolution") or data.get("grey"):
         found.append("images of another size or colour")
     if data.get("preprocess", "normalise") != "normalise":
         found.append("whitened images")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis import base as analyses_base
-from analysis.base import Chosen, make_spec
+from analysis.base import PRESETS, AnalysisTask, Chosen, make_spec
 from analysis.claims import claims
 from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Verdict, differs, p_text, role, verdicts
 from analysis.significance import LEVEL
@@ -24,7 +24,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Line:
-    """A claim with its verdict, None where its analysis is not there; `trouble` says why it cannot be read."""
+    """A claim with its verdict; None where its analysis is not there, or for the reason in `trouble`."""
 
     claim: Claim
     verdict: Verdict | None = None
@@ -46,16 +46,47 @@ class Line:
 
 
 def tasks(store: Store, chosen: Chosen, preset: str) -> dict[str, Task | str]:
-    """By analysis the task that a preset describes for these runs, or why there can be none."""
+    """By analysis the task that a preset describes for these runs, or why there can be none.
+
+    Where the same was computed with more networks, that is taken: some presets have only one.
+    """
     from analysis import analysis
 
+    if preset not in PRESETS:
+        raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
     found: dict[str, Task | str] = {}
     for name in dict.fromkeys(claim.analysis for claim in claims().values()):
         try:
-            found[name] = store.task(make_spec(analysis(name), chosen, preset))
+            found[name] = largest(store, make_spec(analysis(name), chosen, preset))
         except SpecError as refused:
             found[name] = str(refused)
     return found
+
+
+def networks(spec: AnalysisTask) -> str:
+    """The field of a spec that says how many networks there are; "" if it has none."""
+    return next((name for name in ("nets", "inits") if hasattr(spec, name)), "")
+
+
+def largest(store: Store, spec: AnalysisTask) -> Task:
+    """The finished task that differs from a spec in a larger number of networks only, else its own."""
+    name, best = networks(spec), store.task(spec)
+    most = getattr(spec, name, 0)
+    for task in store.tasks(spec.KIND) if name else ():
+        other = stored(task)
+        if other is None or getattr(other, name) <= most:
+            continue
+        if other.replace(**{name: getattr(spec, name)}) == spec:
+            best, most = task, getattr(other, name)
+    return best
+
+
+def stored(task: Task) -> AnalysisTask | None:
+    """The spec of a finished task; None of one that is not, or that cannot be read."""
+    try:
+        return task.spec() if task.is_done() else None
+    except DDError:
+        return None
 
 
 def lines(

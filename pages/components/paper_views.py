@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from analysis import analysis, base, drawing
-from analysis.base import PRESETS, Chosen
+from analysis.base import PRESETS, AnalysisTask, Chosen
 from analysis.claims import picture, table
-from analysis.claims.base import HOLDS, NAMES, NOT, OPEN
+from analysis.claims.base import HOLDS, NAMES, NOT, ONE_NETWORK, OPEN
 from analysis.claims.table import Line
 from ddcore import jobs
 from ddcore.foreign_text import plain
-from ddcore.store import Store
+from ddcore.store import Store, Task
 from pages.components import (
     analysis_overview,
     analysis_page,
     analysis_runs,
     links,
     permissions,
+    settings_form,
     shell,
     task_panel,
 )
@@ -27,6 +30,7 @@ ICONS = {HOLDS: ":material/check_circle:", NOT: ":material/cancel:", OPEN: ":mat
 COLOURS = {HOLDS: "green", NOT: "red", OPEN: "gray"}
 PARTS = {HOLDS: "so", NOT: "the opposite", OPEN: "not told"}  # what was decided of one
 BESIDE = 2
+ENOUGH = 3  # networks, as in most presets
 
 
 def show() -> None:
@@ -42,21 +46,40 @@ def show() -> None:
     chosen = base.choose(store, keys)
     with right:
         preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
-    lines = table.lines(store, table.tasks(store, chosen, preset), plain)
-    names = dict.fromkeys(line.claim.analysis for line in lines)
-    rows = {n: analysis_overview.row_of(store, analysis(n), chosen, preset) for n in names}
+    found = table.tasks(store, chosen, preset)
+    lines = table.lines(store, found, plain)
+    rows = {name: row_of(store, name, chosen, preset, task) for name, task in found.items()}
     with answer:
         _answer(lines, chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         analysis_overview.start(store, list(rows.values()), chosen)
-    for name, row in rows.items():
-        if row.task and row.state not in ("done", "missing"):
-            task_panel.show(row.task, key=f"paper.{name}")
+    more = {name: store.task(spec) for name, row in rows.items() if (spec := _more(row.spec))}
+    for key, task in [*((f"paper.{n}", r.task) for n, r in rows.items()), *_keyed(more)]:
+        if task and jobs.state(task)["state"] not in ("done", "missing"):
+            task_panel.show(task, key=key)
     for first in range(0, len(lines), BESIDE):
         for column, line in zip(st.columns(BESIDE), lines[first : first + BESIDE]):
             with column.container(border=True, height="stretch", gap="xsmall"):
-                _card(line, rows[line.claim.analysis], preset, store, chosen)
+                _card(line, rows[line.claim.analysis], preset, chosen)
     st.caption(table.RULE)
+
+
+def row_of(store: Store, name: str, chosen: Chosen, preset: str, task: Task | str) -> Row:
+    """The analysis with the task that is judged: that of the preset, or the same with more networks."""
+    row = analysis_overview.row_of(store, analysis(name), chosen, preset)
+    if isinstance(task, str) or row.task is None or task.key == row.task.key:
+        return row
+    return dataclasses.replace(row, spec=task.spec(), task=task)
+
+
+def _more(spec: AnalysisTask | None) -> AnalysisTask | None:
+    """The same with as many networks as a test needs; None if it has more than one, or none at all."""
+    name = table.networks(spec) if spec else ""
+    return spec.replace(**{name: ENOUGH}) if name and getattr(spec, name) == 1 else None
+
+
+def _keyed(tasks: dict[str, Task]) -> list[tuple[str, Task]]:
+    return [(f"paper.more.{name}", task) for name, task in tasks.items()]
 
 
 def _answer(lines: list[Line], chosen: Chosen) -> None:
@@ -64,18 +87,21 @@ def _answer(lines: list[Line], chosen: Chosen) -> None:
     short = ", ".join(f"{name.upper()} {words}" for name, words in NAMES.items())
     other = [plain(label) for label in table.unjudged(chosen)]
     apart = f" No finding is about {', '.join(other)}." if other else ""
+    data, count = plain(chosen.data.title()), len(chosen.runs)
     st.caption(
         "Findings of Yang et al. 2024 (*What is Dataset Distillation Learning?*, CIFAR-10, 10 images per "
-        f"class), held against these runs. {short[:1].upper()}{short[1:]}.{apart}"
+        f"class), held against {count} set{'s' if count > 1 else ''} of {data}. {short}.{apart}"
     )
 
 
-def _card(line: Line, row: Row, preset: str, store: Store, chosen: Chosen) -> None:
+def _card(line: Line, row: Row, preset: str, chosen: Chosen) -> None:
     """One finding."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _badge(line)
         with st.popover("Why", type="tertiary", key=f"paper.why.{line.claim.id}"):
-            _details(line, row, preset)
+            _details(line)
+        of = row.analysis
+        shell.link(analysis_page.path(of), of.title, icon=of.icon, **_query(row, preset, chosen))
     st.markdown(line.claim.statement)
     published = f"Paper: {drawing.typeset(line.claim.published.text)}."
     if line.verdict:
@@ -83,12 +109,23 @@ def _card(line: Line, row: Row, preset: str, store: Store, chosen: Chosen) -> No
         if drawn := picture.html(evidence):
             st.html(drawn)
         st.caption(f"{published} Here: {evidence.n}." if drawn and evidence.n else published)
+        if ONE_NETWORK in evidence.cannot and (spec := _more(row.spec)):
+            _start(line, row, spec, f"Run with {ENOUGH}", chosen)
         return
     st.caption(published)
     if line.trouble:
         st.caption(line.trouble)
-    else:
-        _compute(line, row, store, chosen)
+    elif row.spec:
+        _start(line, row, row.spec, f"Run {row.analysis.title}", chosen)
+
+
+def _query(row: Row, preset: str, chosen: Chosen) -> dict[str, str]:
+    """What leads to the same result on the analysis's page."""
+    found = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}
+    if row.spec and row.spec != base.make_spec(row.analysis, chosen, preset):
+        name = table.networks(row.spec)
+        found[settings_form.PARAMETER] = f"{name}={getattr(row.spec, name)}"
+    return found
 
 
 def _badge(line: Line) -> None:
@@ -99,23 +136,19 @@ def _badge(line: Line) -> None:
         st.badge(line.word, icon=task_panel.ICONS["missing"], color="gray")
 
 
-def _compute(line: Line, row: Row, store: Store, chosen: Chosen) -> None:
-    """The button for the analysis of a finding, with what it takes; nothing while it is on its way."""
-    if row.spec is None or row.state in jobs.ACTIVE:
+def _start(line: Line, row: Row, spec: AnalysisTask, label: str, chosen: Chosen) -> None:
+    """A button for a task with what it takes; nothing while it is on its way."""
+    store = shell.store()
+    if jobs.state(store.task(spec))["state"] in ("done", *jobs.ACTIVE):
         return
-    if permissions.button(
-        f"Run {row.analysis.title}",
-        key=f"paper.start.{line.claim.id}",
-        icon=":material/play_arrow:",
-    ):
-        permissions.submit(store, [row.spec])
+    if permissions.button(label, key=f"paper.start.{line.claim.id}", icon=":material/play_arrow:"):
+        permissions.submit(store, [spec])
         st.rerun()
-    guess = base.estimate(row.analysis, row.spec, chosen, store)
-    st.caption(f"It will take {guess.sentence()}.")
+    st.caption(f"It will take {base.estimate(row.analysis, spec, chosen, store).sentence()}.")
 
 
-def _details(line: Line, row: Row, preset: str) -> None:
-    """What was tested, what varies, what differs from the paper, and the way to the figures."""
+def _details(line: Line) -> None:
+    """What was tested, what varies, and what differs from the paper."""
     if line.verdict:
         st.markdown(drawing.typeset(line.verdict.why))
         shown = [
@@ -131,7 +164,3 @@ def _details(line: Line, row: Row, preset: str) -> None:
     if line.differs:
         st.caption(f"Here: {'; '.join(line.differs)}.")
     st.caption(f"Paper, read in {line.claim.published.read}.")
-    query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}
-    shell.link(
-        analysis_page.path(row.analysis), row.analysis.title, icon=row.analysis.icon, **query
-    )

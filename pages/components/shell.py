@@ -36,11 +36,13 @@ FAVICON = str(Path(__file__).with_name("icon.png"))
 BADGE_EVERY_S = 3.0
 ANALYSES = "Understand"  # the section of analysis pages
 # Links show the keyboard's focus as buttons do; the chosen segment is as readable as the others (Streamlit
-# writes it in the primary colour, which has a contrast of 3.5 in the dark theme).
+# writes it in the primary colour, which has a contrast of 3.5 in the dark theme), and so is the word of an
+# open popover, which would have 1.2.
 CSS = """<style>
 a[data-testid="stPageLink-NavLink"]:focus-visible {
   outline: 2px solid #3a8fa8; outline-offset: -2px;
 }
+button[data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
 button[data-variant="segmented_control"][data-selected]:not([data-disabled]) { color: inherit; }
 </style>"""
 
