@@ -77,7 +77,8 @@ def _findings(tasks: dict[str, Task], store: Store) -> str:
     cards = "".join(_finding(line) for line in lines)
     return (
         f'<h2>The paper, here</h2><div class="answer">{_markdown(table.summary(lines))}</div>'
-        f'<div class="cards">{cards}</div><p class=caption>{_text(table.RULE)}</p>'
+        f'<p class=caption>{_text(table.LEGEND)}</p><div class="cards">{cards}</div>'
+        f"<p class=caption>{_text(table.RULE)}</p>"
     )
 
 
@@ -88,10 +89,11 @@ def _finding(line: table.Line) -> str:
     )
     reasons = [verdict.why, line.explained, "; ".join(line.differs)]
     why = "".join(f"<p>{_coded(drawing.typeset(text))}</p>" for text in reasons if text)
+    here = f" Here: {_text(verdict.evidence.n)}." if verdict.evidence.n else ""
     return (
         f"<div><p><b>{SIGNS[verdict.outcome]} {verdict.word}</b></p><p>{_text(line.claim.statement)}</p>"
         f"{picture.html(verdict.evidence)}"
-        f"<p class=caption>Paper: {_text(drawing.typeset(published.text))}. {_text(verdict.evidence.n)}</p>"
+        f"<p class=caption>Paper: {_text(drawing.typeset(published.text))}.{here}</p>"
         f"<details><summary>Why</summary>{why}<ul>{parts}</ul>"
         f"<p class=caption>Read in {_text(published.read)}.</p></details></div>"
     )

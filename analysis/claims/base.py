@@ -33,6 +33,7 @@ NAMES = {
 PUBLISHED_DATA, PUBLISHED_LABEL, PUBLISHED_IPC = "cifar10", "CIFAR-10", 10
 ONE_NETWORK = "one network has no spread, so nothing is claimed from it"
 SHORT = {"dc": "GM"}  # as the paper writes it; other methods are their names in capitals
+SHOWN = {1: "Shown", 2: "Both parts are shown"}  # by how many there are
 SETTINGS = {  # words for fields of a spec whose value alone would say nothing
     "batch": "batches of {}",
     "early": "{} early-stopped networks",
@@ -191,7 +192,7 @@ def _why(outcome: str, evidence: Evidence, parts: Sequence[tuple[Part, str]]) ->
         return _sentence(first if outcome == HOLDS else f"{first}: {_listed(decisive)}", evidence)
     if outcome == NOT:
         return _sentence(f"The opposite is shown for {_listed(decisive)}", evidence)
-    return _sentence("Shown" if len(parts) == 1 else f"All {len(parts)} parts are shown", evidence)
+    return _sentence(SHOWN.get(len(parts), f"All {len(parts)} parts are shown"), evidence)
 
 
 def _sentence(text: str, evidence: Evidence) -> str:

@@ -62,11 +62,13 @@ def _judged(
         return each.max(1) if highest else each[:, -1]
 
     real, word = of(REAL), "above" if direction == GREATER else "below"
+    shares = bool((real > 0).all())  # networks differ in scale, so each is its own measure
     parts, marks = [], []
     for run in runs:
         own, name = of(run["key"]), names[run["key"]]
-        parts.append(base.paired(f"{name}'s {what} {word} real", own - real, direction, unit=""))
-        if (real > 0).all():
+        gap, unit = (100 * own / real - 100, "% of real") if shares else (own - real, "")
+        parts.append(base.paired(f"{name}'s {what} {word} real", gap, direction, unit))
+        if shares:
             marks.append(base.mark(run, name, 100 * own / real, published))
     cannot = (*base.missing(result, roles), *base.few(nets))
     if nets == 1:
@@ -78,7 +80,9 @@ def _judged(
         digits=0,
         n=f"{base.over(nets)}, {result['probes']} probes each",
         reference=100.0,
-        tested="paired t test of smoothed traces over networks",
+        tested="t test over networks of smoothed traces, each as a share of the real one at the same weights"
+        if shares
+        else "paired t test of smoothed traces over networks",
         varies=VARIES,
         cannot=cannot,
     )

@@ -9,12 +9,24 @@ from typing import Any
 from analysis import base as analyses_base
 from analysis.base import PRESETS, AnalysisTask, Chosen, make_spec
 from analysis.claims import claims
-from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Verdict, differs, p_text, role, verdicts
+from analysis.claims.base import (
+    HOLDS,
+    NAMES,
+    NOT,
+    OPEN,
+    Claim,
+    Verdict,
+    differs,
+    p_text,
+    role,
+    verdicts,
+)
 from analysis.significance import LEVEL
 from ddcore.errors import DDError, SpecError
 from ddcore.store import Store, Task
 
 MISSING = "not computed yet"
+LEGEND = ", ".join(f"{name.upper()} {words}" for name, words in NAMES.items()) + "."
 RULE = (
     f"Tests are corrected together: of all that is shown in this table at most {100 * LEVEL:g} % are "
     "expected to be false discoveries (Benjamini-Hochberg). A finding holds here if each of its parts is "

@@ -9,7 +9,7 @@ import streamlit as st
 from analysis import analysis, base, drawing
 from analysis.base import PRESETS, AnalysisTask, Chosen
 from analysis.claims import picture, table
-from analysis.claims.base import HOLDS, NAMES, NOT, ONE_NETWORK, OPEN
+from analysis.claims.base import HOLDS, NOT, ONE_NETWORK, OPEN
 from analysis.claims.table import Line
 from ddcore import jobs
 from ddcore.foreign_text import plain
@@ -28,7 +28,7 @@ from pages.components.analysis_overview import Row
 
 ICONS = {HOLDS: ":material/check_circle:", NOT: ":material/cancel:", OPEN: ":material/help:"}
 COLOURS = {HOLDS: "green", NOT: "red", OPEN: "gray"}
-PARTS = {HOLDS: "so", NOT: "the opposite", OPEN: "not told"}  # what was decided of one
+PARTS = {HOLDS: "shown", NOT: "the opposite is shown", OPEN: "not shown"}  # what was decided of one
 BESIDE = 2
 ENOUGH = 3  # networks, as in most presets
 
@@ -84,13 +84,12 @@ def _keyed(tasks: dict[str, Task]) -> list[tuple[str, Task]]:
 
 def _answer(lines: list[Line], chosen: Chosen) -> None:
     st.subheader(table.summary(lines), anchor=False)
-    short = ", ".join(f"{name.upper()} {words}" for name, words in NAMES.items())
     other = [plain(label) for label in table.unjudged(chosen)]
     apart = f" No finding is about {', '.join(other)}." if other else ""
     data, count = plain(chosen.data.title()), len(chosen.runs)
     st.caption(
         "Findings of Yang et al. 2024 (*What is Dataset Distillation Learning?*, CIFAR-10, 10 images per "
-        f"class), held against {count} set{'s' if count > 1 else ''} of {data}. {short}.{apart}"
+        f"class), held against {count} set{'s' if count > 1 else ''} of {data}. {table.LEGEND}{apart}"
     )
 
 

@@ -317,6 +317,18 @@ def test_curves_that_end_early_or_rise_by_the_ceiling_alone_say_nothing():
     assert "At the ceiling" in judge("dynamics.plateau", result, arrays, HOLDS)
 
 
+def test_traces_are_compared_as_shares_where_the_real_one_is_positive():
+    """Networks of very different scale agree in the share; where real is negative there is none."""
+    runs = runs_of()
+    result, arrays = MADE["curvature.below"](1, 4, 0, runs)
+    scale = np.array([1.0, 3.0, 9.0, 30.0])[:, None, None]
+    scaled = {k: v * scale if k.startswith("samples.") else v for k, v in arrays.items()}
+    assert "share of the real one" in judge("curvature.below", result, scaled, HOLDS)
+    lower = {k: v - 200.0 if k.startswith("samples.") else v for k, v in arrays.items()}
+    assert "share" not in judge("curvature.below", result, lower, HOLDS)
+    assert not known()["curvature.below"].judge(result, lower).marks
+
+
 def judge(name: str, result: dict, arrays: dict, outcome: str = OPEN) -> str:
     """Why a result is judged so, in small letters where it is the first reason."""
     found = claiming.verdicts([known()[name].judge(result, arrays)])[0]
