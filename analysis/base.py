@@ -470,6 +470,17 @@ def make_spec(
     return spec
 
 
+def known_preset(analysis: Analysis, chosen: Chosen, store: Store) -> str | None:
+    """The largest preset under which these runs have been analysed; None if there is none yet."""
+    for preset in reversed(PRESETS):
+        try:
+            if store.task(make_spec(analysis, chosen, preset)).is_done():
+                return preset
+        except SpecError:  # sets of this size have no answer
+            return None
+    return None
+
+
 def estimate(
     analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store, *, but: Iterable[str] = ()
 ) -> Estimate:

@@ -7,17 +7,21 @@ from dataclasses import fields
 
 import streamlit as st
 
-from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, make_spec
+from analysis.base import PRESETS, Analysis, AnalysisTask, Chosen, known_preset, make_spec
 from ddcore.errors import SpecError
 from ddcore.foreign_text import plain
 from ddcore.specs import field_types
-from pages.components import choices, links, settings_form
+from pages.components import choices, links, settings_form, shell
 from pages.components.settings_form import Field, Settings
 
 
 def ask(analysis: Analysis, chosen: Chosen) -> AnalysisTask:
-    """The task as chosen, after drawing the widgets and the command line that computes the same."""
-    preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
+    """The task as chosen, after drawing the widgets and the command line that computes the same.
+
+    Without a preset in the link it is the largest that has been computed, so that a page opens on an answer.
+    """
+    known = known_preset(analysis, chosen, shell.store())
+    preset = links.choice("Preset", PRESETS, "preset", default=known, widget=st.segmented_control)
     base = make_spec(analysis, chosen, preset)
     given = dict(settings_form.from_link())
     changed: Settings = []

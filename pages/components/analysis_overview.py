@@ -45,7 +45,9 @@ def show() -> None:
         return
     store = shell.store()
     chosen = base.choose(store, keys)
-    preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
+    known = [base.known_preset(a, chosen, store) for a in analyses().values()]
+    usual = max(PRESETS, key=known.count)
+    preset = links.choice("Preset", PRESETS, "preset", default=usual, widget=st.segmented_control)
     rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
     _suite(store, rows, chosen)
     for first in range(0, len(rows), COLUMNS):
@@ -122,5 +124,5 @@ def _card(row: Row, preset: str) -> None:
         st.caption(drawing.typeset(analysis.sentence(base.seen(row.task.result(), plain))))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
-    query = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}
+    query = {**analysis_page.link_query(), "preset": preset}
     shell.link(analysis_page.path(analysis), "Open", icon=analysis.icon, **query)
