@@ -38,6 +38,7 @@ from pages.components import (
     analysis_runs,
     charts,
     links,
+    runs,
     sheet,
     shell,
     task_panel,
@@ -48,6 +49,7 @@ ROW = 10  # images beside each other
 MOST_ROWS = 500  # of a table
 Chart = Callable[[str, Drawn, Result, Arrays, dict[str, str]], None]  # the first is a widget key
 WIDTH = 820  # pixels of a row of images
+OFFERED = 4  # other choices of sets
 
 
 def path(analysis: Analysis) -> str:
@@ -85,13 +87,28 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
     )
     if task:
         _result(analysis, task, chart)
-    elif example := newest(store, analysis):
+        return
+    _offer(store, analysis, keys)
+    if example := newest(store, analysis):
         st.header("Example", anchor=False)
         labels = ", ".join(run["label"] for run in example.result()["runs"])
         same = example.spec().run_keys == spec.run_keys
         apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
         st.caption(f"Example: {plain(labels)}, {plain(example.result()['data_label'])}. {apart}.")
         _result(analysis, example, chart)
+
+
+def _offer(store: Store, analysis: Analysis, keys: analysis_runs.Keys) -> None:
+    """Links to choices of sets that this analysis has an answer for, where it has none for these."""
+    answers = analysis_runs.answers_to(store, analysis)
+    if tuple(sorted(keys)) in answers:  # with other settings: shown below
+        return
+    choices = analysis_runs.titles(answers, runs.finished(store))
+    if choices:
+        st.markdown("There is an answer for other sets:")
+    for each, title in list(choices.items())[:OFFERED]:
+        query = {analysis_runs.PARAMETER: ",".join(each)}
+        shell.link(path(analysis), plain(title), icon=":material/arrow_forward:", **query)
 
 
 def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store) -> str:

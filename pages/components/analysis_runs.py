@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
 import streamlit as st
 
-from analysis.base import MOST, ORDER
+from analysis import analyses
+from analysis.base import MOST, ORDER, Analysis
 from ddcore.foreign_text import plain
+from ddcore.store import Store
 from pages.components import links, runs, shell
 
 PARAMETER = "runs"
 SHOWN = 4  # of the keys that a warning names
+Keys = tuple[str, ...]
 
 
 def pick() -> tuple[str, ...]:
     """Keys of the chosen runs; () after saying what to do when there are none to choose.
 
-    Without `runs` in the link those looked at last are taken, else the shipped ones of the paper's four
-    methods.
+    Without `runs` in the link those looked at last are taken, else those that are proposed.
     """
     known = {c.key: c for c in runs.finished(shell.store())}
     if not known:
@@ -25,7 +30,7 @@ def pick() -> tuple[str, ...]:
         )
         st.page_link("pages/2_Distil.py", label="Distil something", icon=":material/science:")
         return ()
-    usual = proposed(list(known.values()))
+    usual = proposed(list(known.values()), answered(shell.store()))
     named = st.query_params.get(PARAMETER) or ",".join(st.session_state.get("analysis.runs", ()))
     wanted = [key for key in named.split(",") if key]
     if absent := [key for key in wanted if key not in known]:
@@ -40,17 +45,83 @@ def pick() -> tuple[str, ...]:
     return chosen
 
 
-def proposed(cards: list[runs.Card]) -> tuple[str, ...]:
-    """Plain runs of the paper's methods on one dataset and of one size, as many methods as possible."""
-    best: tuple[tuple, tuple[str, ...]] = ((), ())
-    for one in cards:
-        alike = [c for c in cards if (c.dataset, c.ipc) == (one.dataset, one.ipc)]
-        first = {c.method: c.key for c in reversed(alike) if _plain(c) and c.method in ORDER}
-        rank = (len(first), one.dataset == "Digits", one.ipc)
-        if first and (not best[0] or rank > best[0]):
-            best = (rank, tuple(c.key for c in cards if c.key in first.values()))
-    return best[1] or (cards[0].key,)
+# --- which sets are shown first -------------------------------------------------------------------
 
 
-def _plain(card: runs.Card) -> bool:
-    return not (card.parts or card.imported)
+def proposed(cards: list[runs.Card], answers: Mapping[Keys, int] | None = None) -> Keys:
+    """Plain runs of the paper's methods on the same images and of one size, as many methods as possible.
+
+    Where several datasets have as many, those come first of which there are `answers` (sorted keys: how many
+    analyses), then shipped ones, then larger images, then the size that is compared most.
+    """
+    answers, known = answers or {}, {c.key: c for c in cards}
+
+    def rank(keys: Keys) -> tuple:
+        chosen = [known[key] for key in keys]
+        first, count = chosen[0], answers.get(tuple(sorted(keys)), 0)
+        return (
+            len({c.method for c in chosen}),
+            count > 0,
+            all(c.shipped for c in chosen),
+            first.numbers,
+            -abs(first.ipc - runs.COMPARED),
+            count,
+        )
+
+    choices = [*_families(cards), *(keys for keys in answers if _goes_together(keys, known))]
+    best = max(choices, key=rank, default=(cards[0].key,))
+    return tuple(key for key in known if key in best)
+
+
+def _families(cards: list[runs.Card]) -> list[Keys]:
+    """For each kind of images and size the first run of each of the paper's methods."""
+    found: dict[tuple, dict[str, str]] = {}
+    for card in filter(_fits, cards):
+        alike = found.setdefault((card.shipped, card.form, card.ipc), {})
+        alike.setdefault(card.method, card.key)
+    return [tuple(first.values()) for first in found.values()]
+
+
+def _goes_together(keys: Keys, known: Mapping[str, runs.Card]) -> bool:
+    """Whether these are runs of different methods of the paper, of one size."""
+    cards = [known[key] for key in keys if key in known]
+    sizes, methods = {c.ipc for c in cards}, {c.method for c in cards}
+    whole = len(methods) == len(cards) == len(keys)
+    return whole and len(sizes) == 1 and all(map(_fits, cards))
+
+
+def _fits(card: runs.Card) -> bool:
+    return card.method in ORDER and not (card.parts or card.imported)
+
+
+# --- what is known of which sets ------------------------------------------------------------------
+
+
+def answered(store: Store) -> Counter[Keys]:
+    """How many analyses there are of each choice of sets, by their sorted keys."""
+    return Counter(keys for of in analyses().values() for keys in answers_to(store, of))
+
+
+def answers_to(store: Store, analysis: Analysis) -> list[Keys]:
+    """The choices of sets that an analysis has been computed for, as sorted keys, each once."""
+    done = (t for t in store.tasks(analysis.spec.KIND) if t.is_done())
+    asked = (tuple(sorted(runs.spec_of(task).get("run_keys", ()))) for task in done)
+    return list(dict.fromkeys(keys for keys in asked if keys))
+
+
+def titles(choices: Iterable[Keys], cards: Collection[runs.Card]) -> dict[Keys, str]:
+    """Choices of sets in words, those left out of which a set is not here."""
+    known = {c.key: c for c in cards}
+    return {
+        keys: _title([known[key] for key in keys])
+        for keys in choices
+        if all(key in known for key in keys)
+    }
+
+
+def _title(cards: list[runs.Card]) -> str:
+    """ "CIFAR-10, 10 per class: Distribution matching, Gradient matching"."""
+    one = cards[0]
+    size = f", {one.ipc} per class" if len({c.ipc for c in cards}) == 1 else ""
+    methods = ", ".join(dict.fromkeys(c.method_title for c in cards))
+    return f"{one.dataset}{size}: {methods}"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.base import ORDER
 from ddcore import jobs
 from ddcore.data.registry import datasets
 from ddcore.distilled import KINDS
 from ddcore.errors import DDError
 from ddcore.methods import methods
 from ddcore.methods.spec import DistillSpec
+from ddcore.specs import canonical_json
 from ddcore.store import Store, Task
 
 PARTS = {"labels": " labels", "parametrization": ""}  # of a run; what follows the name
+COMPARED = 10  # images per class of the sets that are compared most
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Card:
     """A run in few words. `validation` is a share (None while it is not finished).
 
     `imported` names the layout of a set that was made elsewhere, `made_by` the method that its files or
-    somebody named; "" for runs.
+    somebody named; "" for runs. Sets with the same `form` are for the very same images, each of `numbers`
+    values (0 while it is not finished).
     """
 
     key: str
@@ -39,6 +44,8 @@ class Card:
     imported: str = ""
     made_by: str = ""
     parts: str = ""  # labels and parametrization where they are not the usual ones
+    form: str = ""
+    numbers: int = 0
 
     @property
     def title(self) -> str:
@@ -70,8 +77,7 @@ def card(task: Task) -> Card:
     known = methods().get(spec["method"])
     names = known.variants if known else {}
     variant = ", ".join(f"{spec['params'].get(n)} {n}" for n in names)
-    done = task.is_done()
-    validation = (task.result().get("validation") or {}).get("mean") if done else None
+    result = task.result() if task.is_done() else {}
     return Card(
         key=task.key,
         method=spec["method"],
@@ -82,8 +88,10 @@ def card(task: Task) -> Card:
         variant=variant,
         shipped=task.shipped,
         started=(task.folder / "spec.json").stat().st_mtime,
-        validation=validation,
+        validation=(result.get("validation") or {}).get("mean"),
         parts=", ".join(f"{spec[n]}{word}" for n, word in PARTS.items() if unusual(spec, n)),
+        form=canonical_json(spec["data"]),
+        numbers=math.prod(result.get("shape", (0,))),
     )
 
 
@@ -154,18 +162,28 @@ def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
 
 
 def featured(store: Store) -> Card | None:
-    """The run the Start page shows: shipped, digits, smallest, plain, usable from any initialisation."""
+    """The run that the Start page shows: shipped, a film of the largest images there are, usable from any
+    initialisation.
+
+    Which dataset that is follows from what is there. Of several runs one of the paper's methods comes first,
+    then one that shows its beginning; the most accurate method, but never the best of several seeds.
+    """
     cards = [c for c in finished(store) if not c.imported]
 
     def rank(c: Card) -> tuple:
+        steps = store.find(c.key).snapshot_steps()
         return (
             not c.shipped,
-            c.dataset != "Digits",
-            c.ipc,
+            len(steps) < 2,
             c.parts != "",  # stored otherwise, networks may see more images than that
             "fixed" in c.variant,
-            c.seed,  # never the best of several seeds
-            c.method_title,
+            c.method not in ORDER,
+            -c.numbers,
+            abs(c.ipc - COMPARED),
+            steps[:1] != [0],
+            c.seed,
+            -(c.validation or 0.0),
+            c.title,
         )
 
     return min(cards, key=rank, default=None)

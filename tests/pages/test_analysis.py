@@ -9,7 +9,7 @@ import pytest
 
 from analysis import analyses, analysis, base
 from analysis.drawing import typeset
-from pages.components import analysis_page, analysis_runs, settings_form, shell
+from pages.components import analysis_page, analysis_runs, runs, settings_form, shell
 from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages.fakes import done, put, spec, text
 
@@ -139,6 +139,39 @@ def test_bad_links_are_no_exceptions(visit, store, name):
         assert visit(page(name), **query).title
 
 
+# --- what is here already -------------------------------------------------------------------------
+
+
+def test_opens_with_the_preset_whose_answer_is_here(visit, store):
+    keys = two(store)
+    chosen = base.choose(store, keys)
+    task = computed(store, base.make_spec(analysis("pixels"), chosen, "teaching"))
+    app = visit(page("pixels"), runs=",".join(keys))
+    assert f"pixels {task.key}" in text(app) and "preset" not in app.query_params
+    other = visit(page("pixels"), runs=",".join(keys), preset="quick")
+    assert "not computed yet" in text(other)
+    assert "The runs chosen above with other settings" in text(other)
+
+
+def test_the_sets_that_have_an_answer_are_offered(visit, store):
+    keys = two(store)
+    computed(store, smallest(store, "pixels", keys[:1]))
+    app = visit(page("pixels"), runs=",".join(keys))
+    assert "There is an answer for other sets" in text(app)
+    (offer,) = [e.proto for e in app.main.get("page_link") if "Distribution" in e.proto.label]
+    assert offer.label == "Digits, 2 per class: Distribution matching"
+    assert f"runs={keys[0]}" in offer.query_string
+    assert "There is an answer for other sets" not in text(visit(page("pixels"), runs=keys[0]))
+
+
+def test_overview_opens_with_the_preset_of_most_answers(visit, store):
+    keys = two(store)
+    chosen = base.choose(store, keys)
+    computed(store, base.make_spec(analysis("pixels"), chosen, "teaching"))
+    app = visit(OVERVIEW, runs=",".join(keys))
+    assert app.get("button_group")[0].value == "teaching"
+
+
 def test_a_setting_of_the_link_is_in_its_widget_and_in_the_command(visit, store):
     keys = two(store)
     app = visit(page("pixels"), runs=",".join(keys), set="real_images=7")
@@ -198,9 +231,43 @@ def test_the_choice_goes_along_to_the_next_page(visit, store):
     assert set("".join(app.query_params["runs"]).split(",")) == set(keys)
 
 
-def test_nothing_is_proposed_that_was_made_otherwise(store):
-    from pages.components import runs
+def families(name: str, numbers: int, ipc: int = 10, seed: int = 0, methods=base.ORDER):
+    """Cards of shipped runs, one of each method."""
+    about = {"dataset": name, "form": name, "numbers": numbers, "shipped": True, "started": 0.0}
+    return [
+        runs.Card(f"{name}-{m}-{ipc}-{seed}", m, m.upper(), ipc=ipc, seed=seed, variant="", **about)
+        for m in methods
+    ]
 
+
+def keys_of(cards) -> tuple[str, ...]:
+    return tuple(c.key for c in cards)
+
+
+def test_the_largest_images_of_all_four_methods_are_proposed():
+    small, large = families("small", 64), families("large", 3072)
+    three = families("huge", 9999, methods=base.ORDER[:3])
+    one = families("large", 3072, ipc=1)
+    other_seed = families("large", 3072, seed=1, methods=("dm", "dc"))
+    cards = [*small, *three, *one, *large, *other_seed]
+    assert analysis_runs.proposed(cards) == keys_of(large)
+    assert analysis_runs.proposed([*small, *three]) == keys_of(small)
+
+
+def test_sets_that_were_analysed_are_proposed_before_others():
+    small, large = families("small", 64), families("large", 3072)
+    answers = {tuple(sorted(keys_of(small))): 1}
+    assert analysis_runs.proposed([*small, *large], answers) == keys_of(small)
+    answers[tuple(sorted(keys_of(large)))] = 1
+    assert analysis_runs.proposed([*small, *large], answers) == keys_of(large)
+    again = families("large", 3072, seed=1)
+    answers[tuple(sorted(keys_of(again)))] = 2
+    assert analysis_runs.proposed([*large, *again], answers) == keys_of(again)
+    gone = tuple(f"{i:016x}" for i in range(4))
+    assert analysis_runs.proposed(small, {gone: 9}) == keys_of(small)
+
+
+def test_nothing_is_proposed_that_was_made_otherwise(store):
     two(store)
     cards = runs.finished(store)
     assert analysis_runs.proposed(cards) == (cards[0].key,)
