@@ -1,20 +1,55 @@
-"""Start page: what this is, one distilled set beside its baselines, four ways on."""
+"""Start page: one distilled set as it forms, its accuracy beside what one has for free, four ways on."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from ddcore.data.registry import datasets
+from ddcore.evaluation_spec import default_evaluation
 from ddcore.foreign_text import plain
 from ddcore.spread import figure_text
-from ddcore.store import Task
-from pages.components import runs, shell
+from ddcore.store import Store, Task
+from pages.components import first_run, permissions, runs, shell
 
-INTRO = """A distilled dataset is a handful of synthetic images made so that a network trained on them alone
-does well on real ones. This dashboard makes such sets, shows every image as it is, pixel by pixel, and
-measures whether they beat what you could have had for free: random real images or class means.
-Everything is computed on this machine; nothing is uploaded."""
+INTRO = "Made so that a network trained on them alone does well on real images. All of it on this machine."
 SHOWN = ("distilled", "random", "class_mean")
+SHEET_PX, NUMBERS_PX = 664, 210  # of the two halves, beside each other where there is room
+# The whole page fits screens of 1280 x 720 and 1024 x 768: less margin, and where it is narrow, numbers in a
+# row and doors without small print.
+CSS = """<style>
+[data-testid=stMainBlockContainer] {padding: 2.5rem 1.7rem 1rem}
+[data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] {gap: .75rem}
+.st-key-start-doors [data-testid=stColumn] > div > div > [data-testid=stVerticalBlock] {padding: .6rem}
+@media (max-width: 1100px) {
+.st-key-start-doors [data-testid=stElementContainer]:has([data-testid=stCaptionContainer]) {display: none}
+.st-key-start-doors [data-testid=stVerticalBlock] {justify-content: center}
+.st-key-start-doors button {white-space: nowrap; padding: .25rem .4rem}
+.st-key-start-face {gap: .25rem}
+[data-testid=stLayoutWrapper]:has(> .st-key-start-numbers) {width: 100% !important; flex: 1 1 100%}
+.st-key-start-numbers {flex-direction: row; flex-wrap: wrap; width: 100% !important; gap: 0 1rem}
+.st-key-start-numbers > [data-testid=stElementContainer] {flex: 1 1 30%; width: auto}
+}
+</style>"""
+DOORS = (
+    (
+        "pages/4_Images.py",
+        "Explore",
+        ":material/grid_view:",
+        "Every image of every set, from start to end, pixel by pixel.",
+    ),
+    (
+        "pages/6_Open.py",
+        "Open a set",
+        ":material/file_open:",
+        "Files of DC, DSA, DM, MTT, IDC and others, or sheets of images.",
+    ),
+    (
+        "pages/8_Understand.py",
+        "Teach",
+        ":material/school:",
+        "One question, its plot and its doubts on each page.",
+    ),
+)
 
 
 def main() -> None:
@@ -22,17 +57,21 @@ def main() -> None:
     store = shell.store()
     card = runs.featured(store)
     task = store.find(card.key) if card else None
+    st.html(CSS)
     st.title(big_line(task), anchor=False)
     st.markdown(INTRO)
-    if card:
-        example(card, task)
-        accuracy(card)
+    if task:
+        with st.container(horizontal=True, gap="medium", key="start.face"):
+            with st.container(width=SHEET_PX):
+                example(card, task)
+            with st.container(width=NUMBERS_PX, key="start.numbers"):
+                accuracy(store, task)
     else:
         st.info(
-            "There is no finished run yet. The first one takes less than a minute: distil the digits.",
+            "There is no finished run yet. The first one takes less than a minute: watch it happen.",
             icon=":material/science:",
         )
-    ways_on(card)
+    ways_on(store, card)
 
 
 def big_line(task: Task | None) -> str:
@@ -49,79 +88,63 @@ def big_line(task: Task | None) -> str:
 
 
 def example(card: runs.Card, task: Task) -> None:
-    """The images of one run."""
-    from ddcore.distilled import DistilledSet
-    from pages.components import sheet
+    """The images of one run as they form."""
+    from pages.components import evolution, film
 
-    made = DistilledSet.from_task(task)
-    sheet.by_class(
-        made.pixels(),
-        made.hard_labels,
-        made.class_names,
-        key="start.sheet",
-        max_width=820,
-        what=f"Distilled images of {card.dataset} by {card.method_title}",
-        caption=plain(f"{card.title}, {card.facts}."),
-    )
+    shown = film.of(evolution.of(task))
+    part = f"{len(shown.places)} of " if len(shown.places) < card.ipc else ""
+    film.show(shown, "start.film", plain(f"{card.title}, {part}{card.facts}"))
 
 
-def accuracy(card: runs.Card) -> None:
+def accuracy(store: Store, task: Task) -> None:
     """Test accuracy of the run beside random real images and class means, from its evaluation."""
     from pages.components import charts
 
-    done = next((e for e in runs.evaluations(shell.store(), card.key) if e.is_done()), None)
+    done = judged(store, task)
     if done is None:
         st.caption("Its test accuracy has not been measured yet: see the Evaluate page.")
         return
     rows = runs.accuracies(done)
-    for column, name in zip(st.columns(3), [n for n in SHOWN if n in rows]):
-        row = rows[name]
-        column.metric(charts.subject(name)[0], figure_text(row).partition(" (")[0])
+    for name in (n for n in SHOWN if n in rows):
+        figure = figure_text(rows[name]).partition(" (")[0]
+        st.metric(charts.subject(name)[0], figure)
     n, arch = rows["distilled"]["n"], rows["distilled"]["arch"]
     name = done.result()["protocol"]["name"]
     st.caption(
-        f"Accuracy on all test images of {n} networks ({arch}) that saw nothing but such a set, protocol "
-        f"{name}: mean ± standard deviation over networks. All three sets are of the same size."
+        f"Test accuracy: mean ± standard deviation of n = {n} networks ({arch}, {plain(name)})."
     )
 
 
-def ways_on(card: runs.Card | None) -> None:
-    """Four cards with a link each."""
-    ways = (
-        (
-            "Explore the shipped runs",
-            "Look at every image, follow it from start to end, see what it was made of.",
-            "pages/4_Images.py",
-            "Images",
-            ":material/grid_view:",
-        ),
-        (
-            "Distil something small",
-            "Ten digits in well under a minute, on a processor without a graphics card.",
-            "pages/2_Distil.py",
-            "Distil",
-            ":material/science:",
-        ),
-        (
-            "Open your own data",
-            "A folder with one sub-folder of pictures per class, or parquet files.",
-            "pages/1_Data.py",
-            "Data",
-            ":material/photo_library:",
-        ),
-        (
-            "Open a set made elsewhere",
-            "Files of DC, DSA, DM, MTT, IDC and others, or ones that were downloaded here.",
-            "pages/6_Open.py",
-            "Open a set",
-            ":material/file_open:",
-        ),
-    )
-    for column, (title, text, path, label, icon) in zip(st.columns(4), ways):
-        with column.container(border=True, height="stretch"):
-            st.markdown(f"**{title}**")
-            st.markdown(text)
+def judged(store: Store, task: Task) -> Task | None:
+    """The run's own evaluation, else any finished one of it."""
+    own = store.task(default_evaluation(task.key, task.spec()))
+    if own.is_done():
+        return own
+    return next((e for e in runs.evaluations(store, task.key) if e.is_done()), None)
+
+
+def ways_on(store: Store, card: runs.Card | None) -> None:
+    """Four doors: a run to watch, and three pages."""
+    with st.container(key="start.doors"):
+        first, *others = st.columns(4, gap="small")
+    with first.container(border=True, height="stretch", gap="xsmall"):
+        watch(store)
+        st.caption("Ten digits form out of noise, in less than a minute.")
+    for column, (path, label, icon, text) in zip(others, DOORS):
+        with column.container(border=True, height="stretch", gap="xsmall"):
             shell.link(path, label, icon=icon, run=card.key if card else None)
+            st.caption(text)
+
+
+def watch(store: Store) -> None:
+    """Start a small run, or join the one that goes on."""
+    pressed = permissions.button(
+        "Watch it happen", key="start.watch", type="primary", icon=":material/play_arrow:"
+    )
+    if pressed:
+        spec = first_run.spec(store)
+        permissions.submit(store, [spec, *spec.follow_ups()])
+        shell.go("pages/3_Run.py", run=spec.key)
 
 
 with shell.page("Start", icon=":material/home:", about="What this is"):

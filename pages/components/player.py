@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import streamlit as st
 
@@ -40,7 +41,7 @@ def player(movie: Evolution, live: bool) -> int:
     if live and _follow(movie):
         st.space("stretch")
         return movie.newest
-    return _slider(movie)
+    return slider(movie)
 
 
 def _follow(movie: Evolution) -> bool:
@@ -57,9 +58,8 @@ def _follow(movie: Evolution) -> bool:
     return st.toggle("Follow the newest", key=key, on_change=write)
 
 
-def _slider(movie: Evolution) -> int:
+def slider(movie: Evolution, key: str = "images.step", **details: Any) -> int:
     """The slider; its iteration is kept in the link."""
-    key = "images.step"
     st.session_state[key] = shown_step(movie)
 
     def write() -> None:
@@ -72,6 +72,7 @@ def _slider(movie: Evolution) -> int:
         key=key,
         on_change=write,
         width="stretch",
+        **details,
     )
 
 

@@ -14,6 +14,7 @@ from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.distilled import DistilledSet
 from ddcore.evaluation_spec import default_evaluation
 from ddcore.methods.spec import DistillSpec, make_spec
+from ddcore.nets.plan import Shape
 from ddcore.specs import TaskSpec
 from ddcore.store import Store, Task, write_arrays
 from ddcore.worker import Context, run_task
@@ -28,16 +29,16 @@ def spec(**changes: object) -> DistillSpec:
     return make_spec("dm", DataSpec(), SHAPE, **changes)
 
 
-def images(seed: int = 0, count: int = 10) -> np.ndarray:
+def images(seed: int = 0, count: int = 10, shape: Shape = SHAPE) -> np.ndarray:
     """Images that leave 0..1 a little."""
-    return np.random.default_rng(seed).normal(0.5, 0.5, (count, *SHAPE)).astype(np.float32)
+    return np.random.default_rng(seed).normal(0.5, 0.5, (count, *shape)).astype(np.float32)
 
 
-def snapshots(task: Task, count: int = 10) -> None:
+def snapshots(task: Task, count: int = 10, shape: Shape = SHAPE) -> None:
     """Images at the start and later, and the curve between."""
     for step in (0, 20):
         path = task.folder / "snapshots" / f"{step:07d}.safetensors"
-        write_arrays(path, {"pixels": images(step, count).astype(np.float16)})
+        write_arrays(path, {"pixels": images(step, count, shape).astype(np.float16)})
     lines = [f'{{"step": {i}, "total": 40, "loss": {4 - i / 10}}}' for i in range(1, 21)]
     lines.append('{"step": 20, "total": 40, "loss": 2.0, "validation": 0.8}')
     (task.folder / "events.jsonl").write_text("\n".join(lines))
@@ -59,7 +60,7 @@ def done(store: Store, run: DistillSpec | None = None, **fields: object) -> Task
         data=run.data.to_dict(),
     )
     made = dataclasses.replace(made, **fields)
-    snapshots(task, len(made.images))
+    snapshots(task, len(made.images), made.shape)
     context = Context(store, task, run, "cpu")
     meta = made.write(context)
     context.save_result(
@@ -72,7 +73,7 @@ def done(store: Store, run: DistillSpec | None = None, **fields: object) -> Task
             "seconds": 12.0,
             "work": 1e9,
             "device": "cpu",
-            "shape": list(SHAPE),
+            "shape": list(made.shape),
             "data_label": "Digits",
         }
     )

@@ -19,7 +19,17 @@ from tests.pages.fakes import SHAPE, decoded, done, put, spec, text
 HERE = "pages/components/permissions.py"
 CHANGES = {"submit", "cancel", "resume", "prune", "launch"}  # of `jobs`
 PAGES = ["", *sorted(p.name for p in (paths.PROJECT / "pages").glob("[0-9]*.py"))]
-STARTERS = (".start", ".resume", ".stop", "distil.go", "open.go", "compare.go", "data.get", "jobs.")
+STARTERS = (
+    "start.watch",
+    ".start",
+    ".resume",
+    ".stop",
+    "distil.go",
+    "open.go",
+    "compare.go",
+    "data.get",
+    "jobs.",
+)
 
 
 @pytest.fixture
