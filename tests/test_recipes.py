@@ -204,7 +204,7 @@ def test_a_failed_row_leaves_the_others_running(store, here):
     assert outcome.failed[steps[0].spec.key] == "No room." and len(outcome.failed) == 3
 
 
-@pytest.mark.parametrize("name", ["mnist-2018", "krr-exact", "cifar10-cpu"])
+@pytest.mark.parametrize("name", ["mnist-2018", "krr-exact", "cifar10-cpu", "cifar10-2018"])
 def test_rehearsal_of_every_step(store, here, name):
     steps = list(recipe(name).steps(rehearsal=True))
     outcome = make.work_through(store, steps, here)

@@ -428,9 +428,9 @@ def test_lists_name_the_file(visit, imported_set):
 
 
 def test_start_offers_to_open_a_set_but_shows_runs_of_ours(visit, store, imported_set):
-    shown = text(visit())
-    assert "Open a set made elsewhere" in shown
-    assert "There is no finished run yet" in shown
+    app = visit()
+    assert "Open a set" in {link.proto.label for link in app.main.get("page_link")}
+    assert "There is no finished run yet" in text(app)
     assert runs.featured(store) is None
 
 
