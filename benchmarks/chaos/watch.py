@@ -21,12 +21,12 @@ class Usage:
     def look(self, parent: int) -> None:
         """Take the present peaks of a process and its descendants into account."""
         for pid in [parent, *descendants(parent)]:
-            peak, cpu = peak_mb(pid), cpu_seconds(pid)
+            before, peak, cpu = command(pid), peak_mb(pid), cpu_seconds(pid)
             if pid == parent:
                 self.parent_mb = max(self.parent_mb, peak)
-            else:
+            elif before == command(pid):  # else the peak may be of the program it was
                 # Until it starts a program of its own, a child's memory is its parent's.
-                own = peak if command(pid) != command(parent) else peak - peak_mb(parent)
+                own = peak if before != command(parent) else peak - peak_mb(parent)
                 self.child_mb = max(self.child_mb, own)
             known = self.starts.setdefault(pid, cpu if pid == parent else 0.0)
             self.cpu_s = max(self.cpu_s, cpu - known)
