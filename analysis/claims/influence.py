@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.claims import base
 from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Evidence, Part, Published
 from analysis.contract import Arrays, Result
-from analysis.suite.influence import RAW
+from analysis.shared.effects import RAW
 from analysis.suite.influence.spec import TOP
 
 ROLES = ("bptt",)

@@ -7,7 +7,7 @@ import numpy as np
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
 from analysis.contract import Arrays, Result
-from analysis.suite.influence import CENTRED, RAW
+from analysis.shared.effects import CENTRED, RAW
 
 
 def beyond(result: Result, arrays: Arrays) -> Evidence:

@@ -6,7 +6,7 @@ from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
 from analysis.contract import Arrays, Result
 from analysis.shared.significance import LESS
-from analysis.suite.sensitivity import against_random
+from analysis.suite.sensitivity.figures import against_random
 
 
 def loses_more(result: Result, arrays: Arrays) -> Evidence:

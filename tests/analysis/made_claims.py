@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.shared.effects import CENTRED, RAW
 from analysis.suite.agreement.compute import lead, summaries
 from analysis.suite.agreement.spec import EARLY, PAIR, SUBSET
 from analysis.suite.curvature.spec import REAL
 from analysis.suite.dynamics.spec import TEST
-from analysis.suite.influence import CENTRED, RAW
 from analysis.suite.pixels.spec import REAL as pixels_REAL
 
 METHODS = ("bptt", "dm", "dc", "mtt")
