@@ -25,6 +25,7 @@ from ddcore.pools import bank
 from ddcore.sets import exports, use
 from ddcore.sets.distilled import DistilledSet
 from ddcore.training.labels import relabelled
+from ddcore.training.protocols import Protocol
 from tests.test_runner import SHAPE, tiny
 
 NETS = 3
@@ -151,9 +152,7 @@ def test_adapting_is_judged_on_held_out_networks_before_and_after(compute, store
     assert rows["distilled"]["accuracies"] == pytest.approx(after, abs=1e-6)
     with pytest.raises(DataError, match="made for networks trained on digits"):
         made.train()
-    fresh = compute(
-        default_evaluation(spec.key, spec, nets=2, protocol=accuracy.Protocol(epochs=2))
-    )
+    fresh = compute(default_evaluation(spec.key, spec, nets=2, protocol=Protocol(epochs=2)))
     assert {r["subject"] for r in fresh.result()["rows"]} == {"distilled", "random", "class_mean"}
 
 
@@ -221,7 +220,7 @@ def test_an_attack_is_told_in_full(compute, store, monkeypatch):
 
     spec = tiny("dd2018", setting="attack", attacked="2", target="5")
     compute(spec)
-    monkeypatch.setattr(use, "train_for", watched)
+    monkeypatch.setattr(accuracy, "train_for", watched)
     rows = rows_of(compute, spec)
     assert set(rows) == {"distilled", "before", "random", "class_mean"}
     ordinary, changed = list(range(10)), [0, 1, 5, 3, 4, 5, 6, 7, 8, 9]
