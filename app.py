@@ -17,8 +17,8 @@ SHEET_PX, NUMBERS_PX = 664, 210  # of the two halves, beside each other where th
 # The whole page fits screens of 1280 x 720 and 1024 x 768: less margin, and where it is narrow, numbers in a
 # row and doors without small print.
 CSS = """<style>
-[data-testid=stMainBlockContainer] {padding: 2.5rem 1.7rem 1rem}
-[data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] {gap: .75rem}
+[data-testid=stMainBlockContainer] {padding: 2.5rem 1.7rem .5rem}
+[data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] {gap: .6rem}
 .st-key-start-doors [data-testid=stColumn] > div > div > [data-testid=stVerticalBlock] {padding: .6rem}
 @media (max-width: 1100px) {
 .st-key-start-doors [data-testid=stElementContainer]:has([data-testid=stCaptionContainer]) {display: none}
