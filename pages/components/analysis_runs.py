@@ -112,11 +112,11 @@ def answers_to(store: Store, analysis: Analysis) -> list[Keys]:
 
 def titles(choices: Iterable[Keys], cards: Collection[runs.Card]) -> dict[Keys, str]:
     """Choices of sets in words, those left out of which a set is not here."""
-    known = {c.key: c for c in cards}
+    known = {c.key for c in cards}
     return {
-        keys: _title([known[key] for key in keys])
+        keys: _title([c for c in cards if c.key in keys])
         for keys in choices
-        if all(key in known for key in keys)
+        if known.issuperset(keys)
     }
 
 
