@@ -64,8 +64,8 @@ RECIPE = Recipe(
     order=2,
     title="CIFAR-10 on a processor",
     about="Distribution, gradient and trajectory matching and backpropagation through time without "
-    "whitening, each in an hour of two cores or less at a quarter of the published width (half of it takes "
-    "longer), and judged at the published one too.",
+    "whitening, each meant for about an hour of two cores, at a quarter of the published width and judged at "
+    "the published one too.",
     machine="cpu",
     rows=(
         *FAMILIES,
