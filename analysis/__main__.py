@@ -112,9 +112,9 @@ def run_key(store: Store, text: str) -> str:
 
 def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped analyses and put them where they are shipped from."""
-    from analysis.gallery import build
+    from analysis.gallery import build, build_recipes
 
-    keys = build(cli.watch, only=options.only)
+    keys = build_recipes() if options.recipes else build(cli.watch, only=options.only)
     cli.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -174,6 +174,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("gallery", help="make the shipped analyses", parents=[common])
     sub.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="repeat for several"
+    )
+    sub.add_argument(
+        "--recipes", action="store_true", help="only copy what recipes have made, computing nothing"
     )
     sub.set_defaults(command=gallery)
     return parser

@@ -1,4 +1,5 @@
-"""The analyses that are shipped: of four methods on digits, ten images per class, and the race with KIP.
+"""The analyses that are shipped: of four methods on digits, ten images per class, the race with KIP, and
+what recipes have made so far.
 
 Made by `python -m analysis gallery` after the runs (`python -m ddcore gallery`). Pools of networks are not
 shipped, nor real images: results keep the rows of those only.
@@ -7,7 +8,7 @@ shipped, nor real images: results keep the rows of those only.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from analysis import analyses
@@ -19,7 +20,7 @@ from ddcore.base.errors import SpecError
 from ddcore.base.specs import TaskSpec
 from ddcore.data import resolve
 from ddcore.distil.contract import DistillSpec
-from ddcore.recipes import gallery
+from ddcore.recipes import gallery, recipes, table
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store, Task
 
@@ -50,15 +51,52 @@ def build(
     `only` names analyses that are made anew, the others stay as they are; `SpecError` names one that is not
     shipped.
     """
-    kinds = sorted({RaceTask.KIND, *(of.spec.KIND for of in analyses().values())})
+    kinds = shipped_kinds()
     for name in only:
         if name not in kinds:
             raise SpecError("only", name, "one of " + ", ".join(kinds))
     store = Store(gallery=None)  # what is shipped already is made again
     wanted = [spec for spec in tasks(store) if not only or spec.KIND in only]
     found = [wait(store, jobs.submit(store, [spec])[0]) for spec in wanted]
+    kept = {task.key for task in of_recipes(Store(target, gallery=None))}
     for kind in {spec.KIND for spec in wanted}:  # last, so that a stopped one leaves all as it was
-        shutil.rmtree(target / kind, ignore_errors=True)
+        for folder in (target / kind).glob("*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder)
+    for task in found:
+        gallery.ship(task, target)
+    return [*(task.key for task in found), *build_recipes(target)]
+
+
+def build_recipes(target: Path = paths.GALLERY) -> list[str]:
+    """Copy the analyses that recipes have made in the user's store to `target`, computing nothing."""
+    found = [task for task in of_recipes(Store(gallery=target)) if not task.shipped]
     for task in found:
         gallery.ship(task, target)
     return [task.key for task in found]
+
+
+def of_recipes(store: Store) -> list[Task]:
+    """The finished analyses of a recipe's sets, all of them together, under any preset."""
+    runs = table.finished(store, "distill")
+    found = {}
+    for each in recipes().values():
+        own = [runs.get(table.without_files(row.run().to_dict())) for row in each.rows]
+        if all(own):
+            keys = {run.key for run in own if run}
+            found |= {task.key: task for task in _analyses(store) if _asked(task) == keys}
+    return list(found.values())
+
+
+def _analyses(store: Store) -> Iterator[Task]:
+    return (task for kind in shipped_kinds() for task in store.tasks(kind) if task.opens())
+
+
+def _asked(task: Task) -> set[str]:
+    """Keys of the runs that an analysis is about, in whatever order they were named."""
+    return set(task.document()["spec"].get("run_keys", ()))
+
+
+def shipped_kinds() -> list[str]:
+    """Kinds of tasks that analyses are."""
+    return sorted({RaceTask.KIND, *(of.spec.KIND for of in analyses().values())})
