@@ -437,8 +437,8 @@ class Solver:
         return torch.linalg.solve_triangular(self.r, self.q.T @ z.T, upper=True).T
 
 
-def _normal(*stream: object, shape: tuple[int, ...]) -> Tensor:
-    return torch.randn(shape, generator=rng.generator(*stream), dtype=torch.float64)
+def _normal(seed: int, *labels: object, shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(shape, generator=rng.generator(seed, *labels), dtype=torch.float64)
 
 
 def _orthonormal(drawn: Tensor) -> Tensor:

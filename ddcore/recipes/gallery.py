@@ -115,9 +115,11 @@ def _row(spec: DistillSpec, run: Task, judged: Task) -> str:
 
 def of_recipes(store: Store) -> list[Task]:
     """The finished runs, evaluations and accuracies behind the table of reproduction, but for huge sets."""
-    found = {}
+    found: dict[str, Task] = {}
     for line in table.lines(store):
-        if line.evaluation and line.run.checked("set.safetensors").stat().st_size < LARGEST:
+        if not line.run or not line.evaluation:
+            continue
+        if line.run.checked("set.safetensors").stat().st_size < LARGEST:
             rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
             found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
     return list(found.values())

@@ -397,7 +397,7 @@ def check(made: DistilledSet) -> None:
 def _check_preprocess(made: DistilledSet) -> None:
     given = made.preprocess
     values = math.prod(made.shape)
-    expected = {"mean": made.shape[:1], "std": made.shape[:1]}
+    expected: dict[str, tuple[int, ...]] = {"mean": made.shape[:1], "std": made.shape[:1]}
     if given.zca_matrix is not None:
         expected |= {"zca_mean": (values,), "zca_matrix": (values, values)}
         expected |= {"zca_inverse": (values, values)}

@@ -23,10 +23,8 @@ from filelock import FileLock, Timeout
 from ddcore.base.errors import StoreUnusable
 from ddcore.tasks.store import remove
 
-try:
+with contextlib.suppress(ImportError):  # it is missing where there are no marks either
     import fcntl
-except ImportError:
-    fcntl = None
 
 # The layout below is that of 64-bit Linux.
 MARKS = sys.platform == "linux" and sys.maxsize > 2**32 and hasattr(fcntl, "F_OFD_GETLK")

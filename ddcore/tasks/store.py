@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -35,7 +35,7 @@ from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
 from ddcore.base import paths
-from ddcore.base.errors import Damaged, NotReady, StoreUnusable
+from ddcore.base.errors import Damaged, NotReady, SpecError, StoreUnusable
 from ddcore.base.specs import KEY_LENGTH, TaskSpec, task_from_document
 from ddcore.tasks import records, snapshots
 from ddcore.tasks.records import ACTIVE, read_json
@@ -46,6 +46,7 @@ CHECKPOINTS = "checkpoint"
 BROUGHT = "upload"  # files that people gave the task: they are not computed again
 MARK = "damaged"  # what a reader found, in one sentence
 NOT_RESULTS = {STATUS, DONE, MARK, "log.txt", "cancel"}
+S = TypeVar("S", bound=TaskSpec)
 Fingerprint = dict[str, Any]  # {"size": bytes, "sha256": hex}
 
 
@@ -141,6 +142,13 @@ class Task:
     def spec(self) -> TaskSpec:
         """The spec, rebuilt and validated."""
         return task_from_document(self.document())
+
+    def spec_as(self, cls: type[S]) -> S:
+        """The spec of a task that is known to be of a kind; `SpecError` if it is of another."""
+        spec = self.spec()
+        if not isinstance(spec, cls):
+            raise SpecError("task", self.key, f"a task of kind {cls.KIND}")
+        return spec
 
     # --- state ----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
@@ -41,25 +41,34 @@ from ddcore.tasks.store import (
     write_json,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with defaults, which `typing` knows from Python 3.13 on
+else:
+    from typing import TypeVar
+
 STATUS_EVERY_S = 0.5
 HEARTBEAT_EVERY_S, QUEUED_EVERY_S = 2.0, 10.0
 SNAPSHOTS = snapshot_name(0).partition("/")[0]
 CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
 
 
-class Context:
-    """What a running task may do: report, checkpoint, ask for other tasks, write results."""
+if TYPE_CHECKING:
+    S = TypeVar("S", bound=TaskSpec, default=TaskSpec, covariant=True)
+else:
+    S = TypeVar("S", bound=TaskSpec, covariant=True)
+
+
+class Context(Generic[S]):
+    """What a running task may do: report, checkpoint, ask for other tasks, write results.
+
+    A bare `Context` is that of any task; `Context[BankTask]` knows what its spec says.
+    """
 
     def __init__(
-        self, store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
+        self, store: Store, task: Task, spec: S, device: str, parent: Context | None = None
     ) -> None:
-        self.store, self.task, self.spec, self.device, self.parent = (
-            store,
-            task,
-            spec,
-            device,
-            parent,
-        )
+        self.store, self.task, self.spec = store, task, spec
+        self.device, self.parent = device, parent
         self._lock = threading.Lock()
         self._began = time.time()
         self._started = time.monotonic()
@@ -388,7 +397,8 @@ def same_every_time() -> None:
     import torch
 
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging only
+    # For debugging only. The library adds the attribute to its module as it is imported.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _raise_cancelled(*_: object) -> None:

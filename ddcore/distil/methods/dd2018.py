@@ -24,6 +24,7 @@ from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.engines.meta import Starts
     from ddcore.distil.problem import Distiller, Problem
 
 SETTINGS = ("fixed", "unknown", "adapt", "attack", "pretrained")
@@ -159,7 +160,7 @@ class DD2018Params(Params):
         if self.setting not in ("adapt", "attack"):
             return Start()
         data, colour = spec.data, False
-        if self.setting == "adapt":
+        if self.source_data is not None:  # adapt
             data = self.source_data
             colour = image_form(spec.data)[0] > image_form(data)[0]
         return Start(
@@ -219,7 +220,7 @@ def check_classes(params: DD2018Params, classes: int) -> None:
             raise SpecError(name, getattr(params, name), allowed)
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[DD2018Params]) -> Distiller:
     """Meta-learning through gradient descent in a fixed order, with learned step sizes."""
     from ddcore.distil.engines import meta
 
@@ -246,20 +247,20 @@ def build(problem: Problem) -> Distiller:
     )
 
 
-def _starts(problem: Problem) -> Any:
+def _starts(problem: Problem[DD2018Params]) -> Starts:
     """The weights of every iteration."""
     from ddcore.distil.engines import meta
     from ddcore.pools import bank
 
     p, start = problem.spec.params, problem.spec.start
-    if start.fresh:
-        return meta.fixed(problem) if p.setting == "fixed" else meta.fresh(problem, p.nets)
     network = problem.network(start.bank.nets if start.bank else 1)
     weights = bank.start_weights(start, network, "training", problem.need, problem.device)
+    if weights is None:
+        return meta.fixed(problem) if p.setting == "fixed" else meta.fresh(problem, p.nets)
     return meta.sampled(problem, weights, p.nets)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[DD2018Params], shape: Shape, classes: int) -> Cost:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9)."""
     p = spec.params
     images = p.passes * classes * spec.images_per_class(shape, classes)
