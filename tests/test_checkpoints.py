@@ -8,7 +8,7 @@ from safetensors.numpy import save
 
 from ddcore.tasks import worker
 from ddcore.tasks.checkpoints import Checkpoints
-from ddcore.tasks.store import write_atomic
+from ddcore.tasks.files import write_atomic
 from ddcore.tasks.testing import SleepyTask
 
 STATE = {"a": np.arange(3.0), "b": np.array(2), "c": np.zeros((0, 2), np.float32)}

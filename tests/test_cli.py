@@ -244,7 +244,7 @@ def test_a_store_that_cannot_be_written_is_one_sentence(store, capsys, monkeypat
     def refused(path, content):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("ddcore.tasks.store.write_atomic", refused)
+    monkeypatch.setattr("ddcore.tasks.files.write_atomic", refused)
     assert main(["distill", "dm", "--json"]) == 2
     printed = capsys.readouterr()
     assert words in printed.err and len(printed.err.strip().splitlines()) == 1

@@ -13,7 +13,7 @@ from ddcore.base.specs import task_from_document
 from ddcore.data import DataSpec, ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.distil.contract import method
-from ddcore.distil.methods.dd2018 import source_like
+from ddcore.distil.methods.dd2018.params import source_like
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
 from ddcore.measure.attack import attack_figures

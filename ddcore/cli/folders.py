@@ -138,7 +138,7 @@ def download(options: argparse.Namespace) -> None:
 
 def work(options: argparse.Namespace) -> int:
     """Worker entry point (used by the launcher)."""
-    from ddcore.tasks.worker import work as run_folders
+    from ddcore.tasks.process import work as run_folders
     from ddcore.training.speed import measure_once
 
     return run_folders([Path(f).resolve() for f in options.folders], after=measure_once)

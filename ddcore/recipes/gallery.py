@@ -23,7 +23,9 @@ from ddcore.measure.spec import BASELINES, WHOLE, default_evaluation
 from ddcore.recipes import table
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import jobs, snapshots
-from ddcore.tasks.store import Store, Task, snapshot_name, write_arrays
+from ddcore.tasks.files import write_arrays
+from ddcore.tasks.store import Store, Task
+from ddcore.tasks.task import snapshot_name
 from ddcore.training.speed import Calibration, here
 
 SHAPE = (1, 8, 8)

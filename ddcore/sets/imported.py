@@ -20,7 +20,9 @@ from ddcore.sets.importers.facts import class_order
 from ddcore.sets.importers.files import base_name
 from ddcore.sets.importers.reading import read
 from ddcore.sets.importers.scales import to_pixels, to_preprocessed
-from ddcore.tasks.store import Store, Task, read_json, write_atomic, write_json
+from ddcore.tasks.files import write_atomic, write_json
+from ddcore.tasks.records import read_json
+from ddcore.tasks.store import Store, Task
 
 if TYPE_CHECKING:
     from ddcore.tasks.worker import Context

@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ddcore.base.errors import StoreUnusable
-from ddcore.tasks.store import remove
+from ddcore.tasks.files import remove
 
 with contextlib.suppress(ImportError):  # it is missing where there are no marks either
     import fcntl

@@ -182,26 +182,7 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
     """Small images: a few short experts. Others: narrow with few experts, then as published."""
     strategy = dsa_strategy(data)
     if small(shape):
-        common = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"], "init": "mean"}
-        quick = {
-            "experts": 10,
-            "epochs": 12,
-            "expert_lr": 0.05,
-            "expert_batch": 64,
-            "inner_steps": 10,
-            "max_start": 10,
-            "optimiser": "adam",
-            "lr": 0.015,
-            "lr_rates": 0.01,
-            "lr0": 0.05,
-            "nets": 4,
-            "augment": "",
-        }
-        return {
-            "quick": {**common, "params": {**quick, "iterations": 250}},
-            "teaching": {**common, "params": {**quick, "iterations": 1000, "experts": 20}},
-            "paper": {**common, "params": {**quick, "iterations": 5000, "experts": 100}},
-        }
+        return _for_digits()
     narrow = {
         "net": NetSpec(width=32, depth=3),
         "protocol": PROTOCOLS["quick"].replace(nets=5),
@@ -241,6 +222,29 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
             "validations": 10,
             "params": {"augment": strategy, **published(data, ipc)},
         },
+    }
+
+
+def _for_digits() -> dict[str, dict[str, Any]]:
+    common = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"], "init": "mean"}
+    quick = {
+        "experts": 10,
+        "epochs": 12,
+        "expert_lr": 0.05,
+        "expert_batch": 64,
+        "inner_steps": 10,
+        "max_start": 10,
+        "optimiser": "adam",
+        "lr": 0.015,
+        "lr_rates": 0.01,
+        "lr0": 0.05,
+        "nets": 4,
+        "augment": "",
+    }
+    return {
+        "quick": {**common, "params": {**quick, "iterations": 250}},
+        "teaching": {**common, "params": {**quick, "iterations": 1000, "experts": 20}},
+        "paper": {**common, "params": {**quick, "iterations": 5000, "experts": 100}},
     }
 
 
