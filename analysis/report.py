@@ -15,6 +15,7 @@ from typing import Any
 from analysis.claims import picture, table
 from analysis.claims.base import HOLDS, NOT, OPEN
 from analysis.contract import Analysis, Pictures, of_spec, seen
+from analysis.results import Result
 from analysis.settings import picked
 from analysis.shared import drawing
 from analysis.task import load_arrays
@@ -58,14 +59,15 @@ def html(tasks: Sequence[Task], store: Store) -> str:
     found = sorted(((of_spec(t.spec()), t) for t in tasks), key=lambda pair: pair[0].order)
     parts = [_section(analysis, task, store, place) for place, (analysis, task) in enumerate(found)]
     findings = _findings({analysis.name: task for analysis, task in found}, store)
-    first = found[0][1].result()
-    sets = ", ".join(run["label"] for run in first["runs"])
+    analysis, task = found[0]
+    first = analysis.result(task)
+    sets = ", ".join(run.label for run in first.runs)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>Distilled sets of {_text(first['data_label'])}</title><style>{CSS}</style>"
+        f"<title>Distilled sets of {_text(first.data_label)}</title><style>{CSS}</style>"
         f"<script>{get_plotlyjs()}</script></head><body>"
-        f"<h1>What do distilled images hold?</h1><p>{_text(sets)}; {_text(first['data_label'])}. "
+        f"<h1>What do distilled images hold?</h1><p>{_text(sets)}; {_text(first.data_label)}. "
         "Analyses after Yang et al. 2024, <i>What is Dataset Distillation Learning?</i></p>"
         f"{findings}{''.join(parts)}<script>{THEME}</script></body></html>"
     )
@@ -104,7 +106,7 @@ def _finding(line: table.Line) -> str:
 def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     import plotly.io
 
-    result, arrays = task.result(), load_arrays(store, task)
+    result, arrays = analysis.result(task), load_arrays(store, task)
     shown, figures = seen(result, plain), []
     for number, drawn in enumerate(analysis.figures(shown, arrays, picked(analysis, result))):
         drawn.figure.update_layout(template="none", paper_bgcolor=None, plot_bgcolor=None)
@@ -138,8 +140,8 @@ def _section(analysis: Analysis, task: Task, store: Store, place: int) -> str:
     )
 
 
-def _versions(result: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+def _versions(result: Result[Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in result.versions.items())
 
 
 def _pictures(group: Pictures) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analysis import analysis
 from analysis.claims import claims
 from analysis.claims.base import (
     HOLDS,
@@ -63,8 +64,6 @@ def tasks(store: Store, chosen: Chosen, preset: str) -> dict[str, Task | str]:
 
     Where the same was computed with more networks, that is taken: some presets have only one.
     """
-    from analysis import analysis
-
     if preset not in PRESETS:
         raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
     found: dict[str, Task | str] = {}
@@ -116,7 +115,7 @@ def lines(
             trouble[name] = how(task)
         elif task.is_done():
             try:
-                result = seen(task.result(), how)
+                result = seen(analysis(name).result(task), how)
                 read[name] = (result, dict(task.arrays()), task.document()["spec"])
             except DDError as error:  # damaged: the others can still be told
                 trouble[name] = how(str(error))
@@ -149,7 +148,7 @@ def summary(of: list[Line]) -> str:
 
 def unjudged(chosen: Chosen) -> list[str]:
     """Labels of the runs that no claim is about."""
-    return [run.label for run in chosen.runs if not role({"method": run.method})]
+    return [run.label for run in chosen.runs if not role(run)]
 
 
 def part_text(part: Any) -> str:

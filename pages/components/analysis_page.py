@@ -18,8 +18,9 @@ from typing import Any
 import streamlit as st
 
 from analysis import analysis as named
-from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, Result, seen
+from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, seen
 from analysis.export import csv_text
+from analysis.results import Result
 from analysis.runs import Chosen, choose
 from analysis.settings import estimate, picked
 from analysis.shared import drawing
@@ -85,10 +86,11 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
     _offer(store, analysis, keys)
     if example := newest(store, analysis):
         st.header("Example", anchor=False)
-        labels = ", ".join(run["label"] for run in example.result()["runs"])
+        about = analysis.result(example)
+        labels = ", ".join(run.label for run in about.runs)
         same = example.spec().run_keys == spec.run_keys
         apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
-        st.caption(f"Example: {plain(labels)}, {plain(example.result()['data_label'])}. {apart}.")
+        st.caption(f"Example: {plain(labels)}, {plain(about.data_label)}. {apart}.")
         _result(analysis, example, chart)
 
 
@@ -120,7 +122,7 @@ def newest(store: Store, analysis: Analysis) -> Task | None:
 
 def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     """The answer in a sentence, figures, images, what to take away."""
-    result, arrays = task.result(), load_arrays(shell.store(), task)
+    result, arrays = analysis.result(task), load_arrays(shell.store(), task)
     if lacks_images(arrays):
         st.caption("Real images that belong here are shown once the dataset has been read:")
         shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
@@ -194,7 +196,7 @@ def _downloads(
         for suffix, mime in drawing.FORMATS.items():
             button(f"Figure ({suffix.upper()})", suffix, mime, lambda s=suffix: static(s))
         button("Report (HTML)", "html", "text/html", report)
-    st.caption(f"{task.kind} {task.key}, computed in {spent(task)} on {result['device']}.")
+    st.caption(f"{task.kind} {task.key}, computed in {spent(task)} on {result.device}.")
 
 
 def spent(task: Task) -> str:

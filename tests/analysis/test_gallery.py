@@ -28,7 +28,8 @@ def test_every_promised_analysis_is_there_and_shows_without_data(spec):
     if isinstance(spec, RaceTask):
         assert task.result()["agreement"] == 1.0
         return
-    of, result = of_spec(spec), task.result()
+    of = of_spec(spec)
+    result = of.result(task)
     arrays = load_arrays(SHIPPED, task)
     assert of.figures(result, arrays, picked(of, result))
     assert of.sentence(result).endswith(".")
