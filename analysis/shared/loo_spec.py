@@ -90,11 +90,11 @@ def loo_presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def loo_pools(spec: Any, chosen: Chosen) -> list[LeaveOneOut]:
-    """The retrained networks of each run, for any spec with the fields of training."""
+def loo_pools(spec: Any, chosen: Chosen) -> dict[str, LeaveOneOut]:
+    """The retrained networks of each run by its key, for any spec with the fields of training."""
     net = network("network", spec.network, chosen.shape, chosen.classes)
-    return [
-        LeaveOneOut(
+    return {
+        run.key: LeaveOneOut(
             data=chosen.data,
             net=net,
             seed=spec.seed,
@@ -106,4 +106,4 @@ def loo_pools(spec: Any, chosen: Chosen) -> list[LeaveOneOut]:
             precision=spec.precision,
         )
         for run in chosen.runs
-    ]
+    }
