@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.runs import Chosen
-from analysis.task import Opened, opened, save
-from ddcore.base import rng
-from ddcore.measure.spec import BaselineTask
-from ddcore.nets.architectures import NetSpec
-from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network
-
-if TYPE_CHECKING:
-    from ddcore.tasks.worker import Context
+from analysis.suite.transfer.result import KindOfSource, NetworkFacts, TransferFound
 from analysis.suite.transfer.spec import (
     BASELINES,
     RANDOM,
@@ -26,6 +18,15 @@ from analysis.suite.transfer.spec import (
     recipe,
     sizes,
 )
+from analysis.task import Opened, opened, save
+from ddcore.base import rng
+from ddcore.measure.spec import BaselineTask
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network
+
+if TYPE_CHECKING:
+    from ddcore.tasks.worker import Context
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,19 @@ def run(context: Context) -> None:
             cells.append(Cell(net, protocol, lambda pair=pair: pair, len(source.labels) * one.macs))
     found = accuracies(context, cells, seeds, given.dataset)
     accuracy = found.reshape(len(sources), len(every), spec.nets)
-    parts = ("kind", "key", "method", "label", "ipc")
     named = {network("architectures", t, chosen.shape, chosen.classes) for t in spec.architectures}
-    result = {
-        "sources": [{part: getattr(s, part) for part in parts} for s in sources],
-        "networks": [
-            {"name": _name(n), "family": n.arch, "width": n.width, "plain": _plain(n, chosen)}
-            for n in every
-        ],
-        "home": {r.key: every.index(n) for r, n in zip(chosen.runs, chosen.nets)},
-        "architectures": [i for i, n in enumerate(every) if n in (*chosen.nets, *named)],
-        "accuracy": accuracy.tolist(),  # (sources, networks, nets)
-        "iterations": spec.iterations,
-        "nets": spec.nets,
-        "soft": [key for key, made in given.sets.items() if made.soft],
-    }
-    save(context, given, result, {"accuracy": accuracy})
+    shown = named | set(chosen.nets.values())
+    transferred = TransferFound(
+        sources=tuple(KindOfSource(s.kind, s.key, s.method, s.label, s.ipc) for s in sources),
+        networks=tuple(NetworkFacts(_name(n), n.arch, n.width, _plain(n, chosen)) for n in every),
+        home={run.key: every.index(chosen.nets[run.key]) for run in chosen.runs},
+        architectures=[i for i, n in enumerate(every) if n in shown],
+        accuracy=accuracy.tolist(),
+        iterations=spec.iterations,
+        nets=spec.nets,
+        soft=tuple(key for key, made in given.sets.items() if made.soft),
+    )
+    save(context, given, transferred, {"accuracy": accuracy})
 
 
 def _name(net: NetSpec) -> str:
@@ -94,10 +92,9 @@ def _sources(context: Context, given: Opened) -> list[Source]:
 
     spec: TransferTask = context.spec
     chosen, protocol, found = given.chosen, recipe(context.spec), []
-    for own, made in zip(chosen.runs, given.sets.values()):
-        found.append(
-            Source(SET, own.key, own.method, own.label, own.ipc, *made.for_training(protocol))
-        )
+    for own in chosen.runs:
+        pair = given.sets[own.key].for_training(protocol)
+        found.append(Source(SET, own.key, own.method, own.label, own.ipc, *pair))
     several = len(sizes(chosen)) > 1
     for kind, label in BASELINES.items():
         for ipc in sizes(chosen):
