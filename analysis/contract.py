@@ -204,6 +204,6 @@ ANALYSES: Registry[Analysis[Any, Any]] = Registry(
 analyses, analysis = ANALYSES.all, ANALYSES.get
 
 
-def of_spec(spec: AnalysisTask) -> Analysis[Any, Any]:
+def of_spec(spec: TaskSpec) -> Analysis[Any, Any]:
     """The declaration that a spec belongs to: its kind is the analysis' name."""
     return ANALYSES.get(spec.KIND)

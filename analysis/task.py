@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.contract import Arrays, Cost, of_spec
+from analysis.contract import AnalysisTask, Arrays, Cost, of_spec
 from analysis.results import F, Result
 from analysis.runs import Chosen, choose, counts
 from ddcore.base.errors import DDError
@@ -47,7 +47,7 @@ class Opened:
     cpu_started: float  # the same in seconds of the processor
 
 
-def opened(context: Context) -> Opened:
+def opened(context: Context[AnalysisTask]) -> Opened:
     """What the task's spec asks for, pools trained; `SpecError` if the sets do not go together."""
     spec, analysis = context.spec, of_spec(context.spec)
     chosen = choose(context.store, spec.run_keys)
@@ -60,7 +60,7 @@ def opened(context: Context) -> Opened:
 
 
 def save(
-    context: Context,
+    context: Context[AnalysisTask],
     given: Opened,
     found: F,
     arrays: Arrays,

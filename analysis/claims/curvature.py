@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from analysis.claims import base
@@ -47,7 +49,7 @@ def _judged(
     roles: tuple[str, ...],
     highest: bool,
     direction: str,
-    published: dict[str, tuple[float, ...]],
+    published: Mapping[str, tuple[float, ...]],
     what: str,
 ) -> Evidence:
     """Highest or last traces of these families' sets beside the real ones, in the same networks."""

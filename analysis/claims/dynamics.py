@@ -7,6 +7,7 @@ import numpy as np
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
 from analysis.contract import Arrays
+from analysis.runs import Run
 from analysis.shared.significance import GREATER
 from analysis.suite.dynamics.result import DynamicsResult
 from analysis.suite.dynamics.spec import TEST
@@ -64,7 +65,7 @@ def full(result: DynamicsResult, arrays: Arrays) -> Evidence:
     steps, parts, marks = arrays["steps"], [], []
     for run in runs:
         right, name = recognised(arrays, run.key) >= 100 - 1e-4, names[run.key]
-        reached = right.any(1)
+        reached = np.any(right, axis=1)
         parts.append(base.counted(f"{name} at 100 %", reached))
         if reached.all():
             first = steps[right.argmax(1)]
@@ -139,7 +140,7 @@ def never_full(result: DynamicsResult, arrays: Arrays) -> Evidence:
 
 def _given(
     result: DynamicsResult, arrays: Arrays, roles: tuple[str, ...], last: int
-) -> tuple[list, dict[str, str], tuple[str, ...]]:
+) -> tuple[list[Run], dict[str, str], tuple[str, ...]]:
     """The runs of these families with short names; why nothing can be said."""
     runs, names = base.of_roles(result, roles), base.shorts(result.runs)
     needed = ["steps", *(f"accuracy.{key}" for key in [TEST, *(r.key for r in runs)])]

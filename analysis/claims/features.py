@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
 from analysis.contract import Arrays
+from analysis.runs import Run
 from analysis.shared.significance import GREATER
 from analysis.suite.features.result import FeaturesResult
 
@@ -21,7 +24,7 @@ def shares(result: FeaturesResult, key: str) -> np.ndarray:
 
 def shown(
     result: FeaturesResult, roles: tuple[str, ...]
-) -> tuple[list, dict[str, np.ndarray], dict]:
+) -> tuple[list[Run], dict[str, np.ndarray], dict[str, str]]:
     """The runs of these families, their shares, and short names."""
     runs = base.of_roles(result, roles)
     return runs, {r.key: shares(result, r.key) for r in runs}, base.shorts(result.runs)
@@ -70,7 +73,11 @@ def mtt_above_dm(result: FeaturesResult, arrays: Arrays) -> Evidence:
 
 
 def _evidence(
-    result: FeaturesResult, runs: list, found: dict[str, np.ndarray], names: dict, **details: object
+    result: FeaturesResult,
+    runs: list[Run],
+    found: dict[str, np.ndarray],
+    names: dict[str, str],
+    **details: Any,
 ) -> Evidence:
     return Evidence(
         marks=tuple(base.mark(r, names[r.key], found[r.key], {}) for r in runs),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, Part, Published
 from analysis.contract import Arrays
 from analysis.shared.significance import GREATER, LESS
 from analysis.suite.mixing.result import MixingResult
@@ -141,7 +141,12 @@ def _gain(result: MixingResult, key: str, column: int) -> np.ndarray:
 
 
 def _gains(
-    result: MixingResult, gains: dict[str, np.ndarray], column: int, *, parts: list, **details: Any
+    result: MixingResult,
+    gains: dict[str, np.ndarray],
+    column: int,
+    *,
+    parts: list[Part],
+    **details: Any,
 ) -> Evidence:
     """Evidence whose picture shows what real images bring to each source."""
     names, k = base.shorts(result.runs), result.found.added[column]

@@ -86,9 +86,9 @@ def residual(result: RecognitionResult, arrays: Arrays) -> Evidence:
                 parts.append(
                     base.tested(what, f"{own[a].mean() - own[b].mean():+.1f} points", apart)
                 )
-        for which, label, theirs in ((low, "ResNets", RESIDUAL), (high, "others", PLAIN)):
-            if which:
-                marks.append(base.mark(run, f"{name}, {label}", own[which].mean(0), {"dm": theirs}))
+        for rows, label, theirs in ((low, "ResNets", RESIDUAL), (high, "others", PLAIN)):
+            if rows:
+                marks.append(base.mark(run, f"{name}, {label}", own[rows].mean(0), {"dm": theirs}))
     return Evidence(
         parts=tuple(parts),
         marks=tuple(marks),

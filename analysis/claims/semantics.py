@@ -27,7 +27,7 @@ def beyond(result: SemanticsResult, arrays: Arrays) -> Evidence:
     parts, marks = [], []
     for run in runs:
         facts, name = result.found.sets[run.key], names[run.key]
-        found = arrays[f"found.{CENTRED}.{run.key}"].any(1)
+        found = np.any(arrays[f"found.{CENTRED}.{run.key}"], axis=1)
         labels, control = np.array(facts.labels), facts.centred.control
         each = np.array([found[labels == c].mean() for c in np.unique(labels)])
         what = f"{name} above random ({100 * control:.1f} %)"

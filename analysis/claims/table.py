@@ -20,7 +20,8 @@ from analysis.claims.base import (
     role,
     verdicts,
 )
-from analysis.contract import PRESETS, AnalysisTask, seen
+from analysis.contract import PRESETS, AnalysisTask, Arrays, seen
+from analysis.results import Result
 from analysis.runs import Chosen
 from analysis.settings import make_spec
 from analysis.shared.significance import LEVEL
@@ -96,9 +97,10 @@ def largest(store: Store, spec: AnalysisTask) -> Task:
 def stored(task: Task) -> AnalysisTask | None:
     """The spec of a finished task; None of one that is not, or that cannot be read."""
     try:
-        return task.spec() if task.is_done() else None
+        spec = task.spec() if task.is_done() else None
     except DDError:
         return None
+    return spec if isinstance(spec, AnalysisTask) else None
 
 
 def lines(
@@ -108,7 +110,7 @@ def lines(
 
     What other people wrote passes through `how` (see `analysis.contract.seen`).
     """
-    read: dict[str, tuple[dict, dict, dict]] = {}
+    read: dict[str, _Read] = {}
     trouble: dict[str, str] = {}
     for name, task in found.items():
         if isinstance(task, str):
@@ -116,21 +118,32 @@ def lines(
         elif task.is_done():
             try:
                 result = seen(analysis(name).result(task), how)
-                read[name] = (result, dict(task.arrays()), task.document()["spec"])
+                spec = task.document()["spec"]
+                read[name] = _Read(task.key, result, dict(task.arrays()), spec)
             except DDError as error:  # damaged: the others can still be told
                 trouble[name] = how(str(error))
     ready = [claim for claim in claims().values() if claim.analysis in read]
-    judged = [claim.judge(*read[claim.analysis][:2]) for claim in ready]
+    judged = [c.judge(read[c.analysis].result, read[c.analysis].arrays) for c in ready]
     decided = dict(zip((claim.id for claim in ready), verdicts(judged)))
     made = []
     for claim in claims().values():
         if claim.id not in decided:
             made.append(Line(claim, trouble=trouble.get(claim.analysis, "")))
             continue
-        result, _, spec = read[claim.analysis]
-        apart = tuple(differs(result, spec, claim.setting))
-        made.append(Line(claim, decided[claim.id], apart, found[claim.analysis].key))
+        known = read[claim.analysis]
+        apart = tuple(differs(known.result, known.spec, claim.setting))
+        made.append(Line(claim, decided[claim.id], apart, known.key))
     return made
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A finished analysis: its key, what it found, and what it was asked."""
+
+    key: str
+    result: Result[Any]
+    arrays: Arrays
+    spec: dict[str, Any]
 
 
 def summary(of: list[Line]) -> str:

@@ -25,7 +25,7 @@ HEIGHT = 380
 _LOCK = threading.Lock()  # matplotlib keeps global state; pages draw from several threads
 # Same figure, same bytes: no dates, and names of parts that do not change.
 _METADATA = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-_STYLE = {"svg.hashsalt": "analysis", "pdf.fonttype": 42, "font.size": 9}
+_STYLE: Any = {"svg.hashsalt": "analysis", "pdf.fonttype": 42, "font.size": 9}
 
 
 def new_figure(

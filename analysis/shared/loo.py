@@ -100,9 +100,9 @@ def at_once(network: Network, images: int, device: str | torch.device) -> int:
     return max(1, most // (cost(network.plan, network.shape).activations * images))
 
 
-def run(context: Context) -> None:
+def run(context: Context[LeaveOneOut]) -> None:
     """Task `leave_one_out`: see `LeaveOneOut`. Goes on after the last finished group of networks."""
-    spec: LeaveOneOut = context.spec
+    spec = context.spec
     job = _Retraining(context)
     for place in range(job.done, len(job.groups)):
         job.train(place)
@@ -142,9 +142,9 @@ class _Retraining:
     last with all images, and `full`, weights of R networks that saw all. The first `done` groups are known.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context[LeaveOneOut]) -> None:
         self.context = context
-        spec: LeaveOneOut = context.spec
+        spec = context.spec
         self.spec = spec
         made = DistilledSet.from_task(context.need_key(spec.run_key))
         data = DeviceData(ensure(context, spec.data), context.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -132,7 +133,7 @@ class AllWeights:
         found = []
         for images, labels in part.batches(max(1, 2 * self.count)):
             x = images.double()
-            logits, grown = torch.func.jvp(lambda p, x=x: few.logits(p, x), (params,), (tangents,))
+            logits, grown = torch.func.jvp(partial(few.logits, images=x), (params,), (tangents,))
             residual = logits.softmax(2) - F.one_hot(labels, logits.shape[2])
             found.append((residual * grown).sum(2))
         return torch.cat(found, 1)

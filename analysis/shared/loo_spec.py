@@ -67,9 +67,9 @@ class LeaveOneOut(Pool):
         return Need(self.work(shape, classes, counts.test), need.memory / 4 + 12 * pairs, need.disk)
 
 
-def check_network(spec: AnalysisTask) -> None:
+def check_network(spec: AnalysisTask, text: str) -> None:
     """Refuse a name that is none, and networks whose batch norm lets images see each other."""
-    arch, _ = parse("network", spec.network)
+    arch, _ = parse("network", text)
     mixes = ARCHITECTURES[arch].knobs.get("norm") == "batch"
     allowed = "a network without batch norm, in which an image left out would still count"
     spec.require("network", not mixes, allowed)

@@ -89,9 +89,9 @@ def match(hits: np.ndarray, target: int, gap: float, images: int) -> tuple[np.nd
     return near, best[near]
 
 
-def run(context: Context) -> None:
+def run(context: Context[AgreementTask]) -> None:
     """Task `agreement`: train on every set, match both pools in accuracy, compare answers."""
-    spec: AgreementTask = context.spec
+    spec = context.spec
     given = opened(context)
     trained = _trained(context, given)
     subset, early = (given.pools[name].arrays() for name in (SUBSET, EARLY))
@@ -171,12 +171,12 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if known.size else np.nan
 
 
-def _trained(context: Context, given: Opened) -> dict[str, np.ndarray]:
+def _trained(context: Context[AgreementTask], given: Opened) -> dict[str, np.ndarray]:
     """Answers (nets, N) for the test images of networks trained on each set (protocol T300)."""
     from ddcore.base import rng
     from ddcore.data.tensors import DeviceData
 
-    spec: AgreementTask = context.spec
+    spec = context.spec
     data = DeviceData(given.dataset, context.device)
     net = pools(spec, given.chosen)[SUBSET].net
     resumed = context.load_checkpoint()

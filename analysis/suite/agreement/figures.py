@@ -265,8 +265,8 @@ def pictures(result: AgreementResult, arrays: Arrays) -> list[Pictures]:
     for run in result.runs:
         sides = result.found.sets[run.key].sides
         for side, count in sides.items():
-            images = arrays.get(f"images.{side}.{run.key}", ())
-            if not len(images):  # nobody, or the dataset is not here
+            images = arrays.get(f"images.{side}.{run.key}")
+            if images is None or not len(images):  # nobody, or the dataset is not here
                 continue
             truth, own, other = arrays[f"answers.{side}.{run.key}"]
             lines = [_line(names[t], names[a], names[b]) for t, a, b in zip(truth, own, other)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ddcore.training.trained import TrainedNets
 
 
-def run(context: Context) -> None:
+def run(context: Context[CurvatureTask]) -> None:
     """Task `curvature`: train on real data, and along the way measure the loss on every set."""
     from analysis.shared.hessian import AGREED
     from ddcore.base import rng
@@ -35,7 +35,7 @@ def run(context: Context) -> None:
     from ddcore.pools.real import train_real
     from ddcore.training.chunks import limit_threads
 
-    spec: CurvatureTask = context.spec
+    spec = context.spec
     given = opened(context)
     data = DeviceData(given.dataset, context.device)
     net = network("network", spec.network, given.chosen.shape, given.chosen.classes)
@@ -99,12 +99,17 @@ class _Measuring:
     """Measures every set at the moments of each network's training, and keeps what it found."""
 
     def __init__(
-        self, context: Context, net: NetSpec, shape: Shape, classes: int, sets: dict[str, Source]
+        self,
+        context: Context[CurvatureTask],
+        net: NetSpec,
+        shape: Shape,
+        classes: int,
+        sets: dict[str, Source],
     ) -> None:
         from ddcore.nets.network import Network
 
         self.context, self.sets = context, sets
-        self.spec: CurvatureTask = context.spec
+        self.spec = context.spec
         self.network = Network(net, shape, classes, fused_norm=False)
         self.size = net_cost(self.network.plan, shape).parameters
         self.moments = self.spec.moments().tolist()

@@ -281,10 +281,8 @@ def _lines(ax: Axes, result: CurvatureResult, arrays: Arrays, view: str) -> None
         for t, marker, edge in ((known.peak_at, look.marker, 0.8), (known.below, "x", 1.8)):
             if t is not None:
                 level = mean[np.searchsorted(steps, t)]
-                colours_of = (
-                    {"color": colour} if marker == "x" else {"color": colour, "mec": "black"}
-                )
-                ax.plot(t, level, marker, ms=6, mew=edge, **colours_of)
+                how: dict[str, Any] = {} if marker == "x" else {"mec": "black"}
+                ax.plot(t, level, marker, ms=6, mew=edge, color=colour, **how)
     ax.set(xlabel="Iteration", ylabel=f"Trace, {VIEWS[view]}", xlim=(0, steps[-1]))
 
 

@@ -38,7 +38,7 @@ class Judged:
     sizes: list[int]
 
 
-def run(context: Context) -> None:
+def run(context: Context[DynamicsTask]) -> None:
     """Task `dynamics`: train on real data and test on everything along the way."""
     import torch
 
@@ -47,7 +47,7 @@ def run(context: Context) -> None:
     from ddcore.nets.network import Network
     from ddcore.training.chunks import limit_threads, nets_at_once
 
-    spec: DynamicsTask = context.spec
+    spec = context.spec
     given = opened(context)
     data = DeviceData(given.dataset, context.device)
     net = network("network", spec.network, given.chosen.shape, given.chosen.classes)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
 
 
-def run(context: Context) -> None:
+def run(context: Context[FeaturesTask]) -> None:
     """Task `features`: neighbours of every image in every network, and maps of the first."""
     from ddcore.pools.real import load
 
-    spec: FeaturesTask = context.spec
+    spec = context.spec
     if spec.projection == "umap":
         embedding.require_umap("projection", "umap", "pca")
     given = opened(context)
@@ -80,9 +80,9 @@ def run(context: Context) -> None:
     save(context, given, found, arrays, {PIXELS: ("test", rows)})
 
 
-def _umaps(context: Context, features: np.ndarray, real: int) -> Arrays:
+def _umaps(context: Context[FeaturesTask], features: np.ndarray, real: int) -> Arrays:
     """UMAP (points, 2) of features, of which the first `real` are of real images; none if not asked for."""
-    spec: FeaturesTask = context.spec
+    spec = context.spec
     if spec.projection != "umap":
         return {}
     umap, found = embedding.load_umap(context.store.root / "numba"), {}

@@ -222,9 +222,10 @@ def static(result: FeaturesResult, arrays: Arrays) -> StaticFigure:
     titles = {**MAPS, "pca": "PCA"}
     for ax, name in zip(axes[0], result.found.maps):
         xy = arrays[f"map.{name}"]
-        for s, look in enumerate([None, *looks]):
+        dots: list[dict[str, Any]] = [{"s": 3, "lw": 0}]
+        dots += [{"s": 45, "marker": look.marker, "ec": "black"} for look in looks]
+        for s, how in enumerate(dots):
             rows = source == s
-            how = {"s": 3, "lw": 0} if s == 0 else {"s": 45, "marker": look.marker, "ec": "black"}
             sns.scatterplot(
                 x=xy[rows, 0],
                 y=xy[rows, 1],

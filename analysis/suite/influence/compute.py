@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 ESTIMATED = ("dot", "cg")  # as in `Estimates`
 
 
-def run(context: Context) -> None:
+def run(context: Context[InfluenceTask]) -> None:
     """Task `influence`: means over initialisations, their agreement, and that of the estimates."""
     from ddcore.data.tensors import DeviceData
 
-    spec: InfluenceTask = context.spec
+    spec = context.spec
     given = opened(context)
     data = DeviceData(given.dataset, context.device)
     labels = given.dataset.test_labels
@@ -150,14 +150,19 @@ def correlation(a: np.ndarray, b: np.ndarray) -> Correlation:
 
 
 def _estimated(
-    context: Context, given: Opened, key: str, data: DeviceData, each: np.ndarray, before: int
+    context: Context[InfluenceTask],
+    given: Opened,
+    key: str,
+    data: DeviceData,
+    each: np.ndarray,
+    before: int,
 ) -> tuple[Estimates, np.ndarray]:
     """Correlation of both estimates with the exact influence (inits, M, N) of a run, and a sample of pairs.
 
     The sample (3, up to `POINTS`) has the exact influence and both estimates, means over initialisations.
     `before` initialisations of other runs were seen.
     """
-    spec: InfluenceTask = context.spec
+    spec = context.spec
     total, own = len(given.sets) * spec.inits, given.sets[key].hard_labels
     exact, solved = each.mean(0), []
     sums = {name: np.zeros(exact.shape) for name in ESTIMATED}
@@ -189,7 +194,7 @@ def _estimated(
 
 
 def _estimator(
-    context: Context, given: Opened, key: str, data: DeviceData
+    context: Context[InfluenceTask], given: Opened, key: str, data: DeviceData
 ) -> Callable[[int], loo_estimates.Estimates]:
     """What gives both estimates (M, N) of a run at the weights of its r-th initialisation."""
     import torch
@@ -199,7 +204,7 @@ def _estimator(
     from ddcore.training.chunks import limit_threads
     from ddcore.training.trained import TrainedNets
 
-    spec: InfluenceTask = context.spec
+    spec = context.spec
     made, task = given.sets[key], given.pools[key]
     net = loo_pools(spec, given.chosen)[key].net
     network = Network(net, data.shape, data.num_classes)

@@ -64,7 +64,7 @@ def _bars(view: View) -> Drawn:
             y=column[rows],
             name=label,
             marker={"color": colour},
-            customdata=[view.name(j) for j in rows],
+            customdata=[view.name(j) for j in rows.tolist()],
             hovertemplate="%{customdata}: %{y:+.3f}<extra></extra>",
         )
     weight = float(np.abs(column).sum())
@@ -182,7 +182,7 @@ def static(result: InfluenceResult, arrays: Arrays) -> StaticFigure:
     figure, axes = drawing.panels(1, 3, width=4.6, height=3.6)
     first, middle, last = axes[0]
     view = View.of(result, arrays, answers(options, result))
-    rows = np.flatnonzero(view.labels == view.labels[view.image])[:SHOWN]
+    rows = np.flatnonzero(view.labels == view.labels[view.image])[:SHOWN].tolist()
     tiles = [[(view.pixels[j], ""), *view.helped(j)] for j in rows]
     canvas, _ = sheet(tiles, result.shape)
     first.imshow(canvas, interpolation="nearest")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def of_class(view: View) -> Drawn:
     """The paper's picture: images of a class, each with the test images it helps most."""
     c = view.labels[view.image]
-    rows = np.flatnonzero(view.labels == c)[:SHOWN]
+    rows = np.flatnonzero(view.labels == c)[:SHOWN].tolist()
     tiles = [[(view.pixels[j], view.name(j)), *view.helped(j)] for j in rows]
     top = np.concatenate([np.argsort(-view.influence[j], kind="stable")[:TOP] for j in rows])
     share = 100 * float((view.test_labels[top] == c).mean())

@@ -41,11 +41,11 @@ class Source:
         return len(self.targets)
 
 
-def run(context: Context) -> None:
+def run(context: Context[MixingTask]) -> None:
     """Task `mixing`: test accuracy of networks trained on every mixture."""
     from analysis.shared.grid import Cell, accuracies
 
-    spec: MixingTask = context.spec
+    spec = context.spec
     given = opened(context)
     chosen, dataset = given.chosen, given.dataset
     rows = real_rows(dataset, spec, max(r.ipc for r in chosen.runs))

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 Near = dict[str, tuple[np.ndarray, np.ndarray]]  # training rows and distances (M, k), by run key
 
 
-def run(context: Context) -> None:
+def run(context: Context[NeighboursTask]) -> None:
     """Task `neighbours`: nearest training images in both spaces, and the same of held-out images."""
-    spec: NeighboursTask = context.spec
+    spec = context.spec
     given = opened(context)
     data, pool = given.dataset, given.pools[spec.network]
     held = held_out_sample(len(data.val_images), spec.held_out)
@@ -70,13 +70,15 @@ def run(context: Context) -> None:
     save(context, given, nearness, arrays, real)
 
 
-def _found(context: Context, given: Opened, held: np.ndarray) -> dict[str, list[Near]]:
+def _found(
+    context: Context[NeighboursTask], given: Opened, held: np.ndarray
+) -> dict[str, list[Near]]:
     """What is nearest to the images of each set and to held-out ones of these rows: in pixels, and in the
     features of each network."""
     from ddcore.data.tensors import DeviceData
     from ddcore.pools.real import load
 
-    spec: NeighboursTask = context.spec
+    spec = context.spec
     data, total = given.dataset, spec.nets + 1
     nets = load(given.pools[spec.network], context.device)
     train = DeviceData(data, context.device).train

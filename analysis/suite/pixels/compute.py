@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
 
 
-def run(context: Context) -> None:
+def run(context: Context[PixelsTask]) -> None:
     """Task `pixels`: exact extremes and densities of every set, and the pixels for single images."""
-    spec: PixelsTask = context.spec
+    spec = context.spec
     given = opened(context)
     rounded = [k for k, made in given.sets.items() if eight_bit(context.store.find(k), made)]
     rows = real_sample(given.dataset, spec.real_images, spec.seed)

@@ -126,8 +126,8 @@ def static(result: PixelsResult, arrays: Arrays) -> StaticFigure:
 
     figure, axes = drawing.panels(1, 2)
     name = result.class_names[0]
-    views = (({"of": "image", "cls": "0", "nth": "0"}, f"one image of class {name}"),)
-    views += (({"of": "sets"}, "whole sets"),)
+    one = {"of": "image", "cls": "0", "nth": "0"}
+    views = ((one, f"one image of class {name}"), ({"of": "sets"}, "whole sets"))
     looks = _styles(result)
     for ax, (view, title) in zip(axes[0], views):
         for i, (_, label, y, _) in enumerate(curves(result, arrays, view)):

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ddcore.training.trained import TrainedNets
 
 
-def run(context: Context) -> None:
+def run(context: Context[PrivacyTask]) -> None:
     """Task `privacy`: distances to training images, and the membership test of every kind of network."""
-    spec: PrivacyTask = context.spec
+    spec = context.spec
     given = opened(context)
     data = given.dataset
     arrays: Arrays = {}
@@ -76,14 +76,16 @@ def _near(
     )
 
 
-def _tests(context: Context, given: Opened) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _tests(
+    context: Context[PrivacyTask], given: Opened
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Losses of networks on training images and on test images (nets, ·): of those trained on all real data
     (`ALL`), on each set by its run's key, and on as many real images (`SAME`)."""
     from ddcore.data.tensors import DeviceData
     from ddcore.pools.real import load
     from ddcore.training.chunks import limit_threads
 
-    spec: PrivacyTask = context.spec
+    spec = context.spec
     data = DeviceData(given.dataset, context.device)
     members = _sample(len(given.dataset.train_images), spec.images, spec.seed, "members")
     others = _sample(len(given.dataset.test_images), spec.images, spec.seed, "others")

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
 
 
-def run(context: Context) -> None:
+def run(context: Context[RecognitionTask]) -> None:
     """Task `recognition`: what every network calls every image of every set."""
     from ddcore.pools.real import load
 
-    spec: RecognitionTask = context.spec
+    spec = context.spec
     given = opened(context)
     data, names = given.dataset, [r.key for r in given.chosen.runs]
     rows = same_size(given, spec.seed)

@@ -34,9 +34,9 @@ class Tested:
     p: np.ndarray
 
 
-def run(context: Context) -> None:
+def run(context: Context[SemanticsTask]) -> None:
     """Task `semantics`: attributes, tests and controls of every set."""
-    spec: SemanticsTask = context.spec
+    spec = context.spec
     given = opened(context)
     data, labels = given.dataset, given.dataset.test_labels
     pixels = data.test_images.astype(np.float32) / 255
@@ -131,10 +131,14 @@ def attribute_tests(
 
 
 def controls(
-    context: Context, values: np.ndarray, labels: np.ndarray, own: np.ndarray, key: str
+    context: Context[SemanticsTask],
+    values: np.ndarray,
+    labels: np.ndarray,
+    own: np.ndarray,
+    key: str,
 ) -> float:
     """Share of images with a discovery when the test images are drawn at random from their class; mean."""
-    spec: SemanticsTask = context.spec
+    spec = context.spec
     few, generator = sizes(labels, spec.top), rng.numpy_generator(spec.seed, "control", key)
     members = [np.flatnonzero(labels == c) for c in range(len(few))]
     shares = []

@@ -34,11 +34,11 @@ class Source:
     labels: dict[str, np.ndarray]  # by loss: (M,) or (M, K)
 
 
-def run(context: Context) -> None:
+def run(context: Context[SensitivityTask]) -> None:
     """Task `sensitivity`: test accuracy of every network under every change."""
-    from analysis.shared.grid import Cell, accuracies
+    from analysis.shared.grid import Cell, accuracies, ready
 
-    spec: SensitivityTask = context.spec
+    spec = context.spec
     given = opened(context)
     every = levels(spec, given.chosen)
     sources = _sources(given, spec)
@@ -48,9 +48,9 @@ def run(context: Context) -> None:
     for level in every:
         for source in sources:
             recipe = level.recipe(source.images.shape[-4])
-            pair = (source.images, source.labels[recipe.loss])
+            data = ready(source.images, source.labels[recipe.loss])
             work = _work(source, level, given.chosen)
-            cells.append(Cell(level.net, recipe, lambda pair=pair: pair, work))
+            cells.append(Cell(level.net, recipe, data, work))
     found = accuracies(context, cells, seeds, given.dataset)
     accuracy = found.reshape(len(every), len(sources), spec.nets).swapaxes(0, 1)
     changed = SensitivityFound(

@@ -42,11 +42,11 @@ class Source:
     labels: np.ndarray  # (M,) or (M, K)
 
 
-def run(context: Context) -> None:
+def run(context: Context[TransferTask]) -> None:
     """Task `transfer`: test accuracy of every kind of network on every set."""
-    from analysis.shared.grid import Cell, accuracies
+    from analysis.shared.grid import Cell, accuracies, ready
 
-    spec: TransferTask = context.spec
+    spec = context.spec
     given = opened(context)
     chosen, protocol = given.chosen, recipe(spec)
     every, sources = networks(spec, chosen), _sources(context, given)
@@ -56,8 +56,8 @@ def run(context: Context) -> None:
     for source in sources:
         for net in every:
             one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
-            pair = (source.images, source.labels)
-            cells.append(Cell(net, protocol, lambda pair=pair: pair, len(source.labels) * one.macs))
+            data, work = ready(source.images, source.labels), len(source.labels) * one.macs
+            cells.append(Cell(net, protocol, data, work))
     found = accuracies(context, cells, seeds, given.dataset)
     accuracy = found.reshape(len(sources), len(every), spec.nets)
     named = {network("architectures", t, chosen.shape, chosen.classes) for t in spec.architectures}
@@ -86,11 +86,11 @@ def _plain(net: NetSpec, chosen: Chosen) -> bool:
     return net == network("widths", f"convnet-{net.width}", chosen.shape, chosen.classes)
 
 
-def _sources(context: Context, given: Opened) -> list[Source]:
+def _sources(context: Context[TransferTask], given: Opened) -> list[Source]:
     """The sets in the order of figures, then random real images and class means for each size of set."""
     from ddcore.measure import baselines
 
-    spec: TransferTask = context.spec
+    spec = context.spec
     chosen, protocol, found = given.chosen, recipe(context.spec), []
     for own in chosen.runs:
         pair = given.sets[own.key].for_training(protocol)

@@ -129,7 +129,7 @@ def _gains(result: TransferResult) -> Drawn:
     most = max(1.0, min(50.0, float(np.abs(values).max())))
     figure = drawing.new_figure(height=110 + 34 * len(rows), legend=False)
     figure.add_heatmap(
-        z=values,
+        z=values.tolist(),
         x=labels,
         y=rows,
         zmin=-most,
@@ -249,7 +249,8 @@ def shown(result: TransferResult) -> dict[str, bool]:
 
 def sentence(result: TransferResult) -> str:
     """What every set gains where it was made, and how much of that it keeps elsewhere."""
-    beyond, clear, found = gains(result), shown(result), []
+    beyond, clear = gains(result), shown(result)
+    found: list[str] = []
     for source in result.found.sources:
         if source.kind != SET:
             continue

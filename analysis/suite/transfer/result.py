@@ -24,11 +24,14 @@ class KindOfSource:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """A network; `plain` if it is a ConvNet that differs from the others in nothing but its width."""
+    """A network; `plain` if it is a ConvNet that differs from the others in nothing but its width.
+
+    `width` is None of architectures that have only one.
+    """
 
     name: str
     family: str
-    width: int
+    width: int | None
     plain: bool
 
 
