@@ -71,14 +71,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
-        "coded": _coded,
-        "drawn": lambda evidence: Markup(picture.html(evidence)),
-        "markdown": _markdown,
-        "number": _number,
-        "pngs": _pngs,
-        "typeset": drawing.typeset,
-    }
+    made.filters.update(
+        coded=_coded,
+        drawn=lambda evidence: Markup(picture.html(evidence)),
+        markdown=_markdown,
+        number=_number,
+        pngs=_pngs,
+        typeset=drawing.typeset,
+    )
     return made
 
 

@@ -25,6 +25,7 @@ from analysis.runs import Chosen, choose
 from analysis.settings import estimate, picked
 from analysis.shared import drawing
 from analysis.task import lacks_images, load_arrays
+from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
 from ddcore.tasks.store import Store, Task
@@ -115,9 +116,18 @@ def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Sto
 
 def newest(store: Store, analysis: Analysis) -> Task | None:
     """The finished task of an analysis that was computed last, shipped ones included."""
-    done = [t for t in store.tasks(analysis.spec.KIND) if t.opens()]
+    done = [t for t in store.tasks(analysis.spec.KIND) if _reads(analysis, t)]
     own = [t for t in done if not t.shipped] or done
     return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
+
+
+def _reads(analysis: Analysis, task: Task) -> bool:
+    """Whether it is finished with a result that this version knows; one of an older version may hold less."""
+    try:
+        analysis.result(task)
+    except DDError:
+        return False
+    return True
 
 
 def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
@@ -196,12 +206,12 @@ def _downloads(
         for suffix, mime in drawing.FORMATS.items():
             button(f"Figure ({suffix.upper()})", suffix, mime, lambda s=suffix: static(s))
         button("Report (HTML)", "html", "text/html", report)
-    st.caption(f"{task.kind} {task.key}, computed in {spent(task)} on {result.device}.")
+    st.caption(f"{task.kind} {task.key}, computed in {spent(task, result)} on {result.device}.")
 
 
-def spent(task: Task) -> str:
+def spent(task: Task, result: Result) -> str:
     """How long it took, with what it had to wait for or train."""
-    return duration(task.status().get("seconds") or task.result()["seconds"])
+    return duration(task.status().get("seconds") or result.seconds)
 
 
 def _texts(analysis: Analysis) -> None:
