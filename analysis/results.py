@@ -72,6 +72,13 @@ def from_dict(kind: type[F], stored: dict[str, Any]) -> Result[F]:
     return _made(Result, {**stored, "found": _made(kind, stored)})
 
 
+def known(value: D | None) -> D:
+    """What a result holds wherever this is asked for: `Damaged` where it does not."""
+    if value is None:
+        raise Damaged("result.json holds nothing where something has to be.")
+    return value
+
+
 def to_plain(value: Any) -> Any:
     """Plain nested values of a dataclass, ready for JSON."""
     if isinstance(value, Spec):

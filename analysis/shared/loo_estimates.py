@@ -133,7 +133,8 @@ class AllWeights:
         found = []
         for images, labels in part.batches(max(1, 2 * self.count)):
             x = images.double()
-            logits, grown = torch.func.jvp(partial(few.logits, images=x), (params,), (tangents,))
+            both = torch.func.jvp(partial(few.logits, images=x), (params,), (tangents,))
+            logits, grown = both[0], both[1]
             residual = logits.softmax(2) - F.one_hot(labels, logits.shape[2])
             found.append((residual * grown).sum(2))
         return torch.cat(found, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -31,7 +30,9 @@ def test_every_promised_analysis_is_there_and_shows_without_data(spec):
         return
     of = of_spec(spec)
     result = of.result(task)
-    written = result.to_dict()  # results that were stored before a field came hold it no more than then
+    written = (
+        result.to_dict()
+    )  # results that were stored before a field came hold it no more than then
     assert {name: written[name] for name in task.result()} == task.result()
     arrays = load_arrays(SHIPPED, task)
     assert of.figures(result, arrays, picked(of, result))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option, Pictures
+from analysis.results import known
 from analysis.runs import Run
 from analysis.shared import colours, drawing, significance
 from analysis.suite.agreement.result import AgreementResult, Lead
@@ -116,7 +117,8 @@ def _matched(result: AgreementResult, run: Run) -> str:
         side = facts.matched(pool)
         if side.pairs:
             of = result.found.networks[pool]
-            parts.append(f"{100 * side.other_accuracy:.1f} % {word} (n = {side.networks} of {of})")
+            accuracy = 100 * known(side.other_accuracy)
+            parts.append(f"{accuracy:.1f} % {word} (n = {side.networks} of {of})")
         else:
             parts.append(f"no {word} network within {100 * result.found.gap:.1f} points")
     return f"{run.label}: accuracy {100 * own:.1f} %, matched with {', '.join(parts)}."
@@ -234,9 +236,9 @@ def sentence(result: AgreementResult) -> str:
             parts.append(f"{run.label} has no {which} network of its accuracy")
             continue
         leads.append(facts.lead)
-        text = f"**{100 * early.agreement:.1f} %** against {100 * subset.agreement:.1f} %"
-        parts.append(f"{run.label} {text}")
-        apart = subset.other_accuracy - early.other_accuracy
+        one, other = (100 * known(side.agreement) for side in (early, subset))
+        parts.append(f"{run.label} **{one:.1f} %** against {other:.1f} %")
+        apart = known(subset.other_accuracy) - known(early.other_accuracy)
         if abs(apart) >= UNEQUAL:
             word = "more" if apart > 0 else "less"
             parts[-1] += f" (but these are {100 * abs(apart):.1f} points {word} accurate)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option
+from analysis.results import known
 from analysis.shared import colours, drawing
 from analysis.suite.dynamics.result import DynamicsResult
 from analysis.suite.dynamics.spec import MEASURES, TEST
@@ -67,14 +68,14 @@ def _curves(result: DynamicsResult, arrays: Arrays, name: str, **layout: Any) ->
 def _accuracy(result: DynamicsResult, arrays: Arrays) -> Drawn:
     figure = _curves(result, arrays, "accuracy", per_cent=True)
     for key, label, look in series(result):
-        known = result.found.sets[key]
-        if known.plateau is None:
+        facts = result.found.sets[key]
+        if facts.plateau is None:
             continue
-        place = np.searchsorted(arrays["steps"], known.plateau)
+        place = np.searchsorted(arrays["steps"], facts.plateau)
         level = arrays[f"accuracy.{key}"][:, place].mean()
-        hollow = "-open" if known.ceiling and not look.symbol.endswith("open") else ""
+        hollow = "-open" if facts.ceiling and not look.symbol.endswith("open") else ""
         figure.add_scatter(
-            x=[known.plateau],
+            x=[facts.plateau],
             y=[level],
             mode="markers",
             marker={
@@ -100,15 +101,15 @@ def _networks(result: DynamicsResult) -> str:
 
 
 def _words(result: DynamicsResult, key: str, label: str) -> str:
-    known = result.found.sets[key]
-    if known.plateau is None:
+    facts = result.found.sets[key]
+    if facts.plateau is None:
         text = "still rising near the end"
-    elif known.ceiling:
-        text = f"plateau from iteration {known.plateau}, at the ceiling"
+    elif facts.ceiling:
+        text = f"plateau from iteration {facts.plateau}, at the ceiling"
     else:
-        text = f"plateau from iteration {known.plateau}"
-    if known.full is not None:
-        text += f", all right from iteration {known.full}"
+        text = f"plateau from iteration {facts.plateau}"
+    if facts.full is not None:
+        text += f", all right from iteration {facts.full}"
     return f"{label}: {text}."
 
 
@@ -181,15 +182,14 @@ def sentence(result: DynamicsResult) -> str:
         f"After {test.moment} iterations on real data networks recognise {early}, and "
         f"{100 * test.then:.1f} % of real test images"
     )
-    known = [(sets[r.key], r.label) for r in result.runs]
-    known = [(facts, label) for facts, label in known if facts.plateau is not None]
-    if not known:
+    settled = [(sets[r.key], r.label) for r in result.runs if sets[r.key].plateau is not None]
+    if not settled:
         return f"{text}. No set's recognition stops rising early enough to be called a plateau."
-    words = ", ".join(f"{label} from iteration {facts.plateau}" for facts, label in known)
-    high = sum(facts.ceiling for facts, _ in known)
-    ceiling = f" ({high} of {len(known)} at the ceiling of 100 %)" if high else ""
-    last = max((facts for facts, _ in known), key=lambda facts: facts.plateau)
+    words = ", ".join(f"{label} from iteration {facts.plateau}" for facts, label in settled)
+    high = sum(facts.ceiling for facts, _ in settled)
+    ceiling = f" ({high} of {len(settled)} at the ceiling of 100 %)" if high else ""
+    last = max((facts for facts, _ in settled), key=lambda facts: known(facts.plateau))
     return (
         f"{text}. Recognition does not rise again by more than a point or an image: {words}{ceiling}; after "
-        f"the last of these test accuracy changes by {100 * last.test_gain:+.1f} points."
+        f"the last of these test accuracy changes by {100 * known(last.test_gain):+.1f} points."
     )

@@ -40,7 +40,8 @@ def run(context: Context[FeaturesTask]) -> None:
     pool = given.pools[spec.network]
     nets = load(pool, context.device)
     total = spec.nets + 1
-    each, called = [], []
+    each: list[np.ndarray] = []
+    called = []
     for i in range(spec.nets):
         context.progress(i, total, f"Network {i + 1} of {spec.nets}")
         features = features_of(nets, i, images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from analysis.contract import Arrays
 from analysis.single.nearest import COPY, held_out_sample, nearest, psnr
 from analysis.single.nearest import flat as flat_pixels
-from analysis.suite.privacy.result import Giving, Membership, PrivacyFound
+from analysis.suite.privacy.result import Distances, Giving, Membership, PrivacyFound
 from analysis.suite.privacy.spec import ALL, RESAMPLES, SAME, SHOWN, PrivacyTask, Rows, pools
 from analysis.task import Opened, opened, same_size, save
 from ddcore.base import rng
@@ -32,17 +32,18 @@ def run(context: Context[PrivacyTask]) -> None:
     data = given.dataset
     arrays: Arrays = {}
     rows: Rows = {}
-    facts: dict[str, Giving] = {}
+    near: dict[str, Distances] = {}
     held = held_out_sample(len(data.val_images), spec.images)
     reference = nearest(flat_pixels(data.val_images[held]), data.train_images, 1)[1][:, 0]
     arrays["held_out"] = np.sort(reference)
     for step, (key, made) in enumerate(given.sets.items(), 1):
         context.progress(step, len(given.sets) + 3, message="nearest training images")
-        facts[key] = _near(made, data, reference, key, arrays, rows)
+        near[key] = _near(made, data, reference, key, arrays, rows)
     tests = _tests(context, given)
-    for key, (inside, outside) in tests.items():
-        told = membership(inside, outside, spec.seed)
-        facts[key] = replace(facts.get(key, Giving()), membership=told)
+    facts = {}
+    for key in dict.fromkeys([*near, *tests]):
+        own = asdict(near[key]) if key in near else {}
+        facts[key] = Giving(membership=membership(*tests[key], spec.seed), **own)
     total = len(given.sets) + 3
     context.progress(total, total)
     found = PrivacyFound(
@@ -56,7 +57,7 @@ def run(context: Context[PrivacyTask]) -> None:
 
 def _near(
     made: DistilledSet, data: Dataset, reference: np.ndarray, key: str, arrays: Arrays, rows: Rows
-) -> Giving:
+) -> Distances:
     """Distances to the nearest training image; the nearest pairs go to `arrays` and `rows`."""
     pixels = made.pixels()
     flat = flat_pixels(pixels)
@@ -68,7 +69,7 @@ def _near(
     rows[f"nearest.{key}"] = ("train", indices[closest, 0])
     arrays[f"closest.{key}"] = apart[closest]
     ratio = psnr(apart, size)
-    return Giving(
+    return Distances(
         median_distance=float(np.median(apart)),
         nearer_than_held_out=float(np.mean(apart < np.median(reference))),
         copies=int(np.sum(apart < COPY * size**0.5)),

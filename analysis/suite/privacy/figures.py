@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.contract import Arrays, Drawn, Pictures
+from analysis.results import known
 from analysis.shared import colours, drawing
 from analysis.suite.privacy.result import Giving, PrivacyResult
 from analysis.suite.privacy.spec import ALL, SAME, TITLES
@@ -135,7 +136,9 @@ def sentence(result: PrivacyResult) -> str:
     """Copies, closeness, and what the networks give away."""
     runs = [(label, f) for key, label, f, _ in rows_of(result) if key not in TITLES]
     copies = [f"{f.copies} of {label}" for label, f in runs if f.copies]
-    close = "; ".join(f"{label} **{100 * f.nearer_than_held_out:.0f} %**" for label, f in runs)
+    close = "; ".join(
+        f"{label} **{100 * known(f.nearer_than_held_out):.0f} %**" for label, f in runs
+    )
     given = "; ".join(f"{label} **{f.membership.mean:.2f}**" for label, f in runs)
     real = result.found.sets
     first = (

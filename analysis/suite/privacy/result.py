@@ -18,18 +18,27 @@ class Membership:
 
 
 @dataclass(frozen=True)
-class Giving:
-    """What is given away of training images: by `membership`, and by the images of a set themselves.
+class Distances:
+    """From the images of a set to the nearest training images: Euclidean, between pixels 0..1.
 
-    Distances are Euclidean between pixels 0..1, `nearer_than_held_out` is a share of the set's images,
-    `copies` their number, `largest_psnr` in dB.
+    `nearer_than_held_out` is a share of the set's images, `copies` their number, `largest_psnr` in dB.
     """
+
+    median_distance: float
+    nearer_than_held_out: float
+    copies: int
+    largest_psnr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Giving:
+    """What is given away of training images: by `membership`, and by a set itself (see `Distances`)."""
 
     median_distance: float | None = field(default=None, metadata=LEFT_OUT)
     nearer_than_held_out: float | None = field(default=None, metadata=LEFT_OUT)
     copies: int | None = field(default=None, metadata=LEFT_OUT)
     largest_psnr: float | None = field(default=None, metadata=LEFT_OUT)
-    membership: Membership = field(default=None, metadata=LEFT_OUT)
+    membership: Membership
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.contract import Arrays, Drawn
+from analysis.results import known
 from analysis.shared import colours, drawing, significance
 from analysis.suite.transfer.result import KindOfSource, TransferResult
 from analysis.suite.transfer.spec import MEAN, RANDOM, SET
@@ -33,7 +34,7 @@ def gains(result: TransferResult) -> dict[str, np.ndarray]:
 def ladder(result: TransferResult) -> list[int]:
     """The ConvNets that differ in width alone, from narrow to wide."""
     plain = [i for i, n in enumerate(result.found.networks) if n.plain]
-    return sorted(plain, key=lambda i: result.found.networks[i].width)
+    return sorted(plain, key=lambda i: known(result.found.networks[i].width))
 
 
 def others(result: TransferResult, key: str) -> tuple[list[int], list[int]]:
