@@ -124,7 +124,7 @@ def table(result: PrivacyResult, arrays: Arrays) -> list[dict[str, Any]]:
     found = []
     for key, label, facts, _ in rows_of(result):
         near = {
-            name: "" if (known := getattr(facts, name)) is None else known
+            name: "" if (own := getattr(facts, name)) is None else own
             for name in ("median_distance", "nearer_than_held_out", "copies", "largest_psnr")
         }
         for i, value in enumerate(facts.membership.auc):
