@@ -121,7 +121,7 @@ def gallery(options: argparse.Namespace) -> None:
 
 def _facts(of: Analysis, spec: AnalysisTask, store: Store) -> dict[str, Any]:
     task = cli.compute(store, spec)
-    result, arrays = task.result(), load_arrays(store, task)
+    result, arrays = of.result(task), load_arrays(store, task)
     return {
         "key": task.key,
         "analysis": of.name,
@@ -129,7 +129,7 @@ def _facts(of: Analysis, spec: AnalysisTask, store: Store) -> dict[str, Any]:
         "answer": of.sentence(result),
         "rows": of.table(result, arrays),
         "spec": spec.to_dict(),
-        "seconds": round(result["seconds"], 3),
+        "seconds": round(result.seconds, 3),
         "folder": str(task.folder),
     }
 

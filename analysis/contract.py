@@ -7,19 +7,21 @@ imports torch, plotly or streamlit; figures import plotly and seaborn when they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from analysis.results import F, Result, from_dict
 from analysis.runs import Chosen
 from ddcore.base.errors import SpecError
 from ddcore.base.registry import Registry
 from ddcore.base.specs import TaskSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.real_spec import Counts, Pool
-from ddcore.tasks.store import KEY_PATTERN
+from ddcore.tasks.store import KEY_PATTERN, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 MOST = 8  # runs in one figure
 PRESETS = {"quick": "Quick", "teaching": "Teaching", "published": "As published"}
-Result = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 
 
@@ -62,24 +63,25 @@ class AnalysisTask(TaskSpec):
         return f"{self.KIND} of {count} set{'s' if count > 1 else ''}"
 
 
-# --- what it is about -----------------------------------------------------------------------------
+S = TypeVar("S", bound=AnalysisTask)
 
 
-# --- inside the task ------------------------------------------------------------------------------
+# --- what is seen of a result ---------------------------------------------------------------------
 
 
-def seen(result: Result, how: Callable[[str], str]) -> Result:
+def seen(result: Result[F], how: Callable[[str], str]) -> Result[F]:
     """A result in which everything that other people wrote has passed through `how`.
 
-    Figures and sentences are drawn from it, each with what their medium needs (see `ddcore.foreign`);
-    tables and pictures know no markup and take the result as it is.
+    Figures and sentences are drawn from it, each with what their medium needs (see
+    `ddcore.base.foreign_text`); tables and pictures know no markup and take the result as it is.
     """
-    shown = dict(result, class_names=[how(name) for name in result["class_names"]])
-    shown["data_label"] = how(result["data_label"])
-    for part in ("runs", "sources"):
-        if part in result:
-            shown[part] = [{**one, "label": how(one["label"])} for one in result[part]]
-    return shown
+    return dataclasses.replace(
+        result,
+        runs=tuple(dataclasses.replace(run, label=how(run.label)) for run in result.runs),
+        data_label=how(result.data_label),
+        class_names=tuple(map(how, result.class_names)),
+        found=result.found.seen(how),
+    )
 
 
 # --- the declaration ------------------------------------------------------------------------------
@@ -95,8 +97,8 @@ class Option:
 
 
 def answers(
-    options: Callable[[Result, dict[str, str]], Iterator[Option]],
-    result: Result,
+    options: Callable[[Result[F], dict[str, str]], Iterator[Option]],
+    result: Result[F],
     pick: Callable[[Option], str] | None = None,
 ) -> dict[str, str]:
     """What `pick` chooses of options that come one after the other; without it the usual ones."""
@@ -133,30 +135,31 @@ class Cost:
     disk: float = 1e5
 
 
-def _no_pools(spec: AnalysisTask, chosen: Chosen) -> list[Pool]:
-    return []
+def _no_pools(spec: AnalysisTask, chosen: Chosen) -> Mapping[str, Pool]:
+    return {}
 
 
-def _no_options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def _no_options(result: Result[Any], picked: dict[str, str]) -> Iterator[Option]:
     yield from ()
 
 
-def _no_pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+def _no_pictures(result: Result[Any], arrays: Arrays) -> list[Pictures]:
     return []
 
 
 @dataclass(frozen=True)
-class Analysis:
+class Analysis(Generic[S, F]):
     """One question about distilled sets, answered.
 
     Texts are plain words in Markdown: `question` ends with a question mark; `read` and `doubt` say how
     to read and how to doubt the figures; `paper` what Yang et al. 2024 found; `differs` what is done
     otherwise than in their code, and why. `presets(data name, shape, ipc)` gives the fields that differ
-    from the defaults under each name of `PRESETS`. `pools` are the shared tasks it will need, `cost` what
-    comes on top. Everything from `figures` on sees only a finished task's result and arrays. `options`
-    yields choices one after the other and is told what was picked so far. `smallest` are fields of a run of
-    seconds, on which every contract is tested. Sets with fewer than `least_ipc` images per class are refused,
-    because `least_why`.
+    from the defaults under each name of `PRESETS`. `pools` are the shared tasks it will need, named (by the
+    run's key where each run has its own), `cost` what comes on top. `found` is the schema of what is found.
+    Everything from `figures` on sees only a finished task's result and arrays. `options` yields choices one
+    after the other and is told what was picked so far. `smallest` are fields of a run of seconds, on which
+    every contract is tested. Sets with fewer than `least_ipc` images per class are refused, because
+    `least_why`.
     """
 
     name: str
@@ -168,16 +171,17 @@ class Analysis:
     doubt: str
     paper: str
     differs: str
-    spec: type[AnalysisTask]
+    spec: type[S]
+    found: type[F]
     presets: Callable[[str, Shape, int], dict[str, dict[str, Any]]]
-    cost: Callable[[Any, Chosen, Counts], Cost]
-    figures: Callable[[Result, Arrays, dict[str, str]], list[Drawn]]
-    static: Callable[[Result, Arrays], StaticFigure]
-    table: Callable[[Result, Arrays], list[dict[str, Any]]]
-    sentence: Callable[[Result], str]
-    pools: Callable[[Any, Chosen], list[Pool]] = _no_pools
-    options: Callable[[Result, dict[str, str]], Iterator[Option]] = _no_options
-    pictures: Callable[[Result, Arrays], list[Pictures]] = _no_pictures
+    cost: Callable[[S, Chosen, Counts], Cost]
+    figures: Callable[[Result[F], Arrays, dict[str, str]], list[Drawn]]
+    static: Callable[[Result[F], Arrays], StaticFigure]
+    table: Callable[[Result[F], Arrays], list[dict[str, Any]]]
+    sentence: Callable[[Result[F]], str]
+    pools: Callable[[S, Chosen], Mapping[str, Pool]] = _no_pools
+    options: Callable[[Result[F], dict[str, str]], Iterator[Option]] = _no_options
+    pictures: Callable[[Result[F], Arrays], list[Pictures]] = _no_pictures
     smallest: dict[str, Any] = field(default_factory=dict)
     least_ipc: int = 1
     least_why: str = ""
@@ -189,13 +193,17 @@ class Analysis:
                 allowed = f"sets with {self.least_ipc} or more images per class: {self.least_why}"
                 raise SpecError("run_keys", run.key, allowed)
 
+    def result(self, task: Task) -> Result[F]:
+        """What a finished task of this analysis found."""
+        return from_dict(self.found, task.result())
 
-ANALYSES: Registry[Analysis] = Registry(
+
+ANALYSES: Registry[Analysis[Any, Any]] = Registry(
     "analysis", "analysis.suite", "ANALYSIS", order=lambda a: a.order
 )
 analyses, analysis = ANALYSES.all, ANALYSES.get
 
 
-def of_spec(spec: AnalysisTask) -> Analysis:
+def of_spec(spec: TaskSpec) -> Analysis[Any, Any]:
     """The declaration that a spec belongs to: its kind is the analysis' name."""
     return ANALYSES.get(spec.KIND)

@@ -79,7 +79,7 @@ def build_recipes(target: Path = paths.GALLERY) -> list[str]:
 def of_recipes(store: Store) -> list[Task]:
     """The finished analyses of a recipe's sets, all of them together, under any preset."""
     runs = table.finished(store, "distill")
-    found = {}
+    found: dict[str, Task] = {}
     for each in recipes().values():
         own = [runs.get(table.without_files(row.run().to_dict())) for row in each.rows]
         if all(own):

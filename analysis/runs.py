@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import DDError, SpecError
@@ -38,14 +38,14 @@ class Run:
 class Chosen:
     """The runs of an analysis in the order of figures, and the data they all stand for.
 
-    `nets` are the networks that the sets were made with, in the same order.
+    `nets` are the networks that the sets were made with, by the run's key.
     """
 
     runs: tuple[Run, ...]
     data: DataSpec
     class_names: tuple[str, ...]
     shape: Shape
-    nets: tuple[NetSpec, ...] = ()
+    nets: dict[str, NetSpec] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -71,7 +71,7 @@ def choose(store: Store, keys: Iterable[str]) -> Chosen:
         data=DataSpec.from_dict(spec["data"]),
         class_names=tuple(result["set"]["class_names"]),
         shape=tuple(result["shape"]),
-        nets=tuple(nets[run.key] for run in runs),
+        nets={run.key: nets[run.key] for run in runs},
     )
 
 
@@ -80,7 +80,7 @@ def planned(specs: Sequence[DistillSpec], shape: Shape) -> Chosen:
     data, names = specs[0].data, tuple(get(specs[0].data.name).classes)
     facts = [_described(s.key, s.to_dict(), s.method, len(names)) for s in specs]
     runs, nets = _labelled(facts), {s.key: s.net for s in specs}
-    return Chosen(runs, data, names, shape, tuple(nets[run.key] for run in runs))
+    return Chosen(runs, data, names, shape, {run.key: nets[run.key] for run in runs})
 
 
 def _finished(store: Store, key: str) -> Task:

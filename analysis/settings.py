@@ -6,7 +6,8 @@ import typing
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
-from analysis.contract import PRESETS, Analysis, AnalysisTask, Option, Result, answers
+from analysis.contract import PRESETS, Analysis, AnalysisTask, Option, answers
+from analysis.results import Result
 from analysis.runs import Chosen, counts
 from ddcore.base.errors import SpecError
 from ddcore.base.specs import with_setting
@@ -55,7 +56,7 @@ def estimate(
     number = counts(store, chosen.data)
     own = analysis.cost(spec, chosen, number)
     shape, classes = chosen.shape, chosen.classes
-    needed = analysis.pools(spec, chosen)
+    needed = list(analysis.pools(spec, chosen).values())
     nets = [pool.net for pool in needed] or [usual(shape)]
     image = max(image_macs(net, shape, classes) for net in nets)
     rate, basis = speed(store, spec.KIND, own.macs, image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import sys
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.contract import Arrays, Cost, Result, of_spec
+from analysis.contract import AnalysisTask, Arrays, Cost, of_spec
+from analysis.results import F, Result
 from analysis.runs import Chosen, choose, counts
 from ddcore.base.errors import DDError
 from ddcore.data import Dataset, ensure
@@ -33,33 +33,36 @@ VERSIONED = {  # package and its module
 
 @dataclass(frozen=True)
 class Opened:
-    """What an analysis computes with: the sets by key, in the order of figures, the data, its pools."""
+    """What an analysis computes with: the sets by key, in the order of figures, the data, its pools.
+
+    Pools go by the names that the analysis gives them; those of single runs by the run's key.
+    """
 
     chosen: Chosen
     sets: dict[str, DistilledSet]
     dataset: Dataset
-    pools: list[Task]
+    pools: dict[str, Task]
     cost: Cost
     started: float  # seconds of the task that went into the pools
     cpu_started: float  # the same in seconds of the processor
 
 
-def opened(context: Context) -> Opened:
+def opened(context: Context[AnalysisTask]) -> Opened:
     """What the task's spec asks for, pools trained; `SpecError` if the sets do not go together."""
     spec, analysis = context.spec, of_spec(context.spec)
     chosen = choose(context.store, spec.run_keys)
     analysis.check(chosen)
     sets = {r.key: DistilledSet.from_task(context.store.find(r.key)) for r in chosen.runs}
     dataset = ensure(context, chosen.data)
-    pools = [context.need(pool) for pool in analysis.pools(spec, chosen)]
+    pools = {name: context.need(pool) for name, pool in analysis.pools(spec, chosen).items()}
     cost = analysis.cost(spec, chosen, counts(context.store, chosen.data))
     return Opened(chosen, sets, dataset, pools, cost, context.seconds, context.cpu_seconds)
 
 
 def save(
-    context: Context,
+    context: Context[AnalysisTask],
     given: Opened,
-    result: Result,
+    found: F,
     arrays: Arrays,
     real: dict[str, tuple[str, np.ndarray]] | None = None,
 ) -> None:
@@ -70,21 +73,20 @@ def save(
     """
     rows = {f"{ROWS}{part}.{name}": np.asarray(r) for name, (part, r) in (real or {}).items()}
     context.save_arrays(arrays | rows)
-    context.save_result(
-        {
-            "data": given.chosen.data.to_dict(),
-            "runs": [dataclasses.asdict(r) for r in given.chosen.runs],
-            "data_label": given.dataset.label,
-            "class_names": list(given.chosen.class_names),
-            "shape": list(given.chosen.shape),
-            **result,
-            "versions": _versions(),
-            "device": context.device,
-            "work": given.cost.macs,
-            "seconds": context.seconds - given.started,
-            "cpu_seconds": context.cpu_seconds - given.cpu_started,
-        }
+    result = Result(
+        data=given.chosen.data,
+        runs=given.chosen.runs,
+        data_label=given.dataset.label,
+        class_names=given.chosen.class_names,
+        shape=given.chosen.shape,
+        found=found,
+        versions=_versions(),
+        device=context.device,
+        work=given.cost.macs,
+        seconds=context.seconds - given.started,
+        cpu_seconds=context.cpu_seconds - given.cpu_started,
     )
+    context.save_result(result.to_dict())
 
 
 def load_arrays(store: Store, task: Task) -> Arrays:

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Mark, Part, Published
-from analysis.contract import Arrays, Result
-from analysis.suite.agreement.spec import EARLY, POOLS, SUBSET, UNEQUAL
+from analysis.contract import Arrays
+from analysis.runs import Run
+from analysis.suite.agreement.result import AgreementResult, Alike, Lead
+from analysis.suite.agreement.spec import POOLS, UNEQUAL
 
 # Peak of early stopping minus peak of subsets, in points; gradient matching's early one is spread.
 LEADS = {"bptt": (3.8,), "dm": (10.4,), "dc": (3.7, 8.7), "mtt": (5.9,)}
 
 
-def early(result: Result, arrays: Arrays) -> Evidence:
+def early(result: AgreementResult, arrays: Arrays) -> Evidence:
     """The stored lead of early stopping, whose error covers the networks of all three kinds."""
-    runs, names = base.of_roles(result, base.ALL), base.shorts(result["runs"])
-    facts = {names[run["key"]]: result["sets"][run["key"]] for run in runs}
-    leads = {name: own["lead"] for name, own in facts.items() if own["lead"]}
-    nets = min((len(own["accuracy"]) for own in facts.values()), default=0)
+    runs, names = base.of_roles(result, base.ALL), base.shorts(result.runs)
+    facts = {names[run.key]: result.found.sets[run.key] for run in runs}
+    leads = {name: own.lead for name, own in facts.items() if own.lead}
+    nets = min((len(own.accuracy) for own in facts.values()), default=0)
     unmatched = [name for name in facts if name not in leads]
-    lonely = [name for name, lead in leads.items() if lead["p"] is None]
+    lonely = [name for name, lead in leads.items() if lead.p is None]
     cannot = base.missing(result, base.ALL)
     if unmatched:
         cannot += (f"no networks of equal accuracy for {', '.join(unmatched)}",)
     if lonely and nets > 1:
         cannot += (f"a single network of equal accuracy for {', '.join(lonely)}",)
-    pools = [f"{result['networks'][pool]} {word}" for pool, word in POOLS.items()]
+    pools = [f"{result.found.networks[pool]} {word}" for pool, word in POOLS.items()]
     return Evidence(
         parts=tuple(part(name, lead) for name, lead in leads.items()),
         marks=tuple(
-            mark(run, names[run["key"]], leads[names[run["key"]]])
+            mark(run, names[run.key], leads[names[run.key]])
             for run in runs
-            if names[run["key"]] in leads
+            if names[run.key] in leads
         ),
         unit="points ahead",
         n=f"{base.over(nets)} per set; ± is the standard error",
@@ -45,29 +45,28 @@ def early(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def part(name: str, lead: dict[str, Any]) -> Part:
+def part(name: str, lead: Lead) -> Part:
     """The lead of a set by its stored test."""
-    error = "" if lead["error"] is None else f", standard error {100 * lead['error']:.1f}"
-    p = np.nan if lead["p"] is None else lead["p"]
-    return Part(name, f"{100 * lead['mean']:+.1f} points{error}", p, 1 - p)
+    error = "" if lead.error is None else f", standard error {100 * lead.error:.1f}"
+    p = np.nan if lead.p is None else lead.p
+    return Part(name, f"{100 * lead.mean:+.1f} points{error}", p, 1 - p)
 
 
-def mark(run: dict[str, Any], name: str, lead: dict[str, Any]) -> Mark:
+def mark(run: Run, name: str, lead: Lead) -> Mark:
     """The lead of a set in points with its standard error."""
-    error = None if lead["error"] is None else 100 * lead["error"]
-    published = LEADS.get(run["method"], ())
-    return Mark(name, run["method"], 100 * lead["mean"], error, published, run["label"])
+    error = None if lead.error is None else 100 * lead.error
+    published = LEADS.get(run.method, ())
+    return Mark(name, run.method, 100 * lead.mean, error, published, run.label)
 
 
-def unequal(facts: dict[str, Any]) -> str:
+def unequal(facts: dict[str, Alike]) -> str:
     """By how much matched accuracies differ, where that explains a lead or hides one."""
     found = []
     for name, own in facts.items():
-        accuracies = [own[pool]["other_accuracy"] for pool in (EARLY, SUBSET)]
-        if None not in accuracies and abs(accuracies[0] - accuracies[1]) >= UNEQUAL:
-            found.append(
-                f"{name}'s early-stopped {100 * (accuracies[0] - accuracies[1]):+.1f} points"
-            )
+        first, second = (own.early.other_accuracy, own.subset.other_accuracy)
+        if first is None or second is None or abs(first - second) < UNEQUAL:
+            continue
+        found.append(f"{name}'s early-stopped {100 * (first - second):+.1f} points")
     return f". Not quite equal in accuracy: {', '.join(found)}" if found else ""
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
+from analysis.results import Result
+from analysis.runs import Run
 from analysis.shared import significance
 from analysis.shared.significance import GREATER, LESS
 from ddcore.base.spread import deviation, plus_minus
@@ -121,7 +123,7 @@ class Claim:
     analysis: str
     statement: str
     published: Published
-    judge: Callable[[Result, Arrays], Evidence]
+    judge: Callable[[Result[Any], Arrays], Evidence]
     setting: Mapping[str, Any] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
 
@@ -265,19 +267,19 @@ def signs(what: str, differences: np.ndarray, of: str) -> Part:
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def role(run: Mapping[str, Any]) -> str:
+def role(run: Run) -> str:
     """The family of a run; "" if it is none of the paper's."""
-    return next((name for name, methods in ROLES.items() if run["method"] in methods), "")
+    return next((name for name, methods in ROLES.items() if run.method in methods), "")
 
 
-def of_roles(result: Result, roles: Sequence[str]) -> list[dict[str, Any]]:
+def of_roles(result: Result[Any], roles: Sequence[str]) -> list[Run]:
     """The runs of these families, in the order of figures."""
-    return [run for run in result["runs"] if role(run) in roles]
+    return [run for run in result.runs if role(run) in roles]
 
 
-def missing(result: Result, roles: Sequence[str]) -> tuple[str, ...]:
+def missing(result: Result[Any], roles: Sequence[str]) -> tuple[str, ...]:
     """The reason why a claim about these families cannot be confirmed, () if all are there."""
-    there = {role(run) for run in result["runs"]}
+    there = {role(run) for run in result.runs}
     lacking = [NAMES[name] for name in roles if name not in there]
     return (f"no set of {' and none of '.join(lacking)} is among the runs",) if lacking else ()
 
@@ -293,26 +295,26 @@ def few(n: int) -> tuple[str, ...]:
     return (ONE_NETWORK,) if n < 2 else ()
 
 
-def shorts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def shorts(runs: Sequence[Run]) -> dict[str, str]:
     """A short name for each run by key: BPTT, DM, DM 2."""
     found: dict[str, str] = {}
     seen: dict[str, int] = {}
     for run in runs:
-        name = SHORT.get(run["method"]) or run["method"].upper() or "file"
+        name = SHORT.get(run.method) or run.method.upper() or "file"
         seen[name] = seen.get(name, 0) + 1
-        found[run["key"]] = f"{name} {seen[name]}" if seen[name] > 1 else name
+        found[run.key] = f"{name} {seen[name]}" if seen[name] > 1 else name
     return found
 
 
-def differs(result: Result, spec: Mapping[str, Any], setting: Mapping[str, Any]) -> list[str]:
+def differs(result: Result[Any], spec: Mapping[str, Any], setting: Mapping[str, Any]) -> list[str]:
     """In what a result is not what was published: data, size of the sets, settings of the analysis."""
-    data, sizes = result["data"], sorted({run["ipc"] for run in result["runs"]})
+    data, sizes = result.data, sorted({run.ipc for run in result.runs})
     found = []
-    if data["name"] != PUBLISHED_DATA or result["data_label"] != PUBLISHED_LABEL:
-        found.append(f"{result['data_label']} instead of {PUBLISHED_LABEL}")
-    if data.get("resolution") or data.get("grey"):
+    if data.name != PUBLISHED_DATA or result.data_label != PUBLISHED_LABEL:
+        found.append(f"{result.data_label} instead of {PUBLISHED_LABEL}")
+    if data.resolution or data.grey:
         found.append("images of another size or colour")
-    if data.get("preprocess", "normalise") != "normalise":
+    if data.preprocess != "normalise":
         found.append("whitened images")
     if sizes != [PUBLISHED_IPC]:
         found.append(f"{', '.join(map(str, sizes))} per class instead of {PUBLISHED_IPC}")
@@ -342,14 +344,14 @@ def p_text(p: float) -> str:
 
 
 def mark(
-    run: Mapping[str, Any],
+    run: Run,
     label: str,
     values: np.ndarray | Sequence[float],
     published: Mapping[str, tuple[float, ...]],
 ) -> Mark:
     """The line of a run: mean and spread of some values; what was published goes by its method."""
-    found = real_mark(label, str(run["label"]), values, tuple(published.get(run["method"], ())))
-    return dataclasses.replace(found, method=run["method"])
+    found = real_mark(label, run.label, values, tuple(published.get(run.method, ())))
+    return dataclasses.replace(found, method=run.method)
 
 
 def real_mark(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
 from analysis.shared.significance import GREATER, LESS
 from analysis.suite.curvature.maths import smooth
+from analysis.suite.curvature.result import CurvatureResult
 from analysis.suite.curvature.spec import REAL
 
 LAST = 300
@@ -20,39 +23,39 @@ READ = "the official code's notebook: smoothed curves read off the saved picture
 VARIES = "The networks, all sets at the same weights. Each set was made once."
 
 
-def traces(result: Result, arrays: Arrays, key: str) -> np.ndarray:
+def traces(result: CurvatureResult, arrays: Arrays, key: str) -> np.ndarray:
     """Smoothed trace (networks, moments), each the mean over probes that all sets share."""
-    return smooth(arrays[f"samples.{key}"].mean(-1).T, result["every"]).T
+    return smooth(arrays[f"samples.{key}"].mean(-1).T, result.found.every).T
 
 
-def peak(result: Result, arrays: Arrays) -> Evidence:
+def peak(result: CurvatureResult, arrays: Arrays) -> Evidence:
     """The highest trace of each set is above the highest real one."""
     return _judged(result, arrays, base.ALL, True, GREATER, PEAKS, "peak")
 
 
-def below(result: Result, arrays: Arrays) -> Evidence:
+def below(result: CurvatureResult, arrays: Arrays) -> Evidence:
     """At the end the traces of sets trained through are below the real one."""
     return _judged(result, arrays, base.TRAINED, False, LESS, ENDS, "end")
 
 
-def above(result: Result, arrays: Arrays) -> Evidence:
+def above(result: CurvatureResult, arrays: Arrays) -> Evidence:
     """At the end those of the matched sets are above it."""
     return _judged(result, arrays, base.MATCHED, False, GREATER, ENDS, "end")
 
 
 def _judged(
-    result: Result,
+    result: CurvatureResult,
     arrays: Arrays,
     roles: tuple[str, ...],
     highest: bool,
     direction: str,
-    published: dict[str, tuple[float, ...]],
+    published: Mapping[str, tuple[float, ...]],
     what: str,
 ) -> Evidence:
     """Highest or last traces of these families' sets beside the real ones, in the same networks."""
-    runs, names, nets = base.of_roles(result, roles), base.shorts(result["runs"]), result["nets"]
-    cannot = base.absent(arrays, [f"samples.{key}" for key in [REAL, *(r["key"] for r in runs)]])
-    ends = result["last"] - result["last"] % result["every"]
+    runs, names, nets = base.of_roles(result, roles), base.shorts(result.runs), result.found.nets
+    cannot = base.absent(arrays, [f"samples.{key}" for key in [REAL, *(r.key for r in runs)]])
+    ends = result.found.last - result.found.last % result.found.every
     if not cannot and ends < LAST:
         cannot = (f"traces end at iteration {ends} here, before {LAST}",)
     if not runs or cannot:
@@ -66,20 +69,20 @@ def _judged(
     shares = bool((real > 0).all())  # networks differ in scale, so each is its own measure
     parts, marks = [], []
     for run in runs:
-        own, name = of(run["key"]), names[run["key"]]
+        own, name = of(run.key), names[run.key]
         gap, unit = (100 * own / real - 100, "% of real") if shares else (own - real, "")
         parts.append(base.paired(f"{name}'s {what} {word} real", gap, direction, unit))
         if shares:
             marks.append(base.mark(run, name, 100 * own / real, published))
     cannot = (*base.missing(result, roles), *base.few(nets))
     if nets == 1:
-        cannot += (f"its page tests over the {result['probes']} probes of this one",)
+        cannot += (f"its page tests over the {result.found.probes} probes of this one",)
     return Evidence(
         parts=tuple(parts),
         marks=tuple(marks),
         unit="% of real",
         digits=0,
-        n=f"{base.over(nets)}, {result['probes']} probes each",
+        n=f"{base.over(nets)}, {result.found.probes} probes each",
         reference=100.0,
         tested="t test over networks of smoothed traces, each as a share of the real one at the same weights"
         if shares

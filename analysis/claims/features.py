@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
+from analysis.runs import Run
 from analysis.shared.significance import GREATER
+from analysis.suite.features.result import FeaturesResult
 
 SETTING = {"network": "resnet18-64", "real_images": 10_000, "batch": 256}
 VARIES = "The networks trained on real images. Each set was made once."
 
 
-def shares(result: Result, key: str) -> np.ndarray:
+def shares(result: FeaturesResult, key: str) -> np.ndarray:
     """Images with most neighbours of their class (networks,), in per cent."""
-    return 100 * np.array(result["agreement"][key], np.float64)
+    return 100 * np.array(result.found.agreement[key], np.float64)
 
 
-def shown(result: Result, roles: tuple[str, ...]) -> tuple[list, dict[str, np.ndarray], dict]:
+def shown(
+    result: FeaturesResult, roles: tuple[str, ...]
+) -> tuple[list[Run], dict[str, np.ndarray], dict[str, str]]:
     """The runs of these families, their shares, and short names."""
     runs = base.of_roles(result, roles)
-    return runs, {r["key"]: shares(result, r["key"]) for r in runs}, base.shorts(result["runs"])
+    return runs, {r.key: shares(result, r.key) for r in runs}, base.shorts(result.runs)
 
 
-def own_class(result: Result, arrays: Arrays) -> Evidence:
+def own_class(result: FeaturesResult, arrays: Arrays) -> Evidence:
     """More than half of each set, in every network."""
     runs, found, names = shown(result, ("dm", "mtt"))
-    nets = len(result["test"])
-    parts = [base.counted(names[r["key"]], found[r["key"]] > 50) for r in runs]
+    nets = len(result.found.test)
+    parts = [base.counted(names[r.key], found[r.key] > 50) for r in runs]
     return _evidence(
         result,
         runs,
@@ -41,14 +47,14 @@ def own_class(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def mtt_above_dm(result: Result, arrays: Arrays) -> Evidence:
+def mtt_above_dm(result: FeaturesResult, arrays: Arrays) -> Evidence:
     """Trajectory matching above distribution matching, in the same networks."""
     runs, found, names = shown(result, ("dm", "mtt"))
-    nets = len(result["test"])
+    nets = len(result.found.test)
     parts = [
         base.paired(
-            f"{names[one['key']]} above {names[other['key']]}",
-            found[one["key"]] - found[other["key"]],
+            f"{names[one.key]} above {names[other.key]}",
+            found[one.key] - found[other.key],
             GREATER,
         )
         for one in runs
@@ -67,11 +73,15 @@ def mtt_above_dm(result: Result, arrays: Arrays) -> Evidence:
 
 
 def _evidence(
-    result: Result, runs: list, found: dict[str, np.ndarray], names: dict, **details: object
+    result: FeaturesResult,
+    runs: list[Run],
+    found: dict[str, np.ndarray],
+    names: dict[str, str],
+    **details: Any,
 ) -> Evidence:
     return Evidence(
-        marks=tuple(base.mark(r, names[r["key"]], found[r["key"]], {}) for r in runs),
-        n=base.over(len(result["test"])),
+        marks=tuple(base.mark(r, names[r.key], found[r.key], {}) for r in runs),
+        n=base.over(len(result.found.test)),
         varies=VARIES,
         **details,
     )

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from analysis.claims import base
 from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Evidence, Part, Published
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
 from analysis.shared.effects import RAW
+from analysis.suite.influence.result import InfluenceResult
 from analysis.suite.influence.spec import TOP
 
 ROLES = ("bptt",)
 
 
-def same_class(result: Result, arrays: Arrays) -> Evidence:
+def same_class(result: InfluenceResult, arrays: Arrays) -> Evidence:
     """Of the test images that an image helps most, more than half are of its class. Counted.
 
     Influence is stored as its mean over initialisations, so there is one count for each set.
     """
-    runs, names, inits = base.of_roles(result, ROLES), base.shorts(result["runs"]), result["inits"]
-    chance, parts, marks = 100 / len(result["class_names"]), [], []
+    runs, names, inits = base.of_roles(result, ROLES), base.shorts(result.runs), result.found.inits
+    chance, parts, marks = 100 / len(result.class_names), [], []
     for run in runs:
-        facts, name = result["sets"][run["key"]], names[run["key"]]
-        share = 100 * facts["same_class"][RAW]
-        of = TOP * len(facts["labels"])
+        facts, name = result.found.sets[run.key], names[run.key]
+        share = 100 * facts.same_class[RAW]
+        of = TOP * len(facts.labels)
         outcome = OPEN if inits < 2 else HOLDS if share > 50 else NOT
         parts.append(Part(name, f"{share:.0f} % of {of}", counted=outcome))
         marks.append(base.mark(run, name, [share], {"bptt": (100.0,)}))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
-from analysis.contract import Arrays, Result
+from analysis.claims.base import Claim, Evidence, Part, Published
+from analysis.contract import Arrays
 from analysis.shared.significance import GREATER, LESS
+from analysis.suite.mixing.result import MixingResult
 
 MARGIN = 2.0  # points that curves may lie apart and still meet
 LARGE = 25  # times a set's images per class: 250 of 10, where the published curves end
@@ -23,39 +24,33 @@ VARIES = (
 )
 
 
-def curve(result: Result, key: str) -> np.ndarray:
+def curve(result: MixingResult, key: str) -> np.ndarray:
     """Accuracy (amounts, networks) of a source, in per cent."""
-    place = [s["key"] for s in result["sources"]].index(key)
-    return 100 * np.array(result["accuracy"][place], np.float64)
+    return 100 * result.found.curves[key]
 
 
-def random_of(result: Result, ipc: int) -> np.ndarray:
+def random_of(result: MixingResult, ipc: int) -> np.ndarray:
     """The curve of random real images in place of a set of so many per class."""
     return curve(result, f"random.{ipc}")
 
 
-def few_real(result: Result) -> int:
+def few_real(result: MixingResult) -> int:
     """Where about as many real images are added as the set has: never more, if that can be had."""
-    smallest = min(run["ipc"] for run in result["runs"])
-    return max([1] + [i for i, k in enumerate(result["added"]) if 0 < k <= smallest])
+    smallest = min(run.ipc for run in result.runs)
+    return max([1] + [i for i, k in enumerate(result.found.added) if 0 < k <= smallest])
 
 
-def nets_of(result: Result) -> int:
-    """Networks for each mixture."""
-    return len(result["accuracy"][0][0])
-
-
-def dip(result: Result, arrays: Arrays) -> Evidence:
+def dip(result: MixingResult, arrays: Arrays) -> Evidence:
     """Less accurate with some real images than without, each network against itself."""
-    column, nets = few_real(result), nets_of(result)
-    gains = {r["key"]: _gain(result, r["key"], column) for r in base.of_roles(result, base.TRAINED)}
+    column, nets = few_real(result), result.found.nets
+    gains = {r.key: _gain(result, r.key, column) for r in base.of_roles(result, base.TRAINED)}
     return _gains(
         result,
         gains,
         column,
         parts=[
-            base.paired(f"{name} with +{result['added'][column]}", gains[key], LESS)
-            for key, name in base.shorts(result["runs"]).items()
+            base.paired(f"{name} with +{result.found.added[column]}", gains[key], LESS)
+            for key, name in base.shorts(result.runs).items()
             if key in gains
         ],
         tested="paired t test over networks, each compared with itself",
@@ -63,18 +58,16 @@ def dip(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def not_alike(result: Result, arrays: Arrays) -> Evidence:
+def not_alike(result: MixingResult, arrays: Arrays) -> Evidence:
     """Real images help random ones, and a set trained through less than that."""
-    column, nets, names = few_real(result), nets_of(result), base.shorts(result["runs"])
-    runs, k = base.of_roles(result, base.TRAINED), result["added"][column]
-    gains = {r["key"]: _gain(result, r["key"], column) for r in runs}
-    sizes = sorted({run["ipc"] for run in runs}) or _sizes(result)
+    column, nets, names = few_real(result), result.found.nets, base.shorts(result.runs)
+    runs, k = base.of_roles(result, base.TRAINED), result.found.added[column]
+    gains = {r.key: _gain(result, r.key, column) for r in runs}
+    sizes = sorted({run.ipc for run in runs}) or _sizes(result)
     random = {ipc: _gain(result, f"random.{ipc}", column) for ipc in sizes}
     parts = [base.paired(f"+{k} for random images", g, GREATER) for g in random.values()]
     parts += [
-        base.paired(
-            f"+{k} for {names[r['key']]} below that", gains[r["key"]] - random[r["ipc"]], LESS
-        )
+        base.paired(f"+{k} for {names[r.key]} below that", gains[r.key] - random[r.ipc], LESS)
         for r in runs
     ]
     return _gains(
@@ -87,9 +80,9 @@ def not_alike(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def rises(result: Result, arrays: Arrays) -> Evidence:
+def rises(result: MixingResult, arrays: Arrays) -> Evidence:
     """Random real images gain with every step."""
-    added, nets = result["added"], nets_of(result)
+    added, nets = result.found.added, result.found.nets
     parts, marks = [], []
     for ipc in _sizes(result):
         own, note = random_of(result, ipc), f", {ipc} per class" if len(_sizes(result)) > 1 else ""
@@ -110,21 +103,21 @@ def rises(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def meet(result: Result, arrays: Arrays) -> Evidence:
+def meet(result: MixingResult, arrays: Arrays) -> Evidence:
     """With many real images every set is as good as random ones: within a margin."""
-    runs, names = base.of_roles(result, base.ALL), base.shorts(result["runs"])
-    k, nets = result["added"][-1], nets_of(result)
-    apart = {r["key"]: curve(result, r["key"])[-1] - random_of(result, r["ipc"])[-1] for r in runs}
-    enough = k >= LARGE * max([run["ipc"] for run in runs], default=1)
+    runs, names = base.of_roles(result, base.ALL), base.shorts(result.runs)
+    k, nets = result.found.added[-1], result.found.nets
+    apart = {r.key: curve(result, r.key)[-1] - random_of(result, r.ipc)[-1] for r in runs}
+    enough = k >= LARGE * max([run.ipc for run in runs], default=1)
     short = f"at most {k} real images per class are added here, 250 in the paper"
     parts = [
-        base.within(f"{names[r['key']]} within {MARGIN:g} points", apart[r["key"]], MARGIN)
+        base.within(f"{names[r.key]} within {MARGIN:g} points", apart[r.key], MARGIN)
         for r in runs
         if enough
     ]
     return Evidence(
         parts=tuple(parts),
-        marks=tuple(base.mark(r, names[r["key"]], apart[r["key"]], {}) for r in runs),
+        marks=tuple(base.mark(r, names[r.key], apart[r.key], {}) for r in runs),
         unit=f"points at +{k}",
         n=base.over(nets),
         reference=0.0,
@@ -135,25 +128,30 @@ def meet(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def _sizes(result: Result) -> list[int]:
+def _sizes(result: MixingResult) -> list[int]:
     """Images per class of the random real sets."""
     return sorted(
-        s["ipc"] for s in result["sources"] if not s["method"] and s["key"].startswith("random.")
+        s.ipc for s in result.found.sources if not s.method and s.key.startswith("random.")
     )
 
 
-def _gain(result: Result, key: str, column: int) -> np.ndarray:
+def _gain(result: MixingResult, key: str, column: int) -> np.ndarray:
     own = curve(result, key)
     return own[column] - own[0]
 
 
 def _gains(
-    result: Result, gains: dict[str, np.ndarray], column: int, *, parts: list, **details: Any
+    result: MixingResult,
+    gains: dict[str, np.ndarray],
+    column: int,
+    *,
+    parts: list[Part],
+    **details: Any,
 ) -> Evidence:
     """Evidence whose picture shows what real images bring to each source."""
-    names, k = base.shorts(result["runs"]), result["added"][column]
+    names, k = base.shorts(result.runs), result.found.added[column]
     published = DIPS if k == 10 else {}
-    runs = {run["key"]: run for run in result["runs"]}
+    runs = {run.key: run for run in result.runs}
     marks = [
         base.mark(runs[key], names[key], values, published)
         if key in runs
@@ -164,7 +162,7 @@ def _gains(
         parts=tuple(parts),
         marks=tuple(marks),
         unit=f"points by +{k}",
-        n=base.over(nets_of(result)),
+        n=base.over(result.found.nets),
         reference=0.0,
         varies=VARIES,
         **details,

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from analysis.claims import base
 from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Evidence, Part, Published
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
+from analysis.suite.pixels.result import PixelsResult
 from analysis.suite.pixels.spec import REAL
 from ddcore.base.texts import percent
 
 ROLES = ("dm", "mtt")
 
 
-def outside(result: Result, arrays: Arrays) -> Evidence:
+def outside(result: PixelsResult, arrays: Arrays) -> Evidence:
     """Some pixels of each set are below 0 or above 1, none of the real ones. Counted, so exact."""
-    runs, names = base.of_roles(result, ROLES), base.shorts(result["runs"])
-    rounded = result.get("eight_bit", ())
+    runs, names = base.of_roles(result, ROLES), base.shorts(result.runs)
+    rounded = result.found.eight_bit
     parts, marks = [], []
     for run in runs:
-        facts, name = result["sets"][run["key"]][0], names[run["key"]]
-        measured = f"{percent(facts['outside'])}, {facts['min']:.2f} to {facts['max']:.2f}"
-        outcome = HOLDS if facts["outside"] > 0 else NOT
-        parts.append(Part(name, measured, counted=OPEN if run["key"] in rounded else outcome))
-        marks.append(base.mark(run, name, [100 * facts["outside"]], {}))
-    real = result["sets"][REAL][0]["outside"]
+        facts, name = result.found.sets[run.key][0], names[run.key]
+        measured = f"{percent(facts.outside)}, {facts.min:.2f} to {facts.max:.2f}"
+        outcome = HOLDS if facts.outside > 0 else NOT
+        parts.append(Part(name, measured, counted=OPEN if run.key in rounded else outcome))
+        marks.append(base.mark(run, name, [100 * facts.outside], {}))
+    real = result.found.sets[REAL][0].outside
     parts.append(Part("real images inside", percent(real), counted=HOLDS if real == 0 else NOT))
-    lost = [names[run["key"]] for run in runs if run["key"] in rounded]
+    lost = [names[run.key] for run in runs if run.key in rounded]
     cannot = base.missing(result, ROLES)
     if lost:
         cannot += (f"{', '.join(lost)}: from 8-bit pixels, which show nothing outside 0..1",)

@@ -6,9 +6,10 @@ import numpy as np
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Part, Published
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
 from analysis.shared import significance
 from analysis.shared.significance import GREATER
+from analysis.suite.recognition.result import RecognitionResult
 
 PLAIN, RESIDUAL = (54.0, 71.0), (41.0, 46.0)  # of distribution matching: two ConvNets, two ResNets
 SETTING = {
@@ -19,9 +20,9 @@ READ = "Fig. 2, left: caption, and figures in the official code's notebook, with
 VARIES = "The networks trained on real images. Each set was made once."
 
 
-def values(result: Result, key: str) -> np.ndarray:
+def values(result: RecognitionResult, key: str) -> np.ndarray:
     """Shares recognised (architectures, networks), in per cent."""
-    return 100 * np.array(result["recognised"][key], np.float64)
+    return 100 * np.array(result.found.recognised[key], np.float64)
 
 
 def gap(what: str, better: np.ndarray, worse: np.ndarray) -> Part:
@@ -35,26 +36,24 @@ def gap(what: str, better: np.ndarray, worse: np.ndarray) -> Part:
     return base.tested(what, base.change(apart.mean(0)), test)
 
 
-def by_role(result: Result, arrays: Arrays) -> Evidence:
+def by_role(result: RecognitionResult, arrays: Arrays) -> Evidence:
     """Every set trained through above every matched one."""
     strong, weak = (base.of_roles(result, roles) for roles in (base.TRAINED, base.MATCHED))
     runs = [*strong, *weak]
-    names = base.shorts(result["runs"])
-    found = {run["key"]: values(result, run["key"]) for run in runs}
-    nets, kinds = len(result["test"][0]), len(result["networks"])
+    names = base.shorts(result.runs)
+    found = {run.key: values(result, run.key) for run in runs}
+    nets, kinds = len(result.found.test[0]), len(result.found.networks)
     parts = [
         gap(
-            f"{names[one['key']]} above {names[other['key']]}",
-            found[one["key"]],
-            found[other["key"]],
+            f"{names[one.key]} above {names[other.key]}",
+            found[one.key],
+            found[other.key],
         )
         for one in strong
         for other in weak
     ]
     published = {"dm": (*RESIDUAL, *PLAIN)}
-    marks = [
-        base.mark(run, names[run["key"]], found[run["key"]].mean(0), published) for run in runs
-    ]
+    marks = [base.mark(run, names[run.key], found[run.key].mean(0), published) for run in runs]
     return Evidence(
         parts=tuple(parts),
         marks=tuple(marks),
@@ -65,10 +64,10 @@ def by_role(result: Result, arrays: Arrays) -> Evidence:
     )
 
 
-def residual(result: Result, arrays: Arrays) -> Evidence:
+def residual(result: RecognitionResult, arrays: Arrays) -> Evidence:
     """Every residual architecture below every other one, on each matched set."""
-    runs, names = base.of_roles(result, base.MATCHED), base.shorts(result["runs"])
-    nets, networks = len(result["test"][0]), result["networks"]
+    runs, names = base.of_roles(result, base.MATCHED), base.shorts(result.runs)
+    nets, networks = len(result.found.test[0]), result.found.networks
     low = [i for i, name in enumerate(networks) if "resnet" in name.lower()]
     high = [i for i in range(len(networks)) if i not in low]
     cannot = (*base.missing(result, base.MATCHED), *base.few(nets))
@@ -77,7 +76,7 @@ def residual(result: Result, arrays: Arrays) -> Evidence:
         cannot = (f"there is {which} among {', '.join(networks)}", *cannot)
     parts, marks = [], []
     for run in runs:
-        own, name = values(result, run["key"]), names[run["key"]]
+        own, name = values(result, run.key), names[run.key]
         for a in low:
             for b in high:
                 apart = significance.combined(
@@ -87,9 +86,9 @@ def residual(result: Result, arrays: Arrays) -> Evidence:
                 parts.append(
                     base.tested(what, f"{own[a].mean() - own[b].mean():+.1f} points", apart)
                 )
-        for which, label, theirs in ((low, "ResNets", RESIDUAL), (high, "others", PLAIN)):
-            if which:
-                marks.append(base.mark(run, f"{name}, {label}", own[which].mean(0), {"dm": theirs}))
+        for rows, label, theirs in ((low, "ResNets", RESIDUAL), (high, "others", PLAIN)):
+            if rows:
+                marks.append(base.mark(run, f"{name}, {label}", own[rows].mean(0), {"dm": theirs}))
     return Evidence(
         parts=tuple(parts),
         marks=tuple(marks),

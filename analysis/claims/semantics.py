@@ -6,34 +6,35 @@ import numpy as np
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
-from analysis.contract import Arrays, Result
-from analysis.shared.effects import CENTRED, RAW
+from analysis.contract import Arrays
+from analysis.shared.effects import CENTRED
+from analysis.suite.semantics.result import SemanticsResult
 
 
-def beyond(result: Result, arrays: Arrays) -> Evidence:
+def beyond(result: SemanticsResult, arrays: Arrays) -> Evidence:
     """In most classes more images with a discovery than random test images give, beyond class mates.
 
     Classes are the units: they share no test image, while the images of one class do.
     """
     runs, names, inits = (
         base.of_roles(result, base.ALL),
-        base.shorts(result["runs"]),
-        result["inits"],
+        base.shorts(result.runs),
+        result.found.inits,
     )
-    cannot = base.absent(arrays, [f"found.{CENTRED}.{run['key']}" for run in runs])
+    cannot = base.absent(arrays, [f"found.{CENTRED}.{run.key}" for run in runs])
     if not runs or cannot:
         return Evidence(cannot=cannot or base.missing(result, base.ALL))
     parts, marks = [], []
     for run in runs:
-        facts, name = result["sets"][run["key"]], names[run["key"]]
-        found = arrays[f"found.{CENTRED}.{run['key']}"].any(1)
-        labels, control = np.array(facts["labels"]), facts[CENTRED]["control"]
+        facts, name = result.found.sets[run.key], names[run.key]
+        found = np.any(arrays[f"found.{CENTRED}.{run.key}"], axis=1)
+        labels, control = np.array(facts.labels), facts.centred.control
         each = np.array([found[labels == c].mean() for c in np.unique(labels)])
         what = f"{name} above random ({100 * control:.1f} %)"
         parts.append(base.signs(what, each - control, "classes"))
         marks.append(base.mark(run, name, [100 * found.mean()], {}))
     raw = ", ".join(
-        f"{names[r['key']]} {100 * result['sets'][r['key']][RAW]['share']:.0f} %" for r in runs
+        f"{names[r.key]} {100 * result.found.sets[r.key].raw.share:.0f} %" for r in runs
     )
     return Evidence(
         parts=tuple(parts),

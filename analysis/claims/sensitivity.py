@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from analysis.claims import base
 from analysis.claims.base import Claim, Evidence, Published
-from analysis.contract import Arrays, Result
+from analysis.contract import Arrays
 from analysis.shared.significance import LESS
 from analysis.suite.sensitivity.figures import against_random
+from analysis.suite.sensitivity.result import SensitivityResult
 
 
-def loses_more(result: Result, arrays: Arrays) -> Evidence:
+def loses_more(result: SensitivityResult, arrays: Arrays) -> Evidence:
     """The mean change of accuracy over all changed set-ups is below that of random real images."""
-    runs, names, nets = base.of_roles(result, base.ALL), base.shorts(result["runs"]), result["nets"]
-    place = {source["key"]: i for i, source in enumerate(result["sources"])}
-    count = len(result["levels"]) - 1
+    runs, names, nets = base.of_roles(result, base.ALL), base.shorts(result.runs), result.found.nets
+    count = len(result.found.levels) - 1
     if not runs or not count:
         nothing = () if count else ("nothing was changed",)
         return Evidence(cannot=(*nothing, *base.missing(result, base.ALL)))
-    beyond = against_random(result)[:, 1:].mean(1)  # (sources, networks)
-    found = {run["key"]: beyond[place[run["key"]]] for run in runs}
+    beyond = against_random(result)
+    found = {run.key: beyond[run.key][1:].mean(0) for run in runs}  # (networks,)
     return Evidence(
         parts=tuple(base.paired(f"{names[key]} below random", v, LESS) for key, v in found.items()),
-        marks=tuple(base.mark(r, names[r["key"]], found[r["key"]], {}) for r in runs),
+        marks=tuple(base.mark(r, names[r.key], found[r.key], {}) for r in runs),
         unit="points beyond random",
         n=base.over(nets),
         reference=0.0,

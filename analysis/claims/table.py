@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analysis import analysis
 from analysis.claims import claims
 from analysis.claims.base import (
     HOLDS,
@@ -19,7 +20,8 @@ from analysis.claims.base import (
     role,
     verdicts,
 )
-from analysis.contract import PRESETS, AnalysisTask, seen
+from analysis.contract import PRESETS, AnalysisTask, Arrays, seen
+from analysis.results import Result
 from analysis.runs import Chosen
 from analysis.settings import make_spec
 from analysis.shared.significance import LEVEL
@@ -63,8 +65,6 @@ def tasks(store: Store, chosen: Chosen, preset: str) -> dict[str, Task | str]:
 
     Where the same was computed with more networks, that is taken: some presets have only one.
     """
-    from analysis import analysis
-
     if preset not in PRESETS:
         raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
     found: dict[str, Task | str] = {}
@@ -97,9 +97,10 @@ def largest(store: Store, spec: AnalysisTask) -> Task:
 def stored(task: Task) -> AnalysisTask | None:
     """The spec of a finished task; None of one that is not, or that cannot be read."""
     try:
-        return task.spec() if task.is_done() else None
+        spec = task.spec() if task.is_done() else None
     except DDError:
         return None
+    return spec if isinstance(spec, AnalysisTask) else None
 
 
 def lines(
@@ -109,29 +110,40 @@ def lines(
 
     What other people wrote passes through `how` (see `analysis.contract.seen`).
     """
-    read: dict[str, tuple[dict, dict, dict]] = {}
+    read: dict[str, _Read] = {}
     trouble: dict[str, str] = {}
     for name, task in found.items():
         if isinstance(task, str):
             trouble[name] = how(task)
         elif task.is_done():
             try:
-                result = seen(task.result(), how)
-                read[name] = (result, dict(task.arrays()), task.document()["spec"])
+                result = seen(analysis(name).result(task), how)
+                spec = task.document()["spec"]
+                read[name] = _Read(task.key, result, dict(task.arrays()), spec)
             except DDError as error:  # damaged: the others can still be told
                 trouble[name] = how(str(error))
     ready = [claim for claim in claims().values() if claim.analysis in read]
-    judged = [claim.judge(*read[claim.analysis][:2]) for claim in ready]
+    judged = [c.judge(read[c.analysis].result, read[c.analysis].arrays) for c in ready]
     decided = dict(zip((claim.id for claim in ready), verdicts(judged)))
     made = []
     for claim in claims().values():
         if claim.id not in decided:
             made.append(Line(claim, trouble=trouble.get(claim.analysis, "")))
             continue
-        result, _, spec = read[claim.analysis]
-        apart = tuple(differs(result, spec, claim.setting))
-        made.append(Line(claim, decided[claim.id], apart, found[claim.analysis].key))
+        known = read[claim.analysis]
+        apart = tuple(differs(known.result, known.spec, claim.setting))
+        made.append(Line(claim, decided[claim.id], apart, known.key))
     return made
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A finished analysis: its key, what it found, and what it was asked."""
+
+    key: str
+    result: Result[Any]
+    arrays: Arrays
+    spec: dict[str, Any]
 
 
 def summary(of: list[Line]) -> str:
@@ -149,7 +161,7 @@ def summary(of: list[Line]) -> str:
 
 def unjudged(chosen: Chosen) -> list[str]:
     """Labels of the runs that no claim is about."""
-    return [run.label for run in chosen.runs if not role({"method": run.method})]
+    return [run.label for run in chosen.runs if not role(run)]
 
 
 def part_text(part: Any) -> str:

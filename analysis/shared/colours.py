@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 METHODS = {  # colour, plotly's marker
     "bptt": ("#E69F00", "square"),
@@ -31,7 +32,7 @@ REAL = "#7F8387"  # real data: readable on white and on black; black in print
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("", "-open", "-dot", "-open-dot")
 # The same for matplotlib.
-_LINES = {
+_LINES: dict[str, str | tuple[Any, ...]] = {
     "solid": "-",
     "dash": "--",
     "dot": ":",
@@ -63,7 +64,7 @@ class Style:
     colour: str
     dash: str = "solid"
     symbol: str = "circle"
-    linestyle: str | tuple = "-"
+    linestyle: str | tuple[Any, ...] = "-"
     marker: str = "o"
 
 

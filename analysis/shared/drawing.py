@@ -11,7 +11,8 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from analysis.contract import seen
+from analysis.contract import Analysis, Arrays, seen
+from analysis.results import F, Result
 from ddcore.base.foreign_text import unmathematical
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ HEIGHT = 380
 _LOCK = threading.Lock()  # matplotlib keeps global state; pages draw from several threads
 # Same figure, same bytes: no dates, and names of parts that do not change.
 _METADATA = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-_STYLE = {"svg.hashsalt": "analysis", "pdf.fonttype": 42, "font.size": 9}
+_STYLE: Any = {"svg.hashsalt": "analysis", "pdf.fonttype": 42, "font.size": 9}
 
 
 def new_figure(
@@ -93,7 +94,9 @@ def figure_bytes(figure: StaticFigure, format: str) -> bytes:
     return out.getvalue()
 
 
-def static_bytes(analysis: Any, result: dict, arrays: dict, format: str) -> bytes:
+def static_bytes(
+    analysis: Analysis[Any, F], result: Result[F], arrays: Arrays, format: str
+) -> bytes:
     """The static figure of an analysis as bytes; safe to call from several threads."""
     with _LOCK:
         return figure_bytes(analysis.static(seen(result, unmathematical), arrays), format)

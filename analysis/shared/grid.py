@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from analysis.contract import AnalysisTask
 from ddcore.data import Dataset
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.architectures import NetSpec
@@ -33,8 +34,13 @@ class Cell:
     work: float
 
 
+def ready(images: np.ndarray, labels: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+    """The data of a cell whose images are there already."""
+    return lambda: (images, labels)
+
+
 def accuracies(
-    context: Context, cells: Sequence[Cell], seeds: Sequence[int], dataset: Dataset
+    context: Context[AnalysisTask], cells: Sequence[Cell], seeds: Sequence[int], dataset: Dataset
 ) -> np.ndarray:
     """Test accuracy (cells, nets) of one network per seed in every cell.
 

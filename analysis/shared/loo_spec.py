@@ -67,9 +67,9 @@ class LeaveOneOut(Pool):
         return Need(self.work(shape, classes, counts.test), need.memory / 4 + 12 * pairs, need.disk)
 
 
-def check_network(spec: AnalysisTask) -> None:
+def check_network(spec: AnalysisTask, text: str) -> None:
     """Refuse a name that is none, and networks whose batch norm lets images see each other."""
-    arch, _ = parse("network", spec.network)
+    arch, _ = parse("network", text)
     mixes = ARCHITECTURES[arch].knobs.get("norm") == "batch"
     allowed = "a network without batch norm, in which an image left out would still count"
     spec.require("network", not mixes, allowed)
@@ -90,11 +90,11 @@ def loo_presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def loo_pools(spec: Any, chosen: Chosen) -> list[LeaveOneOut]:
-    """The retrained networks of each run, for any spec with the fields of training."""
+def loo_pools(spec: Any, chosen: Chosen) -> dict[str, LeaveOneOut]:
+    """The retrained networks of each run by its key, for any spec with the fields of training."""
     net = network("network", spec.network, chosen.shape, chosen.classes)
-    return [
-        LeaveOneOut(
+    return {
+        run.key: LeaveOneOut(
             data=chosen.data,
             net=net,
             seed=spec.seed,
@@ -106,4 +106,4 @@ def loo_pools(spec: Any, chosen: Chosen) -> list[LeaveOneOut]:
             precision=spec.precision,
         )
         for run in chosen.runs
-    ]
+    }

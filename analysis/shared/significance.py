@@ -44,7 +44,9 @@ def paired(differences: np.ndarray, alternative: str) -> Test:
     return _test(mean, spread / np.sqrt(n), n - 1, alternative)
 
 
-def combined(mean: float, samples: Sequence[np.ndarray], alternative: str) -> Test:
+def combined(
+    mean: float, samples: Sequence[Sequence[float] | np.ndarray], alternative: str
+) -> Test:
     """A mean whose error has several independent sources: the variances of the means of `samples` add.
 
     Degrees of freedom after Satterthwaite 1946. With the difference of two samples' means and these samples
@@ -61,12 +63,15 @@ def combined(mean: float, samples: Sequence[np.ndarray], alternative: str) -> Te
     return _test(np.float64(mean), np.sqrt(parts.sum()), df, alternative)
 
 
-def _test(mean: np.ndarray, error: np.ndarray, df: float, alternative: str) -> Test:
+def _test(
+    mean: np.ndarray | np.float64, error: np.ndarray | np.float64, df: float, alternative: str
+) -> Test:
     from scipy.stats import t
 
     tail = {LESS: t.cdf, GREATER: t.sf}[alternative]
     p = tail(mean / error, df)
-    return Test(mean, error, np.broadcast_to(np.float64(df), np.shape(mean)), p)
+    freedom = np.broadcast_to(np.float64(df), np.shape(mean))
+    return Test(np.asarray(mean), np.asarray(error), freedom, np.asarray(p))
 
 
 def discoveries(p: np.ndarray, level: float = LEVEL) -> np.ndarray:

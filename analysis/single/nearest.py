@@ -16,6 +16,7 @@ import numpy as np
 from ddcore.base import rng
 from ddcore.base.specs import TaskSpec
 from ddcore.data import ensure
+from ddcore.data.spec import DataSpec
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.worker import Context
 
@@ -64,12 +65,13 @@ class Neighbours:
 # --- the task -------------------------------------------------------------------------------------
 
 
-def run(context: Context) -> None:
+def run(context: Context[NearestTask]) -> None:
     """Task `nearest`."""
-    spec: NearestTask = context.spec
+    spec = context.spec
     made = DistilledSet.from_task(context.need_key(spec.run_key))
-    of_run = context.store.find(spec.run_key).spec().data
-    data = ensure(context, of_run.replace(preprocess="normalise"))  # only pixels are compared
+    of_run = context.store.find(spec.run_key).document()["spec"]["data"]
+    only_pixels = DataSpec.from_dict(of_run).replace(preprocess="normalise")
+    data = ensure(context, only_pixels)
     queries, train = flat(made.pixels()), data.train_images
     held = held_out_sample(len(data.val_images), spec.held_out)
     reference = flat(data.val_images[held])

@@ -53,12 +53,12 @@ class RaceTask(TaskSpec):
         return f"closed form and KIP on {self.data.name}, {self.ipc} per class"
 
 
-def run(context: Context) -> None:
+def run(context: Context[RaceTask]) -> None:
     """Task `race`."""
     from ddcore.data import ensure
     from ddcore.data.tensors import DeviceData
 
-    spec: RaceTask = context.spec
+    spec = context.spec
     data = DeviceData(ensure(context, spec.data), context.device)
     found = race(spec, data, context.progress)
     context.save_result({**found, "ceilings": ceilings(data), "device": context.device})

@@ -112,7 +112,7 @@ def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:
     for row in rows:
         guess = estimate(row.analysis, row.spec, chosen, store, but=pools)
         seconds += guess.seconds
-        pools |= {pool.key for pool in row.analysis.pools(row.spec, chosen)}
+        pools |= {pool.key for pool in row.analysis.pools(row.spec, chosen).values()}
     return seconds
 
 
@@ -127,7 +127,7 @@ def _card(row: Row, preset: str) -> None:
     if row.refused:
         st.caption(plain(row.refused))
     elif row.state == "done":
-        st.caption(drawing.typeset(analysis.sentence(seen(row.task.result(), plain))))
+        st.caption(drawing.typeset(analysis.sentence(seen(analysis.result(row.task), plain))))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
     query = {**analysis_page.link_query(), "preset": preset}

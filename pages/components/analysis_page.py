@@ -18,12 +18,14 @@ from typing import Any
 import streamlit as st
 
 from analysis import analysis as named
-from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, Result, seen
+from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, seen
 from analysis.export import csv_text
+from analysis.results import Result
 from analysis.runs import Chosen, choose
 from analysis.settings import estimate, picked
 from analysis.shared import drawing
 from analysis.task import lacks_images, load_arrays
+from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
 from ddcore.tasks.store import Store, Task
@@ -85,10 +87,11 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
     _offer(store, analysis, keys)
     if example := newest(store, analysis):
         st.header("Example", anchor=False)
-        labels = ", ".join(run["label"] for run in example.result()["runs"])
+        about = analysis.result(example)
+        labels = ", ".join(run.label for run in about.runs)
         same = example.spec().run_keys == spec.run_keys
         apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
-        st.caption(f"Example: {plain(labels)}, {plain(example.result()['data_label'])}. {apart}.")
+        st.caption(f"Example: {plain(labels)}, {plain(about.data_label)}. {apart}.")
         _result(analysis, example, chart)
 
 
@@ -113,14 +116,23 @@ def _estimate(analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Sto
 
 def newest(store: Store, analysis: Analysis) -> Task | None:
     """The finished task of an analysis that was computed last, shipped ones included."""
-    done = [t for t in store.tasks(analysis.spec.KIND) if t.opens()]
+    done = [t for t in store.tasks(analysis.spec.KIND) if _reads(analysis, t)]
     own = [t for t in done if not t.shipped] or done
     return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
 
 
+def _reads(analysis: Analysis, task: Task) -> bool:
+    """Whether it is finished with a result that this version knows; one of an older version may hold less."""
+    try:
+        analysis.result(task)
+    except DDError:
+        return False
+    return True
+
+
 def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
     """The answer in a sentence, figures, images, what to take away."""
-    result, arrays = task.result(), load_arrays(shell.store(), task)
+    result, arrays = analysis.result(task), load_arrays(shell.store(), task)
     if lacks_images(arrays):
         st.caption("Real images that belong here are shown once the dataset has been read:")
         shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
@@ -194,12 +206,12 @@ def _downloads(
         for suffix, mime in drawing.FORMATS.items():
             button(f"Figure ({suffix.upper()})", suffix, mime, lambda s=suffix: static(s))
         button("Report (HTML)", "html", "text/html", report)
-    st.caption(f"{task.kind} {task.key}, computed in {spent(task)} on {result['device']}.")
+    st.caption(f"{task.kind} {task.key}, computed in {spent(task, result)} on {result.device}.")
 
 
-def spent(task: Task) -> str:
+def spent(task: Task, result: Result) -> str:
     """How long it took, with what it had to wait for or train."""
-    return duration(task.status().get("seconds") or task.result()["seconds"])
+    return duration(task.status().get("seconds") or result.seconds)
 
 
 def _texts(analysis: Analysis) -> None:

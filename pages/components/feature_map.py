@@ -7,8 +7,9 @@ import base64
 import numpy as np
 import streamlit as st
 
-from analysis.contract import Arrays, Drawn, Result
+from analysis.contract import Arrays, Drawn
 from analysis.suite.features.figures import describe, found_point
+from analysis.suite.features.result import FeaturesResult
 from analysis.suite.features.spec import PIXELS
 from ddcore.base.foreign_text import unescaped
 from pages.components import charts, sheet
@@ -63,13 +64,15 @@ export default function({data, parentElement}) {
 """
 
 
-def draw(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[str, str]) -> None:
+def draw(
+    key: str, drawn: Drawn, result: FeaturesResult, arrays: Arrays, options: dict[str, str]
+) -> None:
     """The figure; if it is a map, with images on hover, and those of chosen points below."""
     if drawn.figure.layout.meta != "map":
         charts.show(drawn.figure, key=key, alt=drawn.caption)
         return
     # Another set of points must not inherit what was chosen among these.
-    key = "-".join([key.replace(".", "-"), *(run["key"][:6] for run in result["runs"])])
+    key = "-".join([key.replace(".", "-"), *(run.key[:6] for run in result.runs)])
     event = st.plotly_chart(
         drawn.figure,
         key=key,
@@ -89,13 +92,13 @@ def draw(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict[s
         _around(rows[0] if len(rows) == 1 else found, result, arrays)
 
 
-def pixels(result: Result, arrays: Arrays, rows: list[int]) -> np.ndarray:
+def pixels(result: FeaturesResult, arrays: Arrays, rows: list[int]) -> np.ndarray:
     """Images (n, C, H, W) of points, 0..1 for real ones; those must be here."""
     source, found = arrays["source"], []
     for row in rows:
         place = int(source[row])
         own = row - int(np.searchsorted(source, place))
-        run = result["runs"][place - 1]["key"]
+        run = result.runs[place - 1].key
         image = arrays[f"pixels.{run}"][own] if place else arrays[PIXELS][own] / 255
         found.append(np.asarray(image, np.float32))
     return np.stack(found)
@@ -106,7 +109,7 @@ def _here(arrays: Arrays, rows: list[int]) -> list[int]:
     return [row for row in rows if arrays["source"][row] > 0 or PIXELS in arrays]
 
 
-def _opened(rows: list[int], result: Result, arrays: Arrays) -> None:
+def _opened(rows: list[int], result: FeaturesResult, arrays: Arrays) -> None:
     """The images of chosen points, distilled ones first."""
     if not rows:
         st.caption("Draw a lasso around points, or click one, to open their images here.")
@@ -119,7 +122,7 @@ def _opened(rows: list[int], result: Result, arrays: Arrays) -> None:
     _row(shown, result, arrays, "features.chosen")
 
 
-def _around(row: int, result: Result, arrays: Arrays) -> None:
+def _around(row: int, result: FeaturesResult, arrays: Arrays) -> None:
     """An image and its nearest real images."""
     text = describe(result, arrays)[row].replace("<br>", ", ")
     k = arrays["nearest"].shape[1]
@@ -127,10 +130,10 @@ def _around(row: int, result: Result, arrays: Arrays) -> None:
     _row([row, *arrays["nearest"][row].tolist()], result, arrays, "features.nearest")
 
 
-def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
-    names, labels, source = result["class_names"], arrays["labels"], arrays["source"]
+def _row(rows: list[int], result: FeaturesResult, arrays: Arrays, key: str) -> None:
+    names, labels, source = result.class_names, arrays["labels"], arrays["source"]
     rows = _here(arrays, rows)
-    scale = sheet.fit(result["shape"][-1], ROW, WIDTH, 8)
+    scale = sheet.fit(result.shape[-1], ROW, WIDTH, 8)
     for first in range(0, len(rows), ROW):
         part = rows[first : first + ROW]
         tops = [f"{names[labels[r]]}{' real' if source[r] == 0 else ''}" for r in part]
@@ -139,13 +142,13 @@ def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
         sheet.show(images, columns=len(part), top=tops, key=f"{key}.{first}", alt=alt, scale=scale)
 
 
-def _on_hover(plot: str, result: Result, arrays: Arrays) -> None:
+def _on_hover(plot: str, result: FeaturesResult, arrays: Arrays) -> None:
     """All images in one picture, of which the browser shows the one under the mouse."""
     from ddcore.sets import render
 
-    _, height, width = result["shape"]
+    _, height, width = result.shape
     rows = _here(arrays, list(range(len(arrays["source"]))))
-    if len(rows) * int(np.prod(result["shape"])) > SPRITE_VALUES:
+    if len(rows) * int(np.prod(result.shape)) > SPRITE_VALUES:
         rows = [row for row in rows if arrays["source"][row] > 0]
     images = pixels(result, arrays, rows)
     columns = int(np.ceil(np.sqrt(len(images))))

@@ -32,7 +32,7 @@ def runs_of(methods=METHODS) -> list[dict]:
 def common(runs: list[dict]) -> dict:
     """What every result holds."""
     return {
-        "data": {"name": "cifar10", "preprocess": "normalise"},
+        "data": {"name": "cifar10", "source": "torchvision", "preprocess": "normalise"},
         "data_label": "CIFAR-10",
         "class_names": [str(c) for c in range(CLASSES)],
         "shape": [3, 32, 32],
@@ -133,8 +133,7 @@ def agrees(sign: int, nets: int, seed: int, runs: list[dict]):
             level = 0.6 + 0.1 * sign * (pool == EARLY)
             rows[:, PAIR.index("agreement")] = level + NOISE * draw.normal(size=len(net))
             pairs[pool] = rows
-        sets[run["key"]] = {"accuracy": [0.5] * nets, **summaries(pairs)}
-        sets[run["key"]]["lead"] = lead(pairs)
+        sets[run["key"]] = {"accuracy": [0.5] * nets, **summaries(pairs), "lead": lead(pairs)}
     networks = {EARLY: nets, SUBSET: nets}
     return {**common(runs), "sets": sets, "networks": networks}, {}
 

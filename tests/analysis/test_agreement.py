@@ -64,7 +64,7 @@ def answers(labels: np.ndarray, accuracies: list[float], seed: int = 1) -> Answe
 def pools_of(store, spec):
     """Arrays of both pools of a task."""
     chosen = choose(store, spec.run_keys)
-    subset, early = (store.task(pool).arrays() for pool in pools(spec, chosen))
+    subset, early = (store.task(pool).arrays() for pool in pools(spec, chosen).values())
     return {EARLY: early, SUBSET: subset}
 
 
@@ -141,11 +141,11 @@ def test_every_network_of_the_set_counts_the_same():
     early = np.array([pair(0, 0, 1.0), pair(0, 1, 0.0), pair(0, 2, 0.5), pair(1, 0, 0.9)])
     subset = np.array([pair(0, 7, 0.4), pair(1, 7, 0.6), pair(2, 8, 0.0)])
     found = summaries({EARLY: early, SUBSET: subset})
-    assert found[EARLY]["agreement"] == pytest.approx((0.5 + 0.9) / 2)
-    assert found[SUBSET]["agreement"] == pytest.approx(0.5)  # network 2 has no early-stopped match
-    assert found[SUBSET]["networks"] == 2
-    assert found[SUBSET]["pairs"] == 3
-    assert found[EARLY]["shared"] is None
+    assert found[EARLY].agreement == pytest.approx((0.5 + 0.9) / 2)
+    assert found[SUBSET].agreement == pytest.approx(0.5)  # network 2 has no early-stopped match
+    assert found[SUBSET].networks == 2
+    assert found[SUBSET].pairs == 3
+    assert found[EARLY].shared is None
 
 
 def test_lead_and_its_error():
@@ -162,20 +162,20 @@ def test_lead_and_its_error():
     early, subset = pairs(0.8, effects[1]), pairs(0.7, effects[2])
     early[:, PAIR.index("agreement")] += effects[0][early[:, 0].astype(int)]
     found = lead({EARLY: early, SUBSET: subset})
-    assert found["mean"] == pytest.approx(
+    assert found.mean == pytest.approx(
         0.1 + effects[0].mean() + effects[1].mean() - effects[2].mean()
     )
     expected = sum(np.var(e, ddof=1) / len(e) for e in effects)
-    assert found["error"] == pytest.approx(np.sqrt(expected))
+    assert found.error == pytest.approx(np.sqrt(expected))
     parts = [np.var(e, ddof=1) / len(e) for e in effects]
     df = expected**2 / sum(v**2 / (len(e) - 1) for v, e in zip(parts, effects))
-    assert found["df"] == pytest.approx(df)
-    assert found["p"] == pytest.approx(t.sf(found["mean"] / found["error"], df))
+    assert found.df == pytest.approx(df)
+    assert found.p == pytest.approx(t.sf(found.mean / found.error, df))
     assert lead({EARLY: early, SUBSET: subset[:0]}) is None
     alone = lead({EARLY: early[:1], SUBSET: subset[:1]})
-    assert alone["error"] is alone["df"] is alone["p"] is None
+    assert alone.error is alone.df is alone.p is None
     one_net = {EARLY: early[early[:, 0] == 0], SUBSET: subset[subset[:, 0] == 0]}
-    assert lead(one_net)["p"] is None  # however many networks it is compared with
+    assert lead(one_net).p is None  # however many networks it is compared with
 
 
 @pytest.mark.parametrize(("shape", "ipc"), [((1, 8, 8), 1), ((1, 8, 8), 10), ((3, 32, 32), 10)])
@@ -267,11 +267,8 @@ def test_says_so_where_nothing_matches(store):
         gap=0.001,
     )
     task = computed(store, wanted)
-    result, arrays = task.result(), task.arrays()
-    empty = [
-        k for k, v in result["sets"].items() if not v[EARLY]["pairs"] or not v[SUBSET]["pairs"]
-    ]
-    assert empty
+    result, arrays = ANALYSIS.result(task), task.arrays()
+    assert any(not (v.early.pairs and v.subset.pairs) for v in result.found.sets.values())
     assert "no " in sentence(result)
     assert "network within 0.1 points" in figures(result, arrays, {"measure": "kappa"})[0].caption
     assert static(result, arrays)

@@ -8,22 +8,24 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from analysis import analyses, analysis
 from analysis.__main__ import main
 from analysis.contract import PRESETS, seen
 from analysis.export import csv_text
+from analysis.results import from_dict
 from analysis.runs import Chosen, Run, choose
 from analysis.settings import estimate, picked
 from analysis.settings import make_spec as analysis_make_spec
 from analysis.shared import drawing
 from analysis.task import lacks_images, load_arrays
 from ddcore.base import paths
-from ddcore.base.errors import SpecError
+from ddcore.base.errors import Damaged, SpecError
 from ddcore.base.foreign_text import plain, unescaped, unmathematical
 from ddcore.base.specs import task_from_document
 from ddcore.data import load
@@ -65,13 +67,28 @@ def test_computes_the_same_twice(name, finished, tmp_path):
 
 
 @EACH
+def test_a_result_is_read_as_it_was_written(name, finished):
+    """To the letter, whatever its schema: the file is what others keep."""
+    task, of = finished(name), analysis(name)
+    result = of.result(task)
+    assert isinstance(result.found, of.found)
+    text = (task.folder / "result.json").read_text()
+    assert json.dumps(result.to_dict(), indent=1) == text
+    stored = task.result()
+    for lacking in (f.name for f in fields(of.found) if f.default is MISSING):
+        with pytest.raises(Damaged, match=lacking):
+            from_dict(of.found, {k: v for k, v in stored.items() if k != lacking})
+
+
+@EACH
 @pytest.mark.parametrize("images", [True, False])
 def test_figures_for_every_option(name, images, finished, analysed):
     """With real images and without, as on a machine that has not read the dataset."""
     import plotly.graph_objects as go
 
     task, of = finished(name), analysis(name)
-    result, arrays = task.result(), load_arrays(analysed, task) if images else task.arrays()
+    result = of.result(task)
+    arrays = load_arrays(analysed, task) if images else task.arrays()
     usual = picked(of, result)
     views = [usual]
     for option in of.options(result, dict(usual)):
@@ -96,7 +113,7 @@ def test_figures_for_every_option(name, images, finished, analysed):
 @pytest.mark.parametrize("format", drawing.FORMATS)
 def test_static_figure_is_repeatable(name, format, finished):
     task, of = finished(name), analysis(name)
-    one, two = (drawing.static_bytes(of, task.result(), task.arrays(), format) for _ in range(2))
+    one, two = (drawing.static_bytes(of, of.result(task), task.arrays(), format) for _ in range(2))
     assert one == two
     assert len(one) > 2000
     assert one[:4] == {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xm"}[format]
@@ -105,7 +122,7 @@ def test_static_figure_is_repeatable(name, format, finished):
 @EACH
 def test_table_sentence_and_pictures(name, finished, analysed):
     task, of = finished(name), analysis(name)
-    result, arrays = task.result(), load_arrays(analysed, task)
+    result, arrays = of.result(task), load_arrays(analysed, task)
     assert not lacks_images(arrays)
     rows = of.table(result, arrays)
     read = list(csv.DictReader(io.StringIO(csv_text(rows))))
@@ -115,11 +132,11 @@ def test_table_sentence_and_pictures(name, finished, analysed):
     assert text.endswith(".")
     assert len(text) > 40
     assert "nan" not in text
-    assert any(r["label"] in text for r in result["runs"])
+    assert any(run.label in text for run in result.runs)
     for group in [*of.pictures(result, arrays), *of.pictures(result, task.arrays())]:
         assert group.title
         assert len(group.pixels) == len(group.labels) > 0
-        assert group.pixels.shape[1:] == tuple(result["shape"])
+        assert group.pixels.shape[1:] == result.shape
 
 
 @EACH
@@ -127,7 +144,7 @@ def test_foreign_names_are_no_markup(name, finished, analysed):
     """In figures, sentences, static figures and tables; `hostile` differs for each run and class."""
     task, of = finished(name), analysis(name)
     arrays, places = load_arrays(analysed, task), iter(range(1000))
-    result = seen(task.result(), lambda text: f"{hostile.NAME} {next(places)}")
+    result = seen(of.result(task), lambda text: f"{hostile.NAME} {next(places)}")
     shown = seen(result, plain)
     texts = [of.sentence(shown)]
     for drawn in of.figures(shown, arrays, picked(of, shown)):
@@ -160,7 +177,7 @@ def test_static_figures_show_dollars(finished):
     from matplotlib.text import Text
 
     of, task = analysis("pixels"), finished("pixels")
-    result = seen(task.result(), lambda text: f"$x^2$ {text}")
+    result = seen(of.result(task), lambda text: f"$x^2$ {text}")
     figure = of.static(seen(result, unmathematical), task.arrays())
     words = [t for t in figure.findobj(Text) if "x^2" in t.get_text()]
     assert words
@@ -179,7 +196,8 @@ def test_report_shows_foreign_names_as_they_are(name, finished, analysed, monkey
     from ddcore.tasks.store import Task
 
     task = finished(name)
-    result = seen(task.result(), lambda text: f"{hostile.NAME} <b>{text}</b>")
+    found = analysis(name).result(task)
+    result = seen(found, lambda text: f"{hostile.NAME} <b>{text}</b>").to_dict()
     read = Task.result
     monkeypatch.setattr(Task, "result", lambda t: result if t.key == task.key else read(t))
     page = html([task], analysed)
@@ -256,10 +274,10 @@ def test_pools_are_shared_and_counted_once(name, finished, analysed):
     wanted = task.spec()
     chosen = choose(analysed, wanted.run_keys)
     pools = of.pools(wanted, chosen)
-    assert all(analysed.task(pool).is_done() for pool in pools)
+    assert all(analysed.task(pool).is_done() for pool in pools.values())
     there = estimate(of, wanted, chosen, analysed)
     fresh = estimate(of, wanted.replace(seed=5), chosen, analysed)
-    counted = {p.key for p in of.pools(wanted.replace(seed=5), chosen)}
+    counted = {p.key for p in of.pools(wanted.replace(seed=5), chosen).values()}
     known = estimate(of, wanted.replace(seed=5), chosen, analysed, but=counted)
     assert there.seconds == pytest.approx(known.seconds)
     assert fresh.seconds >= known.seconds
@@ -313,7 +331,7 @@ def test_command_line(name, analysed, finished, monkeypatch, capsys):
     assert main(line) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["key"] == task.key
-    assert answer["answer"] == of.sentence(task.result())
+    assert answer["answer"] == of.sentence(of.result(task))
     assert main([*line, "--set", "seed=-1"]) == 2
     assert "seed = -1 is not allowed" in capsys.readouterr().err
 
@@ -337,9 +355,9 @@ def test_report_opens_without_a_network(finished, analysed):
     tasks = [finished(name) for name in NAMES]
     text = html(tasks, analysed)
     for of, task in zip(analyses().values(), tasks):
-        assert of.question.replace("'", "&#x27;") in text
+        assert escape(of.question) in text
         assert task.key in text
-        assert len(of.figures(task.result(), task.arrays(), picked(of, task.result()))) > 0
+        assert of.figures(of.result(task), task.arrays(), picked(of, of.result(task)))
     assert "<script src" not in text
     assert "<link" not in text
     assert "url(http" not in text

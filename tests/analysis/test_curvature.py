@@ -8,8 +8,7 @@ import torch
 
 from analysis.shared import hessian
 from analysis.suite.curvature import ANALYSIS
-from analysis.suite.curvature.maths import density, moment_of, smooth
-from analysis.suite.curvature.maths import facts as curvature_facts
+from analysis.suite.curvature.maths import courses, density, moment_of, smooth
 from analysis.suite.curvature.spec import REAL, VIEWS, CurvatureTask
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, DDError, SpecError
@@ -171,30 +170,30 @@ def test_peak_and_crossing():
     own = np.array([0, 2, 5, 8, 9, 7, 4, 2, 1, 1, 1.0])
     real = np.array([0, 1, 2, 3, 4, 5, 5, 5, 4, 4, 4.0])
     for noise in (0.0, 3.0):  # common to both, so it changes nothing but the error of the peak
-        found = curvature_facts(arrays_of(steps, own, real, noise), 10)["a"]["raw"]
-        assert (found["peak_at"], found["below"]) == (40, 60)
-        assert found["peak"] == pytest.approx(9)
-        assert found["peak_to_real"] == pytest.approx(9 / 5)
-        assert found["last_to_real"] == pytest.approx(1 / 4)
-    assert found["error"] > 0.3
-    smoothed = curvature_facts(arrays_of(steps, own, real), 10)["a"]["smooth"]
-    assert smoothed["peak_at"] == 40
-    assert smoothed["below"] == 70  # later
+        found = courses(arrays_of(steps, own, real, noise), 10)["a"]["raw"]
+        assert (found.peak_at, found.below) == (40, 60)
+        assert found.peak == pytest.approx(9)
+        assert found.peak_to_real == pytest.approx(9 / 5)
+        assert found.last_to_real == pytest.approx(1 / 4)
+    assert found.error > 0.3
+    smoothed = courses(arrays_of(steps, own, real), 10)["a"]["smooth"]
+    assert smoothed.peak_at == 40
+    assert smoothed.below == 70  # later
     values = smooth(own, 10)
-    assert smoothed["peak"] == pytest.approx(values.max())
+    assert smoothed.peak == pytest.approx(values.max())
 
 
 def test_no_crossing_where_there_is_none():
     steps = np.arange(5)
     own, real = np.array([-3.0, 1, 5, 5, 5]), np.array([0.0, 2, 3, 4, 5])
-    found = curvature_facts(arrays_of(steps, own, real), 1)["a"]["raw"]
-    assert found["below"] is None  # below at the start does not count; neither does being equal
-    assert curvature_facts(arrays_of(steps, own, real), 1)[REAL]["raw"]["below"] is None
+    found = courses(arrays_of(steps, own, real), 1)["a"]["raw"]
+    assert found.below is None  # below at the start does not count; neither does being equal
+    assert courses(arrays_of(steps, own, real), 1)[REAL]["raw"].below is None
     barely = np.array([0, 1, 5, 3.999, 5])  # by less than two standard errors (.007 each)
-    assert curvature_facts(arrays_of(steps, barely, real), 1)["a"]["raw"]["below"] is None
-    flat = curvature_facts(arrays_of(steps, own, -real), 1)["a"]["raw"]
-    assert flat["last_to_real"] is None
-    assert flat["peak_to_real"] is None
+    assert courses(arrays_of(steps, barely, real), 1)["a"]["raw"].below is None
+    flat = courses(arrays_of(steps, own, -real), 1)["a"]["raw"]
+    assert flat.last_to_real is None
+    assert flat.peak_to_real is None
 
 
 def test_density_is_a_mixture_of_gaussians():
@@ -226,7 +225,7 @@ def test_result_says_what_the_arrays_hold(finished):
         assert (np.diff(top)[known[..., 1:]] <= 0).all()
         assert (known[..., :-1] >= known[..., 1:]).all()  # none after one that has not converged
         assert (arrays[f"fisher.{key}"] >= 0).all()
-    rows = ANALYSIS.table(result, arrays)
+    rows = ANALYSIS.table(ANALYSIS.result(task), arrays)
     assert len(rows) == 3 * result["nets"] * len(arrays["steps"])
     assert sum("eigenvalue_1" in row for row in rows) == 3 * result["nets"] * 2
 

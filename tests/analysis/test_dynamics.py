@@ -143,14 +143,14 @@ def test_facts_tell_a_ceiling_from_a_plateau():
     arrays = {f"accuracy.{k}": v for k, v in (("easy", easy), ("hard", hard), (TEST, 0.9 * easy))}
     arrays |= {f"loss.{k}": 1 - arrays[f"accuracy.{k}"] for k in ("easy", "hard", TEST)}
     easy, hard = (facts(steps, arrays, k, 100) for k in ("easy", "hard"))
-    assert (easy["plateau"], easy["ceiling"], easy["full"]) == (80, True, 80)
-    assert (hard["plateau"], hard["ceiling"], hard["full"]) == (50, False, None)
-    assert hard["test_gain"] == pytest.approx(0.9 * (1 - (1 + 0.625) / 2))
-    assert easy["test_gain"] == pytest.approx(0)
-    assert easy["tolerance"] == 0.01
-    assert facts(steps, arrays, "easy", 10)["tolerance"] == 0.1
-    assert easy["moment"] == 100
-    assert easy["lowest_loss_at"] == 80
+    assert (easy.plateau, easy.ceiling, easy.full) == (80, True, 80)
+    assert (hard.plateau, hard.ceiling, hard.full) == (50, False, None)
+    assert hard.test_gain == pytest.approx(0.9 * (1 - (1 + 0.625) / 2))
+    assert easy.test_gain == pytest.approx(0)
+    assert easy.tolerance == 0.01
+    assert facts(steps, arrays, "easy", 10).tolerance == 0.1
+    assert easy.moment == 100
+    assert easy.lowest_loss_at == 80
 
 
 def test_a_stopped_task_goes_on_where_it_was(store, monkeypatch):

@@ -92,8 +92,8 @@ def test_agreement_is_that_of_the_stored_neighbours(finished):
 
 def test_an_image_finds_its_point(finished):
     task, of = finished("features"), analysis("features")
-    result, arrays = task.result(), task.arrays()
-    run = result["runs"][1]["key"]
+    result, arrays = of.result(task), task.arrays()
+    run = result.runs[1].key
     wanted = {"find": run, "image": "4"}
     picked = analysis_picked(of, result, lambda o: wanted.get(o.name, next(iter(o.choices))))
     row = found_point(result, arrays, picked)
@@ -109,7 +109,7 @@ def test_an_image_finds_its_point(finished):
 
 def test_every_point_is_in_the_map_once_and_described(finished):
     task, of = finished("features"), analysis("features")
-    result, arrays = task.result(), task.arrays()
+    result, arrays = of.result(task), task.arrays()
     for colour in ("class", "set"):
         picked = {**analysis_picked(of, result), "colour": colour}
         figure = of.figures(result, arrays, picked)[0].figure
@@ -117,7 +117,7 @@ def test_every_point_is_in_the_map_once_and_described(finished):
         assert sorted(rows) == list(range(len(arrays["source"])))
     texts = describe(result, arrays)
     first = int(np.flatnonzero(arrays["source"] == 1)[0])
-    assert texts[first].startswith(f"{result['runs'][0]['label']} 0<br>class 0, neighbours ")
+    assert texts[first].startswith(f"{result.runs[0].label} 0<br>class 0, neighbours ")
     assert texts[0].startswith(f"Real image {arrays[f'{ROWS}test.real_pixels'][0]}<br>")
 
 
@@ -125,7 +125,7 @@ def test_opened_images_are_those_of_the_points(analysed, finished):
     from pages.components import feature_map
 
     task = finished("features")
-    result, arrays = task.result(), load_arrays(analysed, task)
+    result, arrays = analysis("features").result(task), load_arrays(analysed, task)
     row = int(np.flatnonzero(arrays["source"] == 2)[3])
     shown = feature_map.pixels(result, arrays, [5, row])
     data = load(analysed, DataSpec())
@@ -136,7 +136,7 @@ def test_opened_images_are_those_of_the_points(analysed, finished):
     )
     assert feature_map._here(arrays, [5, row]) == [5, row]
     assert feature_map._here(task.arrays(), [5, row]) == [row]  # the dataset is not here
-    np.testing.assert_array_equal(shown[1], arrays[f"pixels.{result['runs'][1]['key']}"][3])
+    np.testing.assert_array_equal(shown[1], arrays[f"pixels.{result.runs[1].key}"][3])
 
 
 def test_without_umap_only_pca(store, monkeypatch):
@@ -174,8 +174,8 @@ def test_networks_are_those_of_recognition(store):
     for preset in PRESETS:
         ours = make_spec(analysis("features"), chosen, preset)
         theirs = make_spec(analysis("recognition"), chosen, preset)
-        pools = {p.key for p in analysis("recognition").pools(theirs, chosen)}
-        assert {p.key for p in analysis("features").pools(ours, chosen)} <= pools
+        pools = {p.key for p in analysis("recognition").pools(theirs, chosen).values()}
+        assert {p.key for p in analysis("features").pools(ours, chosen).values()} <= pools
 
 
 @pytest.mark.slow
@@ -202,9 +202,9 @@ def test_umap_same_random_state_same_map(tmp_path):
 def test_umap_of_a_task_is_drawn_beside_pca(analysed, finished):
     of, small = analysis("features"), finished("features").spec()
     task = computed(analysed, dataclasses.replace(small, projection="umap"))
-    result, arrays = task.result(), task.arrays()
-    assert result["maps"] == ["joint", "apart", "pca"]
-    assert result["versions"]["umap-learn"]
+    result, arrays = of.result(task), task.arrays()
+    assert result.found.maps == ("joint", "apart", "pca")
+    assert result.versions["umap-learn"]
     for view in ("joint", "apart"):
         picked = {**analysis_picked(of, result), "map": view}
         figure = of.figures(result, arrays, picked)[0].figure

@@ -10,12 +10,13 @@ from scipy.stats import spearmanr
 
 from analysis.runs import choose
 from analysis.settings import make_spec
-from analysis.shared import effects, loo
+from analysis.shared import effects, loo, loo_estimates
 from analysis.shared.loo_spec import LeaveOneOut
 from analysis.suite.influence import ANALYSIS
 from analysis.suite.influence.compute import agreement
-from analysis.suite.influence.figures import by_class, sheet
+from analysis.suite.influence.figures import by_class
 from analysis.suite.influence.spec import InfluenceTask
+from analysis.suite.influence.tiles import sheet
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data.preprocess import Preprocess
@@ -102,7 +103,7 @@ def test_losses_are_those_of_torch():
 # --- estimates ------------------------------------------------------------------------------------
 
 
-def softmax_regression() -> tuple[loo.LastLayer, torch.Tensor, torch.Tensor, Part]:
+def softmax_regression() -> tuple[loo_estimates.LastLayer, torch.Tensor, torch.Tensor, Part]:
     """120 images of overlapping classes, 9 features, 3 classes, weights after some training."""
     generator = rng.generator(7)
     x = torch.randn(120, 9, generator=generator, dtype=torch.float64)
@@ -123,10 +124,15 @@ def softmax_regression() -> tuple[loo.LastLayer, torch.Tensor, torch.Tensor, Par
     def features_of(images: torch.Tensor) -> torch.Tensor:
         return images.flatten(1)[:, :9].double()
 
-    return loo.LastLayer(weight, bias, x, labels, features_of), one, labels, some_tests(40, 3)
+    return (
+        loo_estimates.LastLayer(weight, bias, x, labels, features_of),
+        one,
+        labels,
+        some_tests(40, 3),
+    )
 
 
-def dense_hessian(curvature: loo.LastLayer, one: torch.Tensor, labels: torch.Tensor):
+def dense_hessian(curvature: loo_estimates.LastLayer, one: torch.Tensor, labels: torch.Tensor):
     """By torch's own second derivatives."""
 
     def loss(theta: torch.Tensor) -> torch.Tensor:
@@ -140,7 +146,7 @@ def test_conjugate_gradients_are_the_dense_inverse_on_softmax_regression():
     hessian = dense_hessian(curvature, one, labels)
     v = torch.randn(5, 30, generator=rng.generator(2), dtype=torch.float64)
     torch.testing.assert_close(curvature.product(v), v @ hessian, atol=1e-12, rtol=0)
-    found = loo.estimates(curvature, part, 1e-3)
+    found = loo_estimates.estimates(curvature, part, 1e-3)
     dense = torch.linalg.solve(hessian + 1e-3 * torch.eye(30), curvature.gradients().T).T
     expected = curvature.along(dense, part).numpy() / 120
     assert found.solved.residual <= 1e-6
@@ -153,7 +159,7 @@ def test_conjugate_gradients_are_the_dense_inverse_on_softmax_regression():
 def test_the_influence_function_foresees_retraining_of_softmax_regression():
     """Where the loss is convex and trained to the end, it must: one Newton step of the reduced problem."""
     curvature, one, labels, part = softmax_regression()
-    estimate = loo.estimates(curvature, part, 1e-8).cg
+    estimate = loo_estimates.estimates(curvature, part, 1e-8).cg
     hessian = dense_hessian(curvature, one, labels)
     x = torch.stack([part.batch(torch.arange(40)).flatten(1)[i, :9] for i in range(40)]).double()
     x = torch.cat([x, torch.ones(40, 1)], 1)
@@ -192,11 +198,17 @@ def loop_gradients(network: Network, params: dict, images: torch.Tensor, labels:
 
 
 @pytest.fixture
-def whole() -> tuple[loo.AllWeights, torch.Tensor, Part, Network, dict]:
+def whole() -> tuple[loo_estimates.AllWeights, torch.Tensor, Part, Network, dict]:
     """Curvature of all weights of the trained network, and gradients of its images by a loop."""
     network, params, images, labels = trained()
     own = loop_gradients(network, params, images, labels)
-    return loo.AllWeights(network, params, images, labels), own, some_tests(), network, params
+    return (
+        loo_estimates.AllWeights(network, params, images, labels),
+        own,
+        some_tests(),
+        network,
+        params,
+    )
 
 
 def test_gradient_dot_is_the_loop(whole):
@@ -211,7 +223,7 @@ def test_gradient_dot_is_the_loop(whole):
 def test_last_layer_gradients_are_a_part_of_all(whole):
     curvature, own, _, network, params = whole
     nets = loo.TrainedNets(network, params, {})
-    last = loo.last_layer(nets, curvature.images, curvature.labels)
+    last = loo_estimates.last_layer(nets, curvature.images, curvature.labels)
     count = last.gradients().shape[1] // CLASSES
     weight = last.gradients().view(M, CLASSES, count)
     flat = torch.cat([weight[:, :, :-1].flatten(1), weight[:, :, -1]], 1)
@@ -239,7 +251,7 @@ def test_conjugate_gradients_at_the_edges():
     """A right-hand side of 0, and a direction of negative curvature: no NaN, and it is said."""
     matrix = torch.diag(torch.tensor([2.0, 1.0, -3.0], dtype=torch.float64))
     b = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-    found = loo.conjugate_gradient(lambda v: v @ matrix, b, 1.0)
+    found = loo_estimates.conjugate_gradient(lambda v: v @ matrix, b, 1.0)
     expected = torch.tensor([[0, 0, 0], [1 / 3, 1 / 2, 0], [0, 0, 0]], dtype=torch.float64)
     torch.testing.assert_close(found.x, expected)
     assert found.given_up == 1

@@ -11,6 +11,7 @@ import torch
 import ddcore.training.train as training
 from analysis.suite.mixing.compute import Source, halved, mixture, proper_targets, real_rows
 from analysis.suite.mixing.figures import sentence
+from analysis.suite.mixing.result import MixingFound
 from analysis.suite.mixing.spec import MixingTask, _iterations
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
@@ -19,6 +20,7 @@ from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import worker
 from ddcore.training.losses import cross_entropy
 from tests.analysis.conftest import computed
+from tests.analysis.made import made_up
 from tests.pages.fakes import decoded, done, spec
 
 SMALL = {"network": "convnet-4", "nets": 2, "iterations": 10}
@@ -184,7 +186,7 @@ def test_sentence_names_what_the_first_images_bring():
     ]
     accuracy = [[[0.8, 0.8], [0.79, 0.79], [0.9, 0.9]], [[0.6, 0.7], [0.7, 0.8], [0.9, 0.9]]]
     result = {"sources": sources, "accuracy": accuracy, "added": [0, 2, 5]}
-    text = sentence(result)
+    text = sentence(made_up(MixingFound, result))
     assert "The first 2 real images per class change" in text
     assert "DM **−1.0** ± 0.0" in text
     assert "random real images **+10.0** ± 0.0" in text

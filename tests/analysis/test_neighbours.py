@@ -33,7 +33,7 @@ def by_force(queries: np.ndarray, train: np.ndarray, k: int) -> tuple[np.ndarray
 
 def features(analysed, task, which: int, x: np.ndarray) -> np.ndarray:
     """Penultimate features in one network of the pool, in float64."""
-    (pool,) = pools(task.spec(), choose(analysed, task.spec().run_keys))
+    (pool,) = pools(task.spec(), choose(analysed, task.spec().run_keys)).values()
     nets = load_pool(analysed.task(pool))
     params = {k: w.double() for k, w in select(nets.params, which).items()}
     one = nets.network.with_nets(1)
@@ -105,17 +105,17 @@ def test_real_training_images_are_their_own_nearest(finished, analysed, store):
 
 def test_pictures_show_the_rows_and_need_the_data(finished, analysed):
     task = finished("neighbours")
-    result, arrays = task.result(), load_arrays(analysed, task)
+    result, arrays = ANALYSIS.result(task), load_arrays(analysed, task)
     data = load(analysed, DataSpec())
     shown = pictures(result, arrays)
     assert len(shown) == 4  # two of each set
-    for i, run in enumerate(result["runs"]):
-        relative = arrays[f"{PIXELS}.relative.{run['key']}"][0]
+    for i, run in enumerate(result.runs):
+        relative = arrays[f"{PIXELS}.relative.{run.key}"][0]
         for at, row in enumerate((relative.argmin(), relative.argmax())):
             pixels = shown[2 * i + at].pixels.reshape(2, 1 + 2, 1, 8, 8)  # spaces, it and 2 nearest
-            made = DistilledSet.from_task(analysed.find(run["key"])).pixels()[row]
+            made = DistilledSet.from_task(analysed.find(run.key)).pixels()[row]
             for place, space in enumerate((PIXELS, FEATURES)):
-                rows = arrays[f"{space}.rows.{run['key']}"][row]
+                rows = arrays[f"{space}.rows.{run.key}"][row]
                 real = data.train_images[rows].astype(np.float32) / 255
                 np.testing.assert_array_equal(pixels[place, 1:], real)
                 np.testing.assert_array_equal(pixels[place, 0], made)
@@ -128,10 +128,10 @@ def test_summary_counts_by_network():
     agrees = np.zeros((2, 3, 2), bool)
     agrees[0, :2, 0] = agrees[1, 2] = True
     facts = summary(relative, agrees)
-    assert facts["median"] == [0.9, 1.5]
-    assert facts["nearer"] == pytest.approx([2 / 3, 0])
-    assert facts["own_class"] == pytest.approx([2 / 3, 1 / 3])
-    assert facts["own_class_all"] == pytest.approx([1 / 3, 1 / 3])
+    assert facts.median == [0.9, 1.5]
+    assert facts.nearer == pytest.approx([2 / 3, 0])
+    assert facts.own_class == pytest.approx([2 / 3, 1 / 3])
+    assert facts.own_class_all == pytest.approx([1 / 3, 1 / 3])
 
 
 def test_noise_is_farther_than_real_images(store):

@@ -22,12 +22,13 @@ from analysis.claims import base as claiming
 from analysis.claims import claims as known
 from analysis.claims import picture, table
 from analysis.claims.base import HOLDS, NOT, OPEN, WORDS, Evidence, Mark, Part, Verdict
-from analysis.runs import Chosen, choose
+from analysis.runs import Chosen, Run, choose
 from analysis.shared import significance
 from ddcore.base import paths
 from ddcore.base.foreign_text import plain, unescaped
 from ddcore.tasks.store import Store
 from ddcore.tasks.worker import Context
+from tests.analysis.made import made_up
 from tests.analysis.made_claims import MADE, METHODS, runs_of
 from tests.pages import hostile
 
@@ -52,7 +53,13 @@ SEEDS = st.integers(0, 2**32 - 1)
 def judged(name: str, sign: int, *, nets: int = 5, seed: int = 0, runs=None) -> Verdict:
     """The verdict on a made-up result, by itself."""
     result, arrays = MADE[name](sign, nets, seed, runs or runs_of())
-    return claiming.verdicts([known()[name].judge(result, arrays)])[0]
+    return claiming.verdicts([evidence(name, result, arrays)])[0]
+
+
+def evidence(name: str, result: dict, arrays: dict) -> Evidence:
+    """What a claim finds in a made-up result."""
+    claim = known()[name]
+    return claim.judge(made_up(analyses()[claim.analysis].found, result), arrays)
 
 
 # --- every claim ----------------------------------------------------------------------------------
@@ -111,13 +118,13 @@ def test_several_sets_of_a_method_all_have_to_be_so(name):
     both = runs_of([*METHODS, *METHODS])
     good, arrays = MADE[name](1, 5, 0, both)
     bad, others = MADE[name](-1, 5, 0, both)
-    assert claiming.verdicts([known()[name].judge(good, arrays)])[0].outcome == HOLDS
-    names = claiming.shorts(both)
+    assert claiming.verdicts([evidence(name, good, arrays)])[0].outcome == HOLDS
+    names = claiming.shorts([Run(**run) for run in both])
     assert list(names.values())[4:] == ["BPTT 2", "DM 2", "GM 2", "MTT 2"]
     for run in both[4:]:
         swap(good, bad, run["key"])
         arrays |= {k: v for k, v in others.items() if k.endswith(run["key"])}
-    assert claiming.verdicts([known()[name].judge(good, arrays)])[0].outcome == NOT
+    assert claiming.verdicts([evidence(name, good, arrays)])[0].outcome == NOT
 
 
 def swap(good: dict, bad: dict, key: str) -> None:
@@ -135,7 +142,7 @@ def test_missing_arrays_leave_it_open(name):
     result, arrays = MADE[name](1, 5, 0, runs_of())
     if not arrays:
         return
-    found = claiming.verdicts([known()[name].judge(result, {})])[0]
+    found = claiming.verdicts([evidence(name, result, {})])[0]
     assert found.outcome == OPEN
     assert "arrays of the result are missing" in found.why
 
@@ -150,12 +157,12 @@ def test_says_what_was_published_and_where_it_was_read(name):
     assert claim.published.text
     assert claim.published.read
     assert set(claim.setting) <= {f.name for f in fields(analyses()[claim.analysis].spec)}
-    evidence = claim.judge(*MADE[name](1, 3, 0, runs_of()))
-    assert evidence.marks
-    assert evidence.n
-    assert evidence.tested
-    assert evidence.varies
-    assert "nan" not in evidence.ours
+    found = evidence(name, *MADE[name](1, 3, 0, runs_of()))
+    assert found.marks
+    assert found.n
+    assert found.tested
+    assert found.varies
+    assert "nan" not in found.ours
 
 
 # --- what cannot be ---------------------------------------------------------------------------------
@@ -180,7 +187,7 @@ def test_swapped_roles_never_both_hold(seed, nets, sign, noise):
         for run in swapped["runs"]:
             run["method"] = places.get(run["method"], run["method"])
         found = [
-            claiming.verdicts([known()[name].judge(r, arrays)])[0].outcome
+            claiming.verdicts([evidence(name, r, arrays)])[0].outcome
             for name, r in ((one, result), (other, swapped))
         ]
         assert found != [HOLDS, HOLDS], (one, other)
@@ -328,12 +335,12 @@ def test_traces_are_compared_as_shares_where_the_real_one_is_positive():
     assert "share of the real one" in judge("curvature.below", result, scaled, HOLDS)
     lower = {k: v - 200.0 if k.startswith("samples.") else v for k, v in arrays.items()}
     assert "share" not in judge("curvature.below", result, lower, HOLDS)
-    assert not known()["curvature.below"].judge(result, lower).marks
+    assert not evidence("curvature.below", result, lower).marks
 
 
 def judge(name: str, result: dict, arrays: dict, outcome: str = OPEN) -> str:
     """Why a result is judged so, in small letters where it is the first reason."""
-    found = claiming.verdicts([known()[name].judge(result, arrays)])[0]
+    found = claiming.verdicts([evidence(name, result, arrays)])[0]
     assert found.outcome == outcome
     return found.why[:1].lower() + found.why[1:]
 
@@ -441,11 +448,13 @@ def test_a_measured_reason_is_shown_for_its_result_only():
 def test_differences_from_the_paper_are_named(name):
     claim, runs = known()[name], runs_of()
     result, _ = MADE[name](1, 2, 0, runs)
-    assert claiming.differs(result, dict(claim.setting), claim.setting) == []
+    kind = analyses()[claim.analysis].found
+    same = made_up(kind, result)
+    assert claiming.differs(same, dict(claim.setting), claim.setting) == []
     result["data"] = {"name": "digits", "preprocess": "zca", "resolution": 16}
     result["data_label"], runs[0]["ipc"] = "Digits", 1
     spec = {k: ("x",) if isinstance(v, tuple) else 7 for k, v in claim.setting.items()}
-    said = "; ".join(claiming.differs(result, spec, claim.setting))
+    said = "; ".join(claiming.differs(made_up(kind, result), spec, claim.setting))
     assert said.startswith("Digits instead of CIFAR-10; ")
     assert "whitened" in said
     assert "1, 10 per class instead of 10" in said

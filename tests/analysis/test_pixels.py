@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
+from analysis.results import from_dict
+from analysis.suite.pixels import ANALYSIS
 from analysis.suite.pixels.figures import one_image, sentence
 from analysis.suite.pixels.maths import density, extremes
+from analysis.suite.pixels.result import PixelsFound
 from analysis.suite.pixels.spec import REAL, PixelsTask
 from analysis.task import load_arrays
 from ddcore.data import load
@@ -21,14 +24,14 @@ def test_taking_the_normalisation_back_is_exact(store):
     real = data.test_images.astype(np.float32) / 255
     back = data.pixels(data.preprocess(data.test_images))
     np.testing.assert_allclose(back, real, atol=1e-6)
-    assert extremes(back)["outside"] == 0
-    assert extremes(back)["max"] == pytest.approx(1, abs=1e-6)
+    assert extremes(back).outside == 0
+    assert extremes(back).max == pytest.approx(1, abs=1e-6)
 
 
 def test_extremes_are_counted_not_smoothed():
     facts = extremes(np.array([[-0.5, 0.0, 0.5, 1.0], [1.5, 2.0, 0.25, 0.75]]))
-    assert (facts["min"], facts["max"]) == (-0.5, 2.0)
-    assert (facts["below"], facts["above"], facts["outside"]) == (1 / 8, 2 / 8, 3 / 8)
+    assert (facts.min, facts.max) == (-0.5, 2.0)
+    assert (facts.below, facts.above, facts.outside) == (1 / 8, 2 / 8, 3 / 8)
 
 
 @pytest.mark.parametrize("count", [40, 3000])
@@ -80,10 +83,10 @@ def test_sets_of_eight_bits_are_named(store, compute):
     }
     keys = tuple(t.key for t in tasks.values())
     found = compute(PixelsTask(run_keys=keys, real_images=2))
-    result = found.result()
-    assert set(result["eight_bit"]) == {tasks["bytes"].key, tasks["levels"].key}
+    result = ANALYSIS.result(found)
+    assert set(result.found.eight_bit) == {tasks["bytes"].key, tasks["levels"].key}
     told = sentence(result)
     assert "from 8-bit pixels, which cannot show values outside 0..1" in told
-    assert "8-bit" not in sentence({**result, "eight_bit": []})
-    del result["eight_bit"]  # results that were stored before
-    assert "8-bit" not in sentence(result)
+    stored = found.result()
+    del stored["eight_bit"]  # results that were stored before
+    assert "8-bit" not in sentence(from_dict(PixelsFound, stored))

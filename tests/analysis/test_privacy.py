@@ -28,10 +28,10 @@ def test_interval_covers_guessing_where_nothing_is_given_away():
         generator = rng.numpy_generator(seed, "fake losses")
         inside, outside = generator.normal(size=(2, 200)), generator.normal(size=(2, 200))
         found = membership(inside, outside, seed)
-        held += found["low"] <= 0.5 <= found["high"]
+        held += found.low <= 0.5 <= found.high
     assert held >= 34
     shifted = membership(inside - 1, outside, 0)
-    assert shifted["low"] > 0.6 and shifted["mean"] == pytest.approx(np.mean(shifted["auc"]))
+    assert shifted.low > 0.6 and shifted.mean == pytest.approx(np.mean(shifted.auc))
 
 
 def test_a_set_of_training_images_is_found_out(finished):
@@ -55,6 +55,6 @@ def test_a_set_of_training_images_is_found_out(finished):
     arrays, rows = {}, {}
     copied = Made(Data.train_images[[3, 1]].astype(np.float32) / 255)
     facts = _near(copied, Data, np.array([1.0, 2.0]), "x", arrays, rows)
-    assert facts["copies"] == 2 and facts["nearer_than_held_out"] == 1.0
+    assert facts.copies == 2 and facts.nearer_than_held_out == 1.0
     part, nearest = rows["nearest.x"]
     assert part == "train" and sorted(nearest.tolist()) == [1, 3]

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.contract import Cost
 from analysis.runs import choose
+from analysis.suite.recognition import ANALYSIS
 from analysis.suite.recognition.compute import confusion
 from analysis.suite.recognition.figures import pictures
 from analysis.suite.recognition.spec import REAL, RecognitionTask
@@ -71,11 +72,11 @@ def test_soft_labels_count_by_the_largest(store):
 
 def test_pictures_are_the_images_taken_for_something_else(finished):
     task = finished("recognition")
-    arrays, result = task.arrays(), task.result()
+    arrays, result = task.arrays(), ANALYSIS.result(task)
     groups = pictures(result, arrays)
     assert groups  # the fake images are noise
-    run = result["runs"][0]
-    called, labels = arrays[f"called.{run['key']}"], arrays[f"labels.{run['key']}"]
+    key = result.runs[0].key
+    called, labels = arrays[f"called.{key}"], arrays[f"labels.{key}"]
     wrong = (called.reshape(-1, len(labels)) != labels).sum(0)
     assert groups[0].labels[0].endswith(f", {wrong.max()}/{len(called.reshape(-1, len(labels)))}")
 
@@ -86,7 +87,7 @@ def test_the_real_sample_is_balanced_and_fixed(store):
     run = done(store)
     chosen = choose(store, [run.key])
     sets = {run.key: DistilledSet.from_task(run)}
-    given = Opened(chosen, sets, data, [], Cost(1), 0.0, 0.0)
+    given = Opened(chosen, sets, data, {}, Cost(1), 0.0, 0.0)
     rows = same_size(given, 0)
     assert data.train_labels[rows].tolist() == list(range(10))
     np.testing.assert_array_equal(rows, same_size(given, 0))

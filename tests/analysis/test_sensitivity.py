@@ -12,8 +12,8 @@ import ddcore.training.train as training
 from analysis.runs import Chosen, Run, choose
 from analysis.suite.sensitivity import ANALYSIS
 from analysis.suite.sensitivity.compute import _random
-from analysis.suite.sensitivity.figures import beyond, worse
-from analysis.suite.sensitivity.figures import changes as sensitivity_changes
+from analysis.suite.sensitivity.figures import against_random, changes, worse
+from analysis.suite.sensitivity.result import SensitivityFound
 from analysis.suite.sensitivity.spec import FACTORS, SensitivityTask, levels
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
@@ -25,6 +25,7 @@ from ddcore.tasks import worker
 from ddcore.training.protocols import PROTOCOLS
 from ddcore.training.train import train
 from tests.analysis.conftest import computed, two_sets
+from tests.analysis.made import made_up
 
 SMALL = ANALYSIS.smallest
 
@@ -155,16 +156,17 @@ def test_changes_are_paired_and_held_against_real_images():
         [[0.5, 0.5], [0.4, 0.5]],
         [[0.6, 0.6], [0.7, 0.7]],
     ]
-    result = {"sources": sources, "accuracy": accuracy}
-    assert np.allclose(sensitivity_changes(result)[0, 1], [-10, -20])
-    assert np.allclose(beyond(result)[:, 1], [-15 + 5, -5 - 10, 0, 0])
+    result = made_up(SensitivityFound, {"sources": sources, "accuracy": accuracy})
+    assert np.allclose(changes(result)["a"][1], [-10, -20])
+    beyond = {key: v[1].mean() for key, v in against_random(result).items()}
+    assert beyond == pytest.approx({"a": -15 + 5, "b": -5 - 10, "random.1": 0, "random.2": 0})
 
 
 def test_only_what_exceeds_chance_counts_as_worse():
     """Paired with random real images in the network of the same number."""
     random = [[0.80, 0.80, 0.80], [0.70, 0.71, 0.69], [0.80, 0.80, 0.80]]
     made = [[0.90, 0.90, 0.90], [0.701, 0.71, 0.689], [0.92, 0.85, 0.91]]
-    sources = [{"method": "dm", "ipc": 1}, {"method": "", "ipc": 1}]
-    result = {"accuracy": [made, random], "sources": sources}
-    assert worse(result).tolist() == [[False, True, False], [False] * 3]
-    assert np.allclose(beyond(result)[0], [0, -10, -20 / 30], atol=1e-9)
+    sources = [{"key": k, "method": m, "ipc": 1} for k, m in (("a", "dm"), ("random.1", ""))]
+    result = made_up(SensitivityFound, {"accuracy": [made, random], "sources": sources})
+    assert {key: v.tolist() for key, v in worse(result).items()} == {"a": [False, True, False]}
+    assert np.allclose(against_random(result)["a"].mean(1), [0, -10, -20 / 30], atol=1e-9)

@@ -13,22 +13,29 @@ from scipy import stats
 from analysis.suite.agreement.compute import lead as agreement_lead
 from analysis.suite.agreement.compute import summaries
 from analysis.suite.agreement.figures import sentence as agreement_sentence
+from analysis.suite.agreement.result import AgreementFound
 from analysis.suite.agreement.spec import EARLY, PAIR, SUBSET
 from analysis.suite.curvature.figures import per_cent
 from analysis.suite.curvature.figures import sentence as curvature_sentence
-from analysis.suite.curvature.maths import facts as curvature_facts
-from analysis.suite.curvature.maths import smooth
+from analysis.suite.curvature.maths import courses, smooth
+from analysis.suite.curvature.result import CurvatureFound
 from analysis.suite.curvature.spec import REAL
 from analysis.suite.dynamics.compute import facts as dynamics_facts
 from analysis.suite.dynamics.figures import sentence as dynamics_sentence
+from analysis.suite.dynamics.result import DynamicsFound
 from analysis.suite.dynamics.spec import TEST
 from analysis.suite.features.figures import sentence as features_sentence
+from analysis.suite.features.result import FeaturesFound
 from analysis.suite.features.spec import REAL as features_REAL
 from analysis.suite.mixing.figures import sentence as mixing_sentence
+from analysis.suite.mixing.result import MixingFound
 from analysis.suite.sensitivity.figures import sentence as sensitivity_sentence
+from analysis.suite.sensitivity.result import SensitivityFound
 from analysis.suite.transfer.figures import sentence as transfer_sentence
 from analysis.suite.transfer.figures import shown as transfer_shown
+from analysis.suite.transfer.result import TransferFound
 from analysis.suite.transfer.spec import RANDOM, SET
+from tests.analysis.made import made_up
 
 SEEDS = st.integers(0, 2**32 - 1)
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -70,11 +77,11 @@ def curves(seed: int, nets: int, noise: float) -> dict[str, np.ndarray]:
 
 def told(arrays: dict, nets: int) -> tuple[dict, str]:
     """The facts of made-up curves, and the sentence."""
-    found = curvature_facts(arrays, 10)
+    found = courses(arrays, 10)
     runs = [{"key": k, "label": f"Set {k}", "method": "dm"} for k in ("a", "b")]
     last = int(arrays["steps"][-1])
     result = {"runs": runs, "sets": found, "nets": nets, "every": 10, "last": last}
-    return found, curvature_sentence(result)
+    return found, curvature_sentence(made_up(CurvatureFound, result))
 
 
 @few
@@ -91,25 +98,25 @@ def test_below_the_real_one_holds_from_there_to_the_end(seed, nets, noise):
         claimed = discovered(np.array([less(g) for g in each]))
         for key, own, gap in zip(gaps, claimed, each):
             known = found[key][view]
-            peak = steps.index(known["peak_at"])
+            peak = steps.index(known.peak_at)
             wanted = [steps[i] for i in range(peak, len(steps)) if own[i:].all()]
-            assert known["below"] == (wanted[0] if wanted else None)
+            assert known.below == (wanted[0] if wanted else None)
             if wanted:
                 assert (gap.mean(-1)[steps.index(wanted[0]) :] < 0).all()
     parts = text.split("On the sets: ")[1].split(". Tested")[0].split("; ")
     for key, part in zip(("a", "b"), parts):
         known = found[key]["smooth"]
         assert ("below the real one from" in part or "below the real one at" in part) == (
-            known["below"] is not None
+            known.below is not None
         )
         share = re.search(r"ends at (\S+) % of the real one", part)
         if "not shown to be below" in part:
-            assert known["below"] is None
+            assert known.below is None
             assert not share or float(share[1]) < 100
         elif "not below it" in part:
-            assert known["below"] is None
+            assert known.below is None
             assert float(share[1]) >= 100
-        elif known["below"] is not None:
+        elif known.below is not None:
             assert not share or float(share[1]) < 100
         assert "never" not in part
     assert ("one network alone" in text) == (nets == 1)
@@ -121,10 +128,10 @@ def test_a_curve_that_comes_back_is_not_below_from_then_on():
     noise = 0.01 * np.array([-1, 0, 1.0])
     arrays = {"steps": np.arange(5) * 10, f"samples.{REAL}": real[None, :, None] + 0 * noise}
     arrays |= {f"samples.{k}": own[None, :, None] + noise for k in "ab"}
-    assert told(arrays, 1)[0]["a"]["raw"]["below"] is None
+    assert told(arrays, 1)[0]["a"]["raw"].below is None
     for key in "ab":
         arrays[f"samples.{key}"][:, -1] -= 8
-    assert told(arrays, 1)[0]["a"]["raw"]["below"] == 20
+    assert told(arrays, 1)[0]["a"]["raw"].below == 20
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.89, "89 %"), (0.998, "99.8 %"), (1.0, "100 %")])
@@ -148,7 +155,7 @@ def test_sensitivity_counts_what_was_shown(seed, nets, noise):
     levels = [{"factor": "", "name": "as it is"}]
     levels += [{"factor": "step_size", "name": str(i)} for i in range(6)]
     result = {"sources": sources, "levels": levels, "accuracy": accuracy.tolist(), "nets": nets}
-    text = sensitivity_sentence(result)
+    text = sensitivity_sentence(made_up(SensitivityFound, result))
     if nets == 1:
         assert "shown" not in text
         assert "nothing is said of chance" in text
@@ -180,6 +187,7 @@ def test_transfer_speaks_of_shares_of_shown_gains_only(seed, nets, noise):
         "accuracy": accuracy.tolist(),
         "nets": nets,
     }
+    result = made_up(TransferFound, result)
     text = transfer_sentence(result)
     own = np.stack([accuracy[i, i] - accuracy[2, i] for i in range(2)])
     clear = discovered(less(-own)) if noise else np.zeros(2, bool)
@@ -205,20 +213,19 @@ def test_agreement_shows_no_more_leads_than_there_are(seed, nets, others):
             values = draw.normal(0.8, 0.02) + 0.003 * draw.normal(size=len(net))
             rows[:, PAIR.index("agreement")] = values
             pairs[pool] = rows
-        sets[key] = {"accuracy": [0.5] * nets, **summaries(pairs)}
-        sets[key]["lead"] = agreement_lead(pairs)
-        leads.append(sets[key]["lead"])
+        leads.append(agreement_lead(pairs))
+        sets[key] = {"accuracy": [0.5] * nets, **summaries(pairs), "lead": leads[-1]}
     runs = [{"key": k, "label": f"Set {k}"} for k in sets]
-    text = agreement_sentence({"runs": runs, "sets": sets, "gap": 0.03})
+    text = agreement_sentence(made_up(AgreementFound, {"runs": runs, "sets": sets, "gap": 0.03}))
     ahead = int(re.search(r"\*\*(\d) of 3\*\*", text)[1])
-    assert ahead == sum(lead["mean"] > 0 for lead in leads)
+    assert ahead == sum(lead.mean > 0 for lead in leads)
     shown = re.search(r"shown for (\d)", text)
     if nets == 1 or others == 1:
         assert not shown
-        assert all(lead["p"] is lead["error"] is None for lead in leads)
+        assert all(lead.p is lead.error is None for lead in leads)
         assert "nothing is said of chance" in text
     else:
-        assert int(shown[1]) == discovered(np.array([lead["p"] for lead in leads])).sum() <= ahead
+        assert int(shown[1]) == discovered(np.array([lead.p for lead in leads])).sum() <= ahead
 
 
 @pytest.mark.parametrize("nets", [1, 3])
@@ -230,11 +237,11 @@ def test_no_spread_of_one_network(nets):
     ]
     accuracy = draw.uniform(0.5, 0.9, (2, 2, nets))
     mixed = {"sources": sources, "accuracy": accuracy.tolist(), "added": [0, 1]}
-    text = mixing_sentence(mixed)
+    text = mixing_sentence(made_up(MixingFound, mixed))
     gain = 100 * (accuracy[0, 1] - accuracy[0, 0])
     shares = {"a": draw.uniform(0.5, 0.9, nets).tolist(), features_REAL: [0.9] * nets}
     near = {"runs": [{"key": "a", "label": "Set a"}], "agreement": shares, "neighbours": 5}
-    other = features_sentence(near)
+    other = features_sentence(made_up(FeaturesFound, near))
     if nets == 1:
         assert "±" not in text + other
         assert "n = 1 network" in text
@@ -256,14 +263,14 @@ def test_after_a_plateau_nothing_rises_beyond_the_tolerance(seed):
         arrays[f"loss.{key}"] = 1 - arrays[f"accuracy.{key}"]
     sets = {k: dynamics_facts(steps, arrays, k, images) for k in ("a", TEST)}
     result = {"runs": [{"key": "a", "label": "Set a"}], "sets": sets}
-    text, known = dynamics_sentence(result), sets["a"]
+    text, known = dynamics_sentence(made_up(DynamicsFound, result)), sets["a"]
     curve = arrays["accuracy.a"][0]
-    if known["plateau"] is None:
+    if known.plateau is None:
         assert "No set's recognition stops rising early enough" in text
         return
-    start = steps.tolist().index(known["plateau"])
+    start = steps.tolist().index(known.plateau)
     assert curve[start:].max() - curve[: start + 1].max() <= max(0.01, 1 / images) + 1e-6
-    assert f"Set a from iteration {known['plateau']}" in text
+    assert f"Set a from iteration {known.plateau}" in text
     gain = float(re.search(r"changes by (\S+) points", text)[1])
     test = arrays[f"accuracy.{TEST}"][0]
     assert gain == pytest.approx(100 * (test[-1] - test[start]), abs=0.051)

@@ -9,6 +9,7 @@ import torch
 from analysis.runs import Chosen, Run, choose
 from analysis.suite.transfer import ANALYSIS
 from analysis.suite.transfer.figures import gains, ladder, others, sentence
+from analysis.suite.transfer.result import TransferFound, TransferResult
 from analysis.suite.transfer.spec import MEAN, RANDOM, SET, TransferTask, networks
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
@@ -23,13 +24,15 @@ from ddcore.sets.distilled import DistilledSet
 from ddcore.training.protocols import PROTOCOLS
 from ddcore.training.train import train
 from tests.analysis.conftest import computed, smallest, two_sets
+from tests.analysis.made import made_up
 from tests.pages.fakes import done, images, spec
 
 
 def chosen(*nets: NetSpec) -> Chosen:
     """Runs on the digits made with these networks."""
     runs = tuple(Run(f"{i:016x}", "dm", f"Set {i}", 2, 20) for i in range(len(nets)))
-    return Chosen(runs, DataSpec(), tuple("0123456789"), (1, 8, 8), nets)
+    own = {run.key: net for run, net in zip(runs, nets)}
+    return Chosen(runs, DataSpec(), tuple("0123456789"), (1, 8, 8), own)
 
 
 def plain(width: int) -> NetSpec:
@@ -54,7 +57,7 @@ def test_the_networks_of_sets_are_known(store):
     keys = [done(store).key, done(store, spec(seed=1), net=plain(4)).key]
     known = choose(store, keys)
     expected = {keys[0]: spec().net, keys[1]: plain(4)}
-    assert [expected[r.key] for r in known.runs] == list(known.nets)
+    assert known.nets == expected
 
 
 def test_accuracies_are_those_of_training_alone(finished, analysed):
@@ -98,19 +101,26 @@ def test_sets_of_two_sizes_have_baselines_of_their_own(store):
     two = {"images": images(count=20), "labels": np.arange(10).repeat(2)}
     keys = (done(store).key, done(store, spec(ipc=2), **two).key)
     fields = ANALYSIS.smallest | {"widths": ()}
-    result = computed(store, TransferTask(run_keys=keys, **fields)).result()
-    assert [(s["kind"], s["ipc"]) for s in result["sources"]] == [
+    found = ANALYSIS.result(computed(store, TransferTask(run_keys=keys, **fields)))
+    assert [(s.kind, s.ipc) for s in found.found.sources] == [
         *((SET, 1), (SET, 2)),
         *((RANDOM, 1), (RANDOM, 2)),
         *((MEAN, 1), (MEAN, 2)),
     ]
-    beyond, accuracy = gains(result), 100 * np.array(result["accuracy"])
-    np.testing.assert_allclose(beyond[[1, 5]], accuracy[[1, 5]] - accuracy[3])
-    np.testing.assert_allclose(beyond[[2, 3]], 0)
+    beyond, accuracy = gains(found), found.found.accuracies
+    (two_per_class,) = (run.key for run in found.runs if run.ipc == 2)
+    for key in (two_per_class, f"{MEAN}.2"):
+        apart = 100 * (accuracy[key] - accuracy[f"{RANDOM}.2"])
+        np.testing.assert_allclose(beyond[key], apart)
+    for ipc in (1, 2):
+        np.testing.assert_allclose(beyond[f"{RANDOM}.{ipc}"], 0)
 
 
-def outcome() -> dict:
-    """A made-up result: one set made with a ConvNet of width 8, an MLP and another width beside it."""
+def outcome(first: list[float]) -> TransferResult:
+    """A made-up result: one set made with a ConvNet of width 8, an MLP and another width beside it.
+
+    `first` are the accuracies of the set where it was made.
+    """
     nets = [
         {"name": "ConvNet-2 w8", "family": "convnet", "width": 8, "plain": True},
         {"name": "MLP", "family": "mlp", "width": 128, "plain": False},
@@ -121,25 +131,25 @@ def outcome() -> dict:
         {"kind": RANDOM, "key": "random.1", "method": "", "label": "Random", "ipc": 1},
     ]
     accuracy = [
-        [[0.799, 0.821], [0.60, 0.60], [0.70, 0.72]],
+        [first, [0.60, 0.60], [0.70, 0.72]],
         [[0.60, 0.62], [0.55, 0.55], [0.75, 0.77]],
     ]
     facts = {"home": {"a": 0}, "architectures": [0, 1], "nets": 2, "iterations": 5}
-    return {"networks": nets, "sources": sources, "accuracy": accuracy, **facts}
+    known = {"networks": nets, "sources": sources, "accuracy": accuracy, **facts}
+    return made_up(TransferFound, known)
 
 
 def test_what_is_kept_elsewhere():
-    result = outcome()
+    result = outcome([0.799, 0.821])
     assert ladder(result) == [2, 0]
     assert others(result, "a") == ([1], [2])
-    np.testing.assert_allclose(gains(result)[0], [[19.9, 20.1], [5, 5], [-5, -5]])
+    np.testing.assert_allclose(gains(result)["a"], [[19.9, 20.1], [5, 5], [-5, -5]])
     assert sentence(result).startswith(
         "Set A, made with ConvNet-2 w8, gains **+20.0 ± 0.1** points over random real images there; "
         "**25 %** of that on 1 other architecture (+5.0 ± 0.0) and **none** of that on 1 other width "
         "(−5.0 ± 0.0). Mean ± standard deviation of 2 networks"
     )
-    result["accuracy"][0][0] = [0.50, 0.75]  # -10 and +13 points
-    said = sentence(result)
+    said = sentence(outcome([0.50, 0.75]))  # -10 and +13 points
     assert "not shown to be a gain, and +5.0 ± 0.0 on 1 other architecture" in said
     assert "**25 %**" not in said and "gains" not in said.split(".")[0]
 

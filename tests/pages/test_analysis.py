@@ -83,8 +83,7 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
     task = computed(store, smallest(store, name, keys))
     of, query = analysis(name), {"runs": ",".join(keys), "set": settings(name)}
     app = visit(page(name), **query)
-    result = task.result()
-    assert app.subheader[0].value == typeset(of.sentence(result))
+    assert app.subheader[0].value == typeset(of.sentence(of.result(task)))
     assert f"{name} {task.key}" in text(app)
     assert len(app.get("plotly_chart")) >= 1
     assert not app.warning
@@ -101,7 +100,8 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
 def test_every_view_opens(visit, store, name):
     keys = two(store)
     task = computed(store, smallest(store, name, keys))
-    of, result = analysis(name), task.result()
+    of = analysis(name)
+    result = of.result(task)
     app = visit(page(name), runs=",".join(keys), set=settings(name))
     for option in list(of.options(result, picked(of, result))):
         for choice in list(option.choices)[:2]:
@@ -311,7 +311,7 @@ def test_overview_with_a_result_offers_the_report(visit, store):
     task = computed(store, quick)
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)
-    assert typeset(analysis("pixels").sentence(task.result())) in shown
+    assert typeset(analysis("pixels").sentence(analysis("pixels").result(task))) in shown
     assert f"Run the other {len(analyses()) - 1}" in shown
     assert [d.label for d in app.get("download_button")] == ["Report of 1 (HTML)"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.agreement.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.agreement.result import AgreementFound
 from analysis.suite.agreement.spec import AgreementTask, cost, pools, presets
 
 ANALYSIS = Analysis(
@@ -54,6 +55,7 @@ near 52 % and above 56 %. They conclude that training on distilled data resemble
   over its range (25 to 249 images per class) instead of drawn, and smaller ones are part of larger ones.
   Predictions are kept in one byte each: 64 MB for 10,000 test images.""",
     spec=AgreementTask,
+    found=AgreementFound,
     presets=presets,
     pools=pools,
     cost=cost,

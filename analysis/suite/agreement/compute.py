@@ -10,13 +10,7 @@ import numpy as np
 
 from analysis.contract import Arrays
 from analysis.shared import significance
-from analysis.task import Opened, opened, save
-
-if TYPE_CHECKING:
-    from ddcore.data.tensors import DeviceData
-    from ddcore.nets.architectures import NetSpec
-    from ddcore.sets.distilled import DistilledSet
-    from ddcore.tasks.worker import Context
+from analysis.suite.agreement.result import AgreementFound, Alike, Lead, Matched
 from analysis.suite.agreement.spec import (
     EARLY,
     MEASURES,
@@ -28,6 +22,13 @@ from analysis.suite.agreement.spec import (
     AgreementTask,
     pools,
 )
+from analysis.task import Opened, opened, save
+
+if TYPE_CHECKING:
+    from ddcore.data.tensors import DeviceData
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.tasks.worker import Context
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,12 @@ def match(hits: np.ndarray, target: int, gap: float, images: int) -> tuple[np.nd
     return near, best[near]
 
 
-def run(context: Context) -> None:
+def run(context: Context[AgreementTask]) -> None:
     """Task `agreement`: train on every set, match both pools in accuracy, compare answers."""
-    spec: AgreementTask = context.spec
+    spec = context.spec
     given = opened(context)
     trained = _trained(context, given)
-    subset, early = (task.arrays() for task in given.pools)
+    subset, early = (given.pools[name].arrays() for name in (SUBSET, EARLY))
     labels, classes = given.dataset.test_labels, given.chosen.classes
     others = {
         EARLY: Answers.of(early["predicted"], labels, classes),  # (runs, iterations)
@@ -107,7 +108,8 @@ def run(context: Context) -> None:
     for pool in POOLS:
         arrays[f"at.{pool}"] = np.unique(at[pool])
         arrays[f"accuracy.{pool}"] = _by_place(others[pool].accuracy[None], at[pool])
-    facts, real = {}, {}
+    facts: dict[str, Alike] = {}
+    real: dict[str, tuple[str, np.ndarray]] = {}
     for key, called in trained.items():
         own = Answers.of(called, labels, classes)
         pairs, votes = {}, {}
@@ -117,22 +119,27 @@ def run(context: Context) -> None:
             )
             arrays[f"pairs.{pool}.{key}"] = pairs[pool]
             arrays |= {f"along.{pool}.{name}.{key}": v for name, v in along.items()}
-        facts[key] = {"accuracy": own.accuracy.tolist(), **summaries(pairs), "lead": lead(pairs)}
-        facts[key]["sides"] = {}
-        for side, (count, rows, answers) in disagreeing(called, votes, classes).items():
-            facts[key]["sides"][side] = count
+        matched, sides = summaries(pairs), disagreeing(called, votes, classes)
+        facts[key] = Alike(
+            accuracy=own.accuracy.tolist(),
+            early=matched[EARLY],
+            subset=matched[SUBSET],
+            lead=lead(pairs),
+            sides={side: count for side, (count, _, _) in sides.items()},
+        )
+        for side, (_, rows, answers) in sides.items():
             arrays[f"answers.{side}.{key}"] = np.stack([labels[rows], *answers])
             real[f"images.{side}.{key}"] = ("test", rows)
-    result = {
-        "sets": facts,
-        "gap": spec.gap,
-        "test_images": len(labels),
-        "stored_bytes": int(early["predicted"].nbytes + subset["predicted"].nbytes),
-        "pools": [task.key for task in given.pools],
-        "networks": {pool: len(others[pool].hits) for pool in POOLS},
-        "network": given.pools[0].spec().net.label(),
-    }
-    save(context, given, result, arrays, real)
+    found = AgreementFound(
+        sets=facts,
+        gap=spec.gap,
+        test_images=len(labels),
+        stored_bytes=int(early["predicted"].nbytes + subset["predicted"].nbytes),
+        pools=tuple(task.key for task in given.pools.values()),
+        networks={pool: len(others[pool].hits) for pool in POOLS},
+        network=pools(spec, given.chosen)[SUBSET].net.label(),
+    )
+    save(context, given, found, arrays, real)
 
 
 def _against(
@@ -164,14 +171,14 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if known.size else np.nan
 
 
-def _trained(context: Context, given: Opened) -> dict[str, np.ndarray]:
+def _trained(context: Context[AgreementTask], given: Opened) -> dict[str, np.ndarray]:
     """Answers (nets, N) for the test images of networks trained on each set (protocol T300)."""
     from ddcore.base import rng
     from ddcore.data.tensors import DeviceData
 
-    spec: AgreementTask = context.spec
+    spec = context.spec
     data = DeviceData(given.dataset, context.device)
-    net = pools(spec, given.chosen)[0].net
+    net = pools(spec, given.chosen)[SUBSET].net
     resumed = context.load_checkpoint()
     found = dict(resumed[0]) if resumed else {}
     for step, (key, made) in enumerate(given.sets.items()):
@@ -209,7 +216,7 @@ def answers_of(
     return nets.predict(data.test).numpy().astype(np.min_scalar_type(data.num_classes - 1))
 
 
-def summaries(pairs: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+def summaries(pairs: dict[str, np.ndarray]) -> dict[str, Matched]:
     """What is said about each pool's matched pairs; None for what there is not.
 
     Every network trained on the set counts the same, however many others match it: means over the
@@ -220,19 +227,24 @@ def summaries(pairs: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     return {pool: _summary(p, both or set(p[:, 0])) for pool, p in pairs.items()}
 
 
-def _summary(pairs: np.ndarray, nets: set[float]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "pairs": len(pairs),
-        "networks": len(np.unique(pairs[:, PAIR.index("other")])),
-    }
-    for name in ("accuracy", "other_accuracy", *MEASURES):
+def _summary(pairs: np.ndarray, nets: set[float]) -> Matched:
+    def mean(name: str) -> float | None:
         column = pairs[:, PAIR.index(name)]
-        mean = _mean(np.array([_mean(column[pairs[:, 0] == i]) for i in sorted(nets)]))
-        found[name] = mean if np.isfinite(mean) else None
-    return found
+        found = _mean(np.array([_mean(column[pairs[:, 0] == i]) for i in sorted(nets)]))
+        return found if np.isfinite(found) else None
+
+    return Matched(
+        pairs=len(pairs),
+        networks=len(np.unique(pairs[:, PAIR.index("other")])),
+        accuracy=mean("accuracy"),
+        other_accuracy=mean("other_accuracy"),
+        agreement=mean("agreement"),
+        kappa=mean("kappa"),
+        shared=mean("shared"),
+    )
 
 
-def lead(pairs: dict[str, np.ndarray]) -> dict[str, float | None] | None:
+def lead(pairs: dict[str, np.ndarray]) -> Lead | None:
     """How much more a set's networks agree with early-stopped ones; cautious error, degrees of freedom, p.
 
     The error adds the variances of three means: over the networks trained on the set, the early-stopped
@@ -248,8 +260,11 @@ def lead(pairs: dict[str, np.ndarray]) -> dict[str, float | None] | None:
     if not leads:
         return None
     test = significance.combined(float(np.mean(leads)), [leads, *samples], significance.GREATER)
-    found = {name: float(getattr(test, name)) for name in ("mean", "error", "df", "p")}
-    return {name: number if np.isfinite(number) else None for name, number in found.items()}
+    return Lead(float(test.mean), _known(test.error), _known(test.df), _known(test.p))
+
+
+def _known(value: np.ndarray) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def majority(called: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:

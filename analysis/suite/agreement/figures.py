@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Pictures, Result
+from analysis.contract import Arrays, Drawn, Option, Pictures
+from analysis.results import known
+from analysis.runs import Run
 from analysis.shared import colours, drawing, significance
+from analysis.suite.agreement.result import AgreementResult, Lead
+from analysis.suite.agreement.spec import COLOURS, EARLY, MEASURES, PAIR, POOLS, SUBSET, UNEQUAL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.agreement.spec import COLOURS, EARLY, MEASURES, PAIR, POOLS, SUBSET, UNEQUAL
 
-
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: AgreementResult, picked: dict[str, str]) -> Iterator[Option]:
     """By which measure."""
     yield Option("measure", "Measure", MEASURES)
 
@@ -27,47 +29,24 @@ def values(arrays: Arrays, pool: str, key: str, name: str) -> np.ndarray:
     return column[np.isfinite(column)]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: AgreementResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Two distributions for each run, and the measure along accuracy."""
     name = picked["measure"]
     return [_distributions(result, arrays, name), _along(result, arrays, name)]
 
 
-def _distributions(result: Result, arrays: Arrays, name: str) -> Drawn:
-    runs = result["runs"]
+def _distributions(result: AgreementResult, arrays: Arrays, name: str) -> Drawn:
+    runs = result.runs
     figure = drawing.new_figure(MEASURES[name], height=120 + 100 * len(runs))
     for pool in (SUBSET, EARLY):
         for run in runs:
-            found = values(arrays, pool, run["key"], name)
-            figure.add_violin(
-                x=found,
-                y=[run["label"]] * len(found),
-                name=POOLS[pool],
-                legendgroup=pool,
-                showlegend=run is runs[0],
-                orientation="h",
-                side="positive",
-                width=1.5,
-                bandwidth=bandwidth(found),
-                points="all",
-                pointpos=-0.12 if pool == EARLY else -0.24,
-                jitter=0.1,
-                line={"color": COLOURS[pool], "width": 1.5},
-                fillcolor=drawing.faded(COLOURS[pool], 0.35),
-                marker={
-                    "color": COLOURS[pool],
-                    "size": 5,
-                    "opacity": 0.7,
-                    "symbol": "circle" if pool == EARLY else "diamond",
-                },
-                hoveron="points",
-                hovertemplate=f"{run['label']}<br>{POOLS[pool]}: %{{x:.3f}}<extra></extra>",
-            )
-        means = [(result["sets"][r["key"]][pool][name], r["label"]) for r in runs]
-        means = [(value, label) for value, label in means if value is not None]
+            found = values(arrays, pool, run.key, name)
+            figure.add_violin(**_violin(run, pool, found), showlegend=run is runs[0])
+        means = {r.label: getattr(result.found.sets[r.key].matched(pool), name) for r in runs}
+        means = {label: mean for label, mean in means.items() if mean is not None}
         figure.add_scatter(
-            x=[value for value, _ in means],
-            y=[label for _, label in means],
+            x=list(means.values()),
+            y=list(means),
             name=POOLS[pool],
             legendgroup=pool,
             showlegend=False,
@@ -84,7 +63,7 @@ def _distributions(result: Result, arrays: Arrays, name: str) -> Drawn:
     figure.update_yaxes(
         type="category",
         categoryorder="array",
-        categoryarray=[r["label"] for r in reversed(runs)],
+        categoryarray=[r.label for r in reversed(runs)],
         tickformat=None,
         automargin=True,
     )
@@ -96,47 +75,73 @@ def _distributions(result: Result, arrays: Arrays, name: str) -> Drawn:
     return Drawn("Who answers alike, at equal accuracy", figure, caption)
 
 
+def _violin(run: Run, pool: str, found: np.ndarray) -> dict[str, Any]:
+    """A run's matched pairs with one pool."""
+    return {
+        "x": found,
+        "y": [run.label] * len(found),
+        "name": POOLS[pool],
+        "legendgroup": pool,
+        "orientation": "h",
+        "side": "positive",
+        "width": 1.5,
+        "bandwidth": bandwidth(found),
+        "points": "all",
+        "pointpos": -0.12 if pool == EARLY else -0.24,
+        "jitter": 0.1,
+        "line": {"color": COLOURS[pool], "width": 1.5},
+        "fillcolor": drawing.faded(COLOURS[pool], 0.35),
+        "marker": {
+            "color": COLOURS[pool],
+            "size": 5,
+            "opacity": 0.7,
+            "symbol": "circle" if pool == EARLY else "diamond",
+        },
+        "hoveron": "points",
+        "hovertemplate": f"{run.label}<br>{POOLS[pool]}: %{{x:.3f}}<extra></extra>",
+    }
+
+
 def bandwidth(found: np.ndarray) -> float:
     """Scott's, as scipy and seaborn choose it; not below 0.002, so that equal values have a shape."""
     spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
     return max(0.002, spread * max(len(found), 1) ** -0.2)
 
 
-def _matched(result: Result, run: dict[str, Any]) -> str:
+def _matched(result: AgreementResult, run: Run) -> str:
     """Accuracies and numbers of what was compared, for under the figure."""
-    facts = result["sets"][run["key"]]
-    own = facts[EARLY]["accuracy"] or facts[SUBSET]["accuracy"] or np.mean(facts["accuracy"])
+    facts = result.found.sets[run.key]
+    own = facts.early.accuracy or facts.subset.accuracy or np.mean(facts.accuracy)
     parts = []
     for pool, word in POOLS.items():
-        side = facts[pool]
-        if side["pairs"]:
-            of = result["networks"][pool]
-            parts.append(
-                f"{100 * side['other_accuracy']:.1f} % {word} (n = {side['networks']} of {of})"
-            )
+        side = facts.matched(pool)
+        if side.pairs:
+            of = result.found.networks[pool]
+            accuracy = 100 * known(side.other_accuracy)
+            parts.append(f"{accuracy:.1f} % {word} (n = {side.networks} of {of})")
         else:
-            parts.append(f"no {word} network within {100 * result['gap']:.1f} points")
-    return f"{run['label']}: accuracy {100 * own:.1f} %, matched with {', '.join(parts)}."
+            parts.append(f"no {word} network within {100 * result.found.gap:.1f} points")
+    return f"{run.label}: accuracy {100 * own:.1f} %, matched with {', '.join(parts)}."
 
 
-def _along(result: Result, arrays: Arrays, name: str) -> Drawn:
+def _along(result: AgreementResult, arrays: Arrays, name: str) -> Drawn:
     """The measure of all networks in both pools against their accuracy, in the colours of the methods."""
-    runs = result["runs"]
-    looks = colours.styles([r["method"] for r in runs])
-    targets = [np.mean(result["sets"][r["key"]]["accuracy"]) for r in runs]
+    runs = result.runs
+    looks = colours.styles([r.method for r in runs])
+    targets = [np.mean(result.found.sets[r.key].accuracy) for r in runs]
     x = {pool: arrays[f"accuracy.{pool}"] for pool in POOLS}
     figure = drawing.new_figure("test accuracy of the other networks", MEASURES[name])
     low, top = max(0.0, min(targets) - 0.12), max(v.max() for v in x.values()) + 0.005
     seen = []
     for run, look, target in zip(runs, looks, targets):
         for pool in (EARLY, SUBSET):
-            y = arrays[f"along.{pool}.{name}.{run['key']}"]
+            y = arrays[f"along.{pool}.{name}.{run.key}"]
             seen.append(y[(x[pool] >= low) & np.isfinite(y)])
             figure.add_scatter(
                 x=x[pool],
                 y=y,
-                name=run["label"],
-                legendgroup=run["key"],
+                name=run.label,
+                legendgroup=run.key,
                 showlegend=pool == EARLY,
                 mode="lines" if pool == EARLY else "lines+markers",
                 line={
@@ -147,7 +152,7 @@ def _along(result: Result, arrays: Arrays, name: str) -> Drawn:
                 marker={"color": look.colour, "symbol": look.symbol, "size": 9},
                 customdata=arrays[f"at.{pool}"],
                 hovertemplate=(
-                    f"{run['label']}<br>{POOLS[pool]}, "
+                    f"{run.label}<br>{POOLS[pool]}, "
                     + ("iteration %{customdata}" if pool == EARLY else "%{customdata} per class")
                     + "<br>accuracy %{x:.1%}, %{y:.3f}<extra></extra>"
                 ),
@@ -162,17 +167,17 @@ def _along(result: Result, arrays: Arrays, name: str) -> Drawn:
     )
     caption = (
         "Solid: early-stopped networks along training, mean of "
-        f"{result['networks'][EARLY]} runs. Dotted with markers: networks trained on subsets, mean for "
+        f"{result.found.networks[EARLY]} runs. Dotted with markers: networks trained on subsets, mean for "
         "each size. Vertical: accuracy of the networks trained on the set, where the two are compared."
     )
     return Drawn("The same at every accuracy", figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: AgreementResult, arrays: Arrays) -> StaticFigure:
     """The paper's panels (Fig. 4), one for each run; ticks are single pairs."""
     import seaborn as sns
 
-    runs = result["runs"]
+    runs = result.runs
     columns = min(2, len(runs))
     rows = -(-len(runs) // columns)
     figure, axes = drawing.panels(rows, columns, width=3.6, height=2.4)
@@ -180,12 +185,12 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
         ax.set_visible(False)
     for place, (ax, run) in enumerate(zip(axes.flat, runs)):
         for depth, pool in enumerate((SUBSET, EARLY)):
-            found = values(arrays, pool, run["key"], "agreement")
+            found = values(arrays, pool, run.key, "agreement")
             look = {"color": COLOURS[pool], "ax": ax}
             if len(np.unique(found)) > 1:
                 sns.kdeplot(x=found, fill=True, label=POOLS[pool], **look)
             sns.rugplot(x=found, height=0.05 * (2 - depth), expand_margins=False, **look)
-        ax.set(title=run["label"], yticks=[], ylabel="")
+        ax.set(title=run.label, yticks=[], ylabel="")
         ax.set_xlabel("Agreement" if place >= len(runs) - columns else "")
         sns.despine(ax=ax, left=True)
     from matplotlib.patches import Patch
@@ -195,17 +200,17 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: AgreementResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per matched pair of networks."""
     rows = []
-    for run in result["runs"]:
+    for run in result.runs:
         for pool, word in POOLS.items():
-            for pair in arrays[f"pairs.{pool}.{run['key']}"].tolist():
+            for pair in arrays[f"pairs.{pool}.{run.key}"].tolist():
                 row = dict(zip(PAIR, pair))
                 rows.append(
                     {
-                        "set": run["key"],
-                        "label": run["label"],
+                        "set": run.key,
+                        "label": run.label,
                         "pool": word,
                         "net": int(row["net"]),
                         "other": int(row["other"]),
@@ -217,29 +222,29 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
                         "both_wrong": int(row["both_wrong"]),
                     }
                 )
-    return rows or [{"set": r["key"], "label": r["label"]} for r in result["runs"]]
+    return rows or [{"set": r.key, "label": r.label} for r in result.runs]
 
 
-def sentence(result: Result) -> str:
+def sentence(result: AgreementResult) -> str:
     """How many sets are nearer to early stopping, and the matched figures of each."""
     leads, parts = [], []
-    for run in result["runs"]:
-        facts = result["sets"][run["key"]]
-        early, subset = facts[EARLY], facts[SUBSET]
-        if not facts["lead"]:
-            which = POOLS[EARLY if not early["pairs"] else SUBSET]
-            parts.append(f"{run['label']} has no {which} network of its accuracy")
+    for run in result.runs:
+        facts = result.found.sets[run.key]
+        early, subset = facts.early, facts.subset
+        if not facts.lead:
+            which = POOLS[EARLY if not early.pairs else SUBSET]
+            parts.append(f"{run.label} has no {which} network of its accuracy")
             continue
-        leads.append(facts["lead"])
-        text = f"**{100 * early['agreement']:.1f} %** against {100 * subset['agreement']:.1f} %"
-        parts.append(f"{run['label']} {text}")
-        apart = subset["other_accuracy"] - early["other_accuracy"]
+        leads.append(facts.lead)
+        one, other = (100 * known(side.agreement) for side in (early, subset))
+        parts.append(f"{run.label} **{one:.1f} %** against {other:.1f} %")
+        apart = known(subset.other_accuracy) - known(early.other_accuracy)
         if abs(apart) >= UNEQUAL:
             word = "more" if apart > 0 else "less"
             parts[-1] += f" (but these are {100 * abs(apart):.1f} points {word} accurate)"
     if not leads:
         return f"Nothing could be compared at equal accuracy: {'; '.join(parts)}."
-    ahead = sum(lead["mean"] > 0 for lead in leads)
+    ahead = sum(lead.mean > 0 for lead in leads)
     sets = "set" if len(leads) == 1 else "sets"
     return (
         f"At equal accuracy, networks trained on **{ahead} of {len(leads)}** {sets} agreed more "
@@ -247,28 +252,28 @@ def sentence(result: Result) -> str:
     )
 
 
-def _shown(leads: list[dict[str, Any]]) -> str:
+def _shown(leads: list[Lead]) -> str:
     """For how many sets that is more than chance between networks; a set without a test counts as not."""
-    p = np.array([lead.get("p") for lead in leads], np.float64)  # None becomes NaN
+    p = np.array([lead.p for lead in leads], np.float64)  # None becomes NaN
     if not np.isfinite(p).any():
         return " (one network or no spread: nothing is said of chance)"
     clear = int(significance.discoveries(p).sum())
     return f" (shown for {clear} of them by a {significance.RULE}, over the networks of all three kinds)"
 
 
-def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+def pictures(result: AgreementResult, arrays: Arrays) -> list[Pictures]:
     """Of each run, test images on which its networks side with one pool and not the other."""
-    names, found = result["class_names"], []
-    for run in result["runs"]:
-        sides = result["sets"][run["key"]]["sides"]
+    names, found = result.class_names, []
+    for run in result.runs:
+        sides = result.found.sets[run.key].sides
         for side, count in sides.items():
-            images = arrays.get(f"images.{side}.{run['key']}", ())
-            if not len(images):  # nobody, or the dataset is not here
+            images = arrays.get(f"images.{side}.{run.key}")
+            if images is None or not len(images):  # nobody, or the dataset is not here
                 continue
-            truth, own, other = arrays[f"answers.{side}.{run['key']}"]
+            truth, own, other = arrays[f"answers.{side}.{run.key}"]
             lines = [_line(names[t], names[a], names[b]) for t, a, b in zip(truth, own, other)]
             title = (
-                f"{run['label']} with the {POOLS[side]}: {count} of {result['test_images']} test images "
+                f"{run.label} with the {POOLS[side]}: {count} of {result.found.test_images} test images "
                 "(class: its answer / that of the others)"
             )
             found.append(Pictures(title, images.astype(np.float32) / 255, lines))

@@ -76,9 +76,9 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """Pools that reach the accuracy of sets of this size; published: the paper's 30 and 520 networks."""
     if shape[1] < 28:  # a larger set teaches more: longer runs and larger subsets match it
         few = ipc <= 4
-        sizes = (1, 2, 3, 4, 5, 6, 8, 12) if few else (5, 8, 12, 20, 32)
-        common = {"iterations": 120 if few else 240, "sizes": sizes, "draws": 8 if few else 7}
-        common |= {"every": 1 if few else 2, "epochs": 300 if few else 200}
+        sizes: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 12) if few else (5, 8, 12, 20, 32)
+        common: dict[str, Any] = {"iterations": 120 if few else 240, "draws": 8 if few else 7}
+        common |= {"sizes": sizes, "every": 1 if few else 2, "epochs": 300 if few else 200}
         quick, teaching = {**common, "nets": 3}, {**common, "nets": 5}
     else:
         common = {"iterations": 120, "epochs": 100}
@@ -101,24 +101,28 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     return {"quick": quick, "teaching": teaching, "published": published}
 
 
-def pools(spec: AgreementTask, chosen: Chosen) -> list[Pool]:
+def pools(spec: AgreementTask, chosen: Chosen) -> dict[str, Pool]:
     """Networks trained on subsets, then early-stopped ones: too large subsets are refused at once."""
-    common = {
-        "data": chosen.data,
-        "net": network("network", spec.network, chosen.shape, chosen.classes),
-        "seed": spec.seed,
-    }
+    net = network("network", spec.network, chosen.shape, chosen.classes)
+    subset = SubsetPool(
+        data=chosen.data,
+        net=net,
+        seed=spec.seed,
+        sizes=spec.sizes,
+        draws=spec.draws,
+        epochs=spec.epochs,
+        batch=spec.subset_batch,
+    )
     early = EarlyPool(
-        **common,
+        data=chosen.data,
+        net=net,
+        seed=spec.seed,
         nets=spec.early,
         iterations=spec.iterations,
         every=spec.every,
         batch=spec.early_batch,
     )
-    subset = SubsetPool(
-        **common, sizes=spec.sizes, draws=spec.draws, epochs=spec.epochs, batch=spec.subset_batch
-    )
-    return [subset, early]
+    return {SUBSET: subset, EARLY: early}
 
 
 def stored(spec: AgreementTask, images: int) -> int:
@@ -129,7 +133,7 @@ def stored(spec: AgreementTask, images: int) -> int:
 
 def cost(spec: AgreementTask, chosen: Chosen, counts: Counts) -> Cost:
     """Training on each set, a test of each network, and comparing predictions."""
-    net = pools(spec, chosen)[0].net
+    net = pools(spec, chosen)[SUBSET].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
     images, largest = sum(r.images for r in chosen.runs), max(r.images for r in chosen.runs)
     passes = spec.nets * (3 * T300.epochs * images + counts.test * len(chosen.runs))

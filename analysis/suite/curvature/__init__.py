@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.curvature.figures import figures, options, sentence, static, table
+from analysis.suite.curvature.result import CurvatureFound
 from analysis.suite.curvature.spec import CurvatureTask, cost, presets
 
 ANALYSIS = Analysis(
@@ -56,6 +57,7 @@ matching 730, but distribution matching 2,300 and gradient matching 2,000, both 
 - The real curve is of a class-balanced sample unless `real_images` is 0. *As published* has their network,
   batch, moments and all real images.""",
     spec=CurvatureTask,
+    found=CurvatureFound,
     presets=presets,
     cost=cost,
     figures=figures,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.contract import Arrays
-from analysis.task import opened, same_size, save
+from analysis.suite.curvature.maths import courses
+from analysis.suite.curvature.result import CurvatureFound, Traces
+from analysis.suite.curvature.spec import REAL, CurvatureTask, products
+from analysis.task import Opened, opened, same_size, save
 from ddcore.base.errors import DDError
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
@@ -15,91 +19,97 @@ from ddcore.nets.words import network
 
 if TYPE_CHECKING:
     from analysis.shared.hessian import Source
+    from ddcore.data.tensors import DeviceData
     from ddcore.nets.architectures import NetSpec
     from ddcore.nets.network import Params
     from ddcore.tasks.worker import Context
     from ddcore.training.trained import TrainedNets
-from analysis.suite.curvature.maths import facts
-from analysis.suite.curvature.spec import REAL, CurvatureTask, products
 
 
-def run(context: Context) -> None:
+def run(context: Context[CurvatureTask]) -> None:
     """Task `curvature`: train on real data, and along the way measure the loss on every set."""
-    import torch
-
-    from analysis.shared.hessian import AGREED, Images
+    from analysis.shared.hessian import AGREED
     from ddcore.base import rng
     from ddcore.data.tensors import DeviceData
     from ddcore.nets.network import Network
     from ddcore.pools.real import train_real
     from ddcore.training.chunks import limit_threads
 
-    spec: CurvatureTask = context.spec
+    spec = context.spec
     given = opened(context)
     data = DeviceData(given.dataset, context.device)
     net = network("network", spec.network, given.chosen.shape, given.chosen.classes)
     limit_threads(Network(net, data.shape, data.num_classes), context.device)
-
-    def source(images: np.ndarray, labels: np.ndarray) -> Images:
-        return Images(
-            torch.from_numpy(images).to(data.device), torch.from_numpy(labels).to(data.device)
-        )
-
-    sets: dict[str, Source] = {k: source(s.images, s.hard_labels) for k, s in given.sets.items()}
-    sets[REAL] = data.train
-    if spec.real_images:
-        rows = same_size(given, spec.seed, ipc=spec.real_images // given.chosen.classes)
-        rows = torch.from_numpy(rows)
-        sets[REAL] = Images(data.train.batch(rows), data.train.labels[rows.to(data.device)])
+    sets = _sources(given, spec, data)
     job = _Measuring(context, net, data.shape, data.num_classes, sets)
     for i in range(spec.nets):
-        if not job.finished(
-            i
-        ):  # a resumed task trains again, which is quick and gives the same weights
-            train_real(
-                net,
-                data.train,
-                data.num_classes,
-                [rng.derive(spec.seed, "curvature", i)],
-                iterations=spec.iterations,
-                batch=spec.batch,
-                lr=spec.lr,
-                on_iteration=lambda t, nets, i=i: job.look(i, t, nets),
-            )
+        if job.finished(i):
+            continue
+        train_real(  # a resumed task trains again, which is quick and gives the same weights
+            net,
+            data.train,
+            data.num_classes,
+            [rng.derive(spec.seed, "curvature", i)],
+            iterations=spec.iterations,
+            batch=spec.batch,
+            lr=spec.lr,
+            on_iteration=partial(job.look, i),
+        )
     arrays = job.arrays | {
         "steps": spec.moments(),
         "spectra": spec.moments()[spec.spectrum_places()],
     }
-    sizes = {key: len(s) for key, s in sets.items()}
-    result = {
-        "sets": {
-            k: {"images": sizes[k], **known} for k, known in facts(arrays, spec.every).items()
-        },
-        "nets": spec.nets,
-        "probes": spec.probes,
-        "every": spec.every,
-        "last": spec.iterations,
-        "spectra": arrays["spectra"].tolist(),
-        "network": net.label(),
-        "parameters": job.size,
-        "all_real": not spec.real_images,
-        "agreed": AGREED,
-        "asymmetry": max(float(arrays[f"asymmetry.{k}"].max()) for k in sets),
-        "soft": [k for k, s in given.sets.items() if s.soft],
-    }
-    save(context, given, result, arrays)
+    measured = courses(arrays, spec.every)
+    found = CurvatureFound(
+        sets={key: Traces(images=len(sets[key]), **measured[key]) for key in measured},
+        nets=spec.nets,
+        probes=spec.probes,
+        every=spec.every,
+        last=spec.iterations,
+        spectra=arrays["spectra"].tolist(),
+        network=net.label(),
+        parameters=job.size,
+        all_real=not spec.real_images,
+        agreed=AGREED,
+        asymmetry=max(float(arrays[f"asymmetry.{k}"].max()) for k in sets),
+        soft=tuple(k for k, s in given.sets.items() if s.soft),
+    )
+    save(context, given, found, arrays)
+
+
+def _sources(given: Opened, spec: CurvatureTask, data: DeviceData) -> dict[str, Source]:
+    """What the loss is measured on: each set by its run's key, and `REAL`."""
+    import torch
+
+    from analysis.shared.hessian import Images
+
+    sets: dict[str, Source] = {}
+    for key, made in given.sets.items():
+        pair = (torch.from_numpy(a).to(data.device) for a in (made.images, made.hard_labels))
+        sets[key] = Images(*pair)
+    sets[REAL] = data.train
+    if spec.real_images:
+        few = same_size(given, spec.seed, ipc=spec.real_images // given.chosen.classes)
+        rows = torch.from_numpy(few)
+        sets[REAL] = Images(data.train.batch(rows), data.train.labels[rows.to(data.device)])
+    return sets
 
 
 class _Measuring:
     """Measures every set at the moments of each network's training, and keeps what it found."""
 
     def __init__(
-        self, context: Context, net: NetSpec, shape: Shape, classes: int, sets: dict[str, Source]
+        self,
+        context: Context[CurvatureTask],
+        net: NetSpec,
+        shape: Shape,
+        classes: int,
+        sets: dict[str, Source],
     ) -> None:
         from ddcore.nets.network import Network
 
         self.context, self.sets = context, sets
-        self.spec: CurvatureTask = context.spec
+        self.spec = context.spec
         self.network = Network(net, shape, classes, fused_norm=False)
         self.size = net_cost(self.network.plan, shape).parameters
         self.moments = self.spec.moments().tolist()

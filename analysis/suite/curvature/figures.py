@@ -7,48 +7,48 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Result
+from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
+from analysis.suite.curvature.maths import density, mean_and_error, moment_of, quadratic, smooth
+from analysis.suite.curvature.result import Course, CurvatureResult
+from analysis.suite.curvature.spec import GRID, LOWEST_DENSITY, REAL, VIEWS, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.curvature.maths import density, mean_and_error, moment_of, quadratic, smooth
-from analysis.suite.curvature.spec import GRID, LOWEST_DENSITY, REAL, VIEWS, WIDTH
 
-
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: CurvatureResult, picked: dict[str, str]) -> Iterator[Option]:
     """Which curves, and when the spectrum is looked at."""
     yield Option("view", "Curves", VIEWS)
-    moments = [(str(i), str(t)) for i, t in enumerate(result["spectra"])]
+    moments = [(str(i), str(t)) for i, t in enumerate(result.found.spectra)]
     yield Option("at", "Spectrum at iteration", dict(reversed(moments)))
 
 
-def series(result: Result) -> list[tuple[str, str, colours.Style]]:
+def series(result: CurvatureResult) -> list[tuple[str, str, colours.Style]]:
     """(key, label, look) of each run, then of the real images."""
-    runs, real = result["runs"], result["sets"][REAL]["images"]
-    looks = colours.styles([r["method"] for r in runs])
-    found = [(r["key"], r["label"], look) for r, look in zip(runs, looks)]
-    label = f"All {real:,} real images" if result["all_real"] else f"{real:,} real images"
+    runs, real = result.runs, result.found.sets[REAL].images
+    looks = colours.styles([r.method for r in runs])
+    found = [(r.key, r.label, look) for r, look in zip(runs, looks)]
+    label = f"All {real:,} real images" if result.found.all_real else f"{real:,} real images"
     return [*found, (REAL, label, colours.Style(colours.REAL))]
 
 
-def curve(result: Result, arrays: Arrays, key: str, view: str) -> tuple[np.ndarray, ...]:
+def curve(result: CurvatureResult, arrays: Arrays, key: str, view: str) -> tuple[np.ndarray, ...]:
     """Trace (T,) of a set, and the lower and upper edge of its band: a standard error of the probes, or, of
     several networks, the lowest and highest of them."""
-    mean, error = mean_and_error(quadratic(arrays, key, view, result["every"]))
-    if result["nets"] == 1:
+    mean, error = mean_and_error(quadratic(arrays, key, view, result.found.every))
+    if result.found.nets == 1:
         return mean, mean - error, mean + error
     each = arrays[f"samples.{key}"].mean(-1).T
-    each = smooth(each, result["every"]) if view == "smooth" else each
+    each = smooth(each, result.found.every) if view == "smooth" else each
     return mean, each.min(1), each.max(1)
 
 
-def fisher_curve(result: Result, arrays: Arrays, key: str, view: str) -> np.ndarray:
+def fisher_curve(result: CurvatureResult, arrays: Arrays, key: str, view: str) -> np.ndarray:
     """Fisher trace (T,) of a set, mean of the networks."""
     mean = arrays[f"fisher.{key}"].mean(0)
-    return smooth(mean, result["every"]) if view == "smooth" else mean
+    return smooth(mean, result.found.every) if view == "smooth" else mean
 
 
 def number(value: float) -> str:
@@ -56,7 +56,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: CurvatureResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Traces of the Hessian and of the Fisher matrix, one density, and the eigenvalues beside it."""
     view, place = picked["view"], int(picked["at"])
     return [
@@ -67,11 +67,13 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     ]
 
 
-def _networks(result: Result) -> str:
-    return f"{result['nets']} network{'s' if result['nets'] > 1 else ''} {result['network']}"
+def _networks(result: CurvatureResult) -> str:
+    return (
+        f"{result.found.nets} network{'s' if result.found.nets > 1 else ''} {result.found.network}"
+    )
 
 
-def _trace(result: Result, arrays: Arrays, view: str) -> Drawn:
+def _trace(result: CurvatureResult, arrays: Arrays, view: str) -> Drawn:
     steps, title = arrays["steps"], "trace of the Hessian"
     figure = drawing.new_figure("iteration of training on real data", title)
     for key, label, look in series(result):
@@ -95,8 +97,8 @@ def _trace(result: Result, arrays: Arrays, view: str) -> Drawn:
             line={"color": look.colour, "dash": look.dash, "width": 3 if key == REAL else 2},
             hovertemplate=f"{label}<br>iteration %{{x}}: %{{y:.4g}}<extra></extra>",
         )
-        known = result["sets"][key][view]
-        marks = [("peak", known["peak_at"], look.symbol), ("below real", known["below"], "x-thin")]
+        known = result.found.sets[key].course(view)
+        marks = [("peak", known.peak_at, look.symbol), ("below real", known.below, "x-thin")]
         for words, t, symbol in marks:
             if t is None:
                 continue
@@ -117,43 +119,41 @@ def _trace(result: Result, arrays: Arrays, view: str) -> Drawn:
     words = "; ".join(_words(result, key, label, view) for key, label, _ in series(result))
     band = (
         "from the lowest to the highest"
-        if result["nets"] > 1
+        if result.found.nets > 1
         else "one standard error of the probes"
     )
     caption = (
-        f"{_networks(result)}, {result['probes']} probes; bands: {band}. Marker: peak; cross: below the "
+        f"{_networks(result)}, {result.found.probes} probes; bands: {band}. Marker: peak; cross: below the "
         f"real curve from there to the end ({_tested(result)}). {words}."
     )
     return Drawn(f"Trace of the Hessian, {VIEWS[view]}", figure, caption)
 
 
-def _tested(result: Result) -> str:
+def _tested(result: CurvatureResult) -> str:
     """What was tested, and over what it varies."""
-    nets = result["nets"]
+    nets = result.found.nets
     over = f"{nets} networks" if nets > 1 else "the probes of this one network alone"
     return f"{significance.RULE} at every moment, over {over}"
 
 
-def _words(result: Result, key: str, label: str, view: str) -> str:
-    known = result["sets"][key][view]
-    text = (
-        f"{label}: peak {number(known['peak'])} at {known['peak_at']}, end {number(known['last'])}"
-    )
-    return text + ("" if known["below"] is None else f", below real {_from(known, result)}")
+def _words(result: CurvatureResult, key: str, label: str, view: str) -> str:
+    known = result.found.sets[key].course(view)
+    text = f"{label}: peak {number(known.peak)} at {known.peak_at}, end {number(known.last)}"
+    return text + ("" if known.below is None else f", below real {_from(known, result)}")
 
 
-def _from(known: dict[str, Any], result: Result) -> str:
+def _from(known: Course, result: CurvatureResult) -> str:
     """Moments are `every` iterations apart, so the last of them may be the only one."""
-    start = known["below"]
+    start = known.below
     return f"at {start}, the end" if start == ends(result) else f"from {start} to the end"
 
 
-def ends(result: Result) -> int:
+def ends(result: CurvatureResult) -> int:
     """The last iteration at which traces are measured."""
-    return result["last"] - result["last"] % result["every"]
+    return result.found.last - result.found.last % result.found.every
 
 
-def _fisher(result: Result, arrays: Arrays, view: str) -> Drawn:
+def _fisher(result: CurvatureResult, arrays: Arrays, view: str) -> Drawn:
     figure = drawing.new_figure("iteration of training on real data", "trace of the Fisher matrix")
     parts = []
     for key, label, look in series(result):
@@ -175,10 +175,10 @@ def _fisher(result: Result, arrays: Arrays, view: str) -> Drawn:
 
 
 def densities(
-    result: Result, arrays: Arrays, place: int
+    result: CurvatureResult, arrays: Arrays, place: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Grid of eigenvalues (G,) that holds all sets' spectra, and the density of each set on it."""
-    nodes = {key: arrays[f"nodes.{key}"][:, place] for key in result["sets"]}
+    nodes = {key: arrays[f"nodes.{key}"][:, place] for key in result.found.sets}
     low, high = min(n.min() for n in nodes.values()), max(n.max() for n in nodes.values())
     spread = max(high - low, 1e-9)
     width = WIDTH * spread
@@ -188,7 +188,8 @@ def densities(
     }
 
 
-def _density(result: Result, arrays: Arrays, place: int) -> Drawn:
+def _density(result: CurvatureResult, arrays: Arrays, place: int) -> Drawn:
+    about = result.found
     figure = drawing.new_figure("eigenvalue of the Hessian", "density")
     grid, curves = densities(result, arrays, place)
     floor = LOWEST_DENSITY * max(c.max() for c in curves.values())
@@ -208,14 +209,15 @@ def _density(result: Result, arrays: Arrays, place: int) -> Drawn:
     t = int(arrays["spectra"][place])
     mass = [moment_of(arrays, key, place, 0) for key in curves]
     caption = (
-        f"How the {result['parameters']:,} eigenvalues are distributed after {t} iterations, each smoothed "
+        f"How the {about.parameters:,} eigenvalues are distributed after {t} iterations, each smoothed "
         f"by {100 * WIDTH:g} % of the range (mass {min(mass):.3f} to {max(mass):.3f}). Mean and root mean "
         f"square: {'; '.join(parts)}."
     )
     return Drawn(f"Density of the eigenvalues at iteration {t}", figure, caption)
 
 
-def _eigenvalues(result: Result, arrays: Arrays, place: int) -> Drawn:
+def _eigenvalues(result: CurvatureResult, arrays: Arrays, place: int) -> Drawn:
+    about = result.found
     figure = drawing.new_figure("rank", "eigenvalue")
     parts = []
     for key, label, look in series(result):
@@ -238,9 +240,9 @@ def _eigenvalues(result: Result, arrays: Arrays, place: int) -> Drawn:
     t = int(arrays["spectra"][place])
     caption = (
         "Lanczos from several random starts. A rank is shown where estimates from each start, from fewer "
-        f"steps and from all starts together differ by at most {100 * result['agreed']:g} % of the largest "
+        f"steps and from all starts together differ by at most {100 * about.agreed:g} % of the largest "
         "eigenvalue, and so do all ranks before it; the others have not converged. Bars: by how much these "
-        f"estimates differ, but for rounding (about {result['asymmetry']:.0e} of the largest). Largest to "
+        f"estimates differ, but for rounding (about {about.asymmetry:.0e} of the largest). Largest to "
         f"smallest: {'; '.join(parts)}."
     )
     return Drawn(f"Largest eigenvalues at iteration {t}", figure, caption)
@@ -250,7 +252,7 @@ def _known(value: float) -> str:
     return number(value) if np.isfinite(value) else "(not converged)"
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: CurvatureResult, arrays: Arrays) -> StaticFigure:
     """The paper's curves: as measured, and smoothed."""
     import seaborn as sns
 
@@ -263,7 +265,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def _lines(ax: Axes, result: Result, arrays: Arrays, view: str) -> None:
+def _lines(ax: Axes, result: CurvatureResult, arrays: Arrays, view: str) -> None:
     import seaborn as sns
 
     steps = arrays["steps"]
@@ -275,26 +277,24 @@ def _lines(ax: Axes, result: Result, arrays: Arrays, view: str) -> None:
         )
         ax.lines[-1].set_label(label)
         ax.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
-        known = result["sets"][key][view]
-        for t, marker, edge in ((known["peak_at"], look.marker, 0.8), (known["below"], "x", 1.8)):
+        known = result.found.sets[key].course(view)
+        for t, marker, edge in ((known.peak_at, look.marker, 0.8), (known.below, "x", 1.8)):
             if t is not None:
                 level = mean[np.searchsorted(steps, t)]
-                colours_of = (
-                    {"color": colour} if marker == "x" else {"color": colour, "mec": "black"}
-                )
-                ax.plot(t, level, marker, ms=6, mew=edge, **colours_of)
+                how: dict[str, Any] = {} if marker == "x" else {"mec": "black"}
+                ax.plot(t, level, marker, ms=6, mew=edge, color=colour, **how)
     ax.set(xlabel="Iteration", ylabel=f"Trace, {VIEWS[view]}", xlim=(0, steps[-1]))
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: CurvatureResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set, network and moment; eigenvalues where there is a spectrum."""
     rows, spectra = [], arrays["spectra"].tolist()
     for key, label, _ in series(result):
         samples = arrays[f"samples.{key}"]
         value, error = mean_and_error(samples)
-        smoothed = smooth(value.T, result["every"]).T
+        smoothed = smooth(value.T, result.found.every).T
         top, bounds = arrays[f"top.{key}"], arrays[f"bounds.{key}"]
-        for net in range(result["nets"]):
+        for net in range(result.found.nets):
             for i, t in enumerate(arrays["steps"].tolist()):
                 row = {"set": key, "label": label, "net": net, "iteration": t}
                 row |= {"trace": float(value[net, i]), "standard_error": float(error[net, i])}
@@ -316,31 +316,31 @@ def _cell(value: float) -> float | str:
     return float(value) if np.isfinite(value) else ""
 
 
-def sentence(result: Result) -> str:
+def sentence(result: CurvatureResult) -> str:
     """Where each set's smoothed trace peaks, how it ends, and since when it is below the real one."""
-    real = result["sets"][REAL]["smooth"]
+    real = result.found.sets[REAL].smooth
     parts = [
-        f"{run['label']} **{number(known['peak'])}** at {known['peak_at']}, {ending(known, result)}"
-        for run in result["runs"]
-        for known in [result["sets"][run["key"]]["smooth"]]
+        f"{run.label} **{number(known.peak)}** at {known.peak_at}, {ending(known, result)}"
+        for run in result.runs
+        for known in [result.found.sets[run.key].smooth]
     ]
     return (
         "Along training on real data the smoothed trace of the Hessian on real images peaks at "
-        f"{number(real['peak'])} (iteration {real['peak_at']}) and ends at {number(real['last'])}. On the "
+        f"{number(real.peak)} (iteration {real.peak_at}) and ends at {number(real.last)}. On the "
         f"sets: {'; '.join(parts)}. Tested: {_tested(result)}."
     )
 
 
-def ending(known: dict[str, Any], result: Result) -> str:
+def ending(known: Course, result: CurvatureResult) -> str:
     """How a trace ends: below the real one, where that was shown, or what was measured and not shown."""
-    share = known["last_to_real"]
-    if share is None or known["last"] < 0:  # as a share it would say nothing
-        measured = f"ends at {number(known['last'])}"
+    share = known.last_to_real
+    if share is None or known.last < 0:  # as a share it would say nothing
+        measured = f"ends at {number(known.last)}"
     elif share < 1:
         measured = f"ends at {per_cent(share)} of the real one"
     else:
         measured = f"ends at {per_cent(share)} of the real one, not below it"
-    if known["below"] is not None:
+    if known.below is not None:
         return f"below the real one {_from(known, result)} ({measured})"
     if share is None or share < 1:
         return f"{measured}, not shown to be below it"

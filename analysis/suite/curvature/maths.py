@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analysis.contract import Arrays
 from analysis.shared import significance
+from analysis.suite.curvature.result import Course
 from analysis.suite.curvature.spec import KEEP, REAL, VIEWS
 
 
@@ -34,18 +33,16 @@ def quadratic(arrays: Arrays, key: str, view: str, every: int) -> np.ndarray:
     return smooth(samples, every) if view == "smooth" else samples
 
 
-def facts(arrays: Arrays, every: int) -> dict[str, dict[str, Any]]:
-    """For each set and view of its trace: the peak, the end, and from when on it is below the real one.
+def courses(arrays: Arrays, every: int) -> dict[str, dict[str, Course]]:
+    """For each set (key, or `REAL`) and view: the peak, the end, and from when on it is below the real one.
 
     `below` is the first moment, not before the peak, from which on the trace is smaller than the real one
     at *every* measured moment: by the tests of `lower`, with the correction over all sets and moments of a
     view. None if there is none. Peaks and ends are also given as shares of the real ones.
     """
-    steps, keys = (
-        arrays["steps"],
-        [k.removeprefix("samples.") for k in arrays if k.startswith("samples.")],
-    )
-    found: dict[str, dict[str, Any]] = {key: {} for key in keys}
+    steps = arrays["steps"]
+    keys = [k.removeprefix("samples.") for k in arrays if k.startswith("samples.")]
+    found: dict[str, dict[str, Course]] = {key: {} for key in keys}
     for view in VIEWS:
         truth = mean_and_error(quadratic(arrays, REAL, view, every))[0]
         others = [key for key in keys if key != REAL]
@@ -55,15 +52,15 @@ def facts(arrays: Arrays, every: int) -> dict[str, dict[str, Any]]:
             values, errors = mean_and_error(quadratic(arrays, key, view, every))
             peak = int(values.argmax())
             start = None if key == REAL else since(claimed[key], peak)
-            found[key][view] = {
-                "peak": float(values[peak]),
-                "peak_at": int(steps[peak]),
-                "peak_to_real": _share(values[peak], truth.max()),
-                "below": None if start is None else int(steps[start]),
-                "last": float(values[-1]),
-                "last_to_real": _share(values[-1], truth[-1]),
-                "error": float(errors[peak]),
-            }
+            found[key][view] = Course(
+                peak=float(values[peak]),
+                peak_at=int(steps[peak]),
+                peak_to_real=_share(values[peak], truth.max()),
+                below=None if start is None else int(steps[start]),
+                last=float(values[-1]),
+                last_to_real=_share(values[-1], truth[-1]),
+                error=float(errors[peak]),
+            )
     return found
 
 

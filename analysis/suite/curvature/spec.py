@@ -81,7 +81,8 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """Fewer moments and real images on larger images; published: the paper's network, batch and grid."""
     few = {"spectra": 2}
     if shape[1] < 28:
-        quick, teaching = {"every": 30, "probes": 20, "real_images": 300, **few}, {}
+        quick: dict[str, Any] = {"every": 30, "probes": 20, "real_images": 300, **few}
+        teaching: dict[str, Any] = {}
     else:
         quick = {"every": 60, "probes": 10, "real_images": 100, **few}
         teaching = {"nets": 3, "probes": 10, "real_images": 2000, "batch": 256, **few}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.dynamics.figures import figures, options, sentence, static, table
+from analysis.suite.dynamics.result import DynamicsFound
 from analysis.suite.dynamics.spec import DynamicsTask, cost, presets
 
 ANALYSIS = Analysis(
@@ -44,6 +45,7 @@ distribution matching near 73 % from about 150 on, while real test accuracy rise
 - The networks before training (iteration 0) are tested too.
 - *As published* has their network, batch and step size and all test images.""",
     spec=DynamicsTask,
+    found=DynamicsFound,
     presets=presets,
     cost=cost,
     figures=figures,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ddcore.data.tensors import Part
     from ddcore.nets.architectures import NetSpec
     from ddcore.tasks.worker import Context
+from analysis.suite.dynamics.result import DynamicsFound, Learning
 from analysis.suite.dynamics.spec import (
     LEAST_LENGTH,
     LEAST_RISE,
@@ -37,7 +38,7 @@ class Judged:
     sizes: list[int]
 
 
-def run(context: Context) -> None:
+def run(context: Context[DynamicsTask]) -> None:
     """Task `dynamics`: train on real data and test on everything along the way."""
     import torch
 
@@ -46,19 +47,23 @@ def run(context: Context) -> None:
     from ddcore.nets.network import Network
     from ddcore.training.chunks import limit_threads, nets_at_once
 
-    spec: DynamicsTask = context.spec
+    spec = context.spec
     given = opened(context)
     data = DeviceData(given.dataset, context.device)
     net = network("network", spec.network, given.chosen.shape, given.chosen.classes)
     plain = Network(net, data.shape, data.num_classes)
     limit_threads(plain, context.device)
     rows = torch.from_numpy(_test_rows(len(data.test), spec.test_images, spec.seed))
-    images = [torch.from_numpy(s.images).to(data.device) for s in given.sets.values()]
-    labels = [torch.from_numpy(s.hard_labels).to(data.device) for s in given.sets.values()]
-    images.append(data.test.batch(rows))
-    labels.append(data.test.labels[rows.to(data.device)])
-    judged = Judged(torch.cat(images), torch.cat(labels), [len(x) for x in images])
-    names = [*given.sets, TEST]
+    images = {k: torch.from_numpy(s.images).to(data.device) for k, s in given.sets.items()}
+    labels = {k: torch.from_numpy(s.hard_labels).to(data.device) for k, s in given.sets.items()}
+    images[TEST] = data.test.batch(rows)
+    labels[TEST] = data.test.labels[rows.to(data.device)]
+    names = list(images)
+    judged = Judged(
+        torch.cat([images[key] for key in names]),
+        torch.cat([labels[key] for key in names]),
+        [len(images[key]) for key in names],
+    )
     resumed = context.load_checkpoint()
     found = [resumed[0]["values"]] if resumed else []
     at_once = nets_at_once(plain, min(spec.batch, len(data.train)), context.device)
@@ -79,13 +84,13 @@ def run(context: Context) -> None:
     for place, key in enumerate(names):
         for i, name in enumerate(MEASURES):
             arrays[f"{name}.{key}"] = values[:, :, i, place]
-    result = {
-        "sets": {k: facts(steps, arrays, k, n) for k, n in zip(names, judged.sizes)},
-        "nets": spec.nets,
-        "network": net.label(),
-        "soft": [k for k, s in given.sets.items() if s.soft],
-    }
-    save(context, given, result, arrays)
+    learnt = DynamicsFound(
+        sets={key: facts(steps, arrays, key, len(images[key])) for key in names},
+        nets=spec.nets,
+        network=net.label(),
+        soft=tuple(k for k, s in given.sets.items() if s.soft),
+    )
+    save(context, given, learnt, arrays)
 
 
 def _test_rows(count: int, wanted: int, seed: int) -> np.ndarray:
@@ -157,26 +162,24 @@ def plateau(steps: np.ndarray, curve: np.ndarray, tolerance: float) -> int | Non
     return first if steps[-1] - first >= LEAST_LENGTH * steps[-1] else None
 
 
-def facts(steps: np.ndarray, arrays: Arrays, key: str, images: int) -> dict[str, Any]:
-    """What the curves of a set say. `full`: first test at which every network gets every image right;
-    `ceiling`: the mean accuracy comes so near to 100 % that a rise above it could not be seen;
-    `test_gain`: of the accuracy on real test images from the plateau to the end."""
+def facts(steps: np.ndarray, arrays: Arrays, key: str, images: int) -> Learning:
+    """What the curves of a set of so many images say."""
     accuracy, loss = (arrays[f"{name}.{key}"].mean(0) for name in ("accuracy", "loss"))
     tolerance = max(LEAST_RISE, 1 / images)
     full = np.flatnonzero(arrays[f"accuracy.{key}"].min(0) >= 1)
     moment = np.searchsorted(steps, MOMENT, side="right") - 1
     start = plateau(steps, accuracy, tolerance)
     test = arrays[f"accuracy.{TEST}"].mean(0)
-    return {
-        "images": images,
-        "tolerance": tolerance,
-        "plateau": start,
-        "test_gain": None if start is None else float(test[-1] - test[steps == start][0]),
-        "ceiling": bool(accuracy.max() + tolerance >= 1),
-        "full": int(steps[full[0]]) if len(full) else None,
-        "moment": int(steps[moment]),
-        "then": float(accuracy[moment]),
-        "last": float(accuracy[-1]),
-        "lowest_loss_at": int(steps[loss.argmin()]),
-        "last_loss": float(loss[-1]),
-    }
+    return Learning(
+        images=images,
+        tolerance=tolerance,
+        plateau=start,
+        test_gain=None if start is None else float(test[-1] - test[steps == start][0]),
+        ceiling=bool(accuracy.max() + tolerance >= 1),
+        full=int(steps[full[0]]) if len(full) else None,
+        moment=int(steps[moment]),
+        then=float(accuracy[moment]),
+        last=float(accuracy[-1]),
+        lowest_loss_at=int(steps[loss.argmin()]),
+        last_loss=float(loss[-1]),
+    )

@@ -7,35 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Result
+from analysis.contract import Arrays, Drawn, Option
+from analysis.results import known
 from analysis.shared import colours, drawing
+from analysis.suite.dynamics.result import DynamicsResult
+from analysis.suite.dynamics.spec import MEASURES, TEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.dynamics.spec import MEASURES, TEST
 
-
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: DynamicsResult, picked: dict[str, str]) -> Iterator[Option]:
     """What the second figure shows."""
     yield Option("measure", "Below", {k: v for k, v in MEASURES.items() if k != "accuracy"})
 
 
-def series(result: Result) -> list[tuple[str, str, colours.Style]]:
+def series(result: DynamicsResult) -> list[tuple[str, str, colours.Style]]:
     """(key, label, look) of each run, then of the real test images."""
-    runs = result["runs"]
-    looks = colours.styles([r["method"] for r in runs])
-    found = [(r["key"], r["label"], look) for r, look in zip(runs, looks)]
+    runs = result.runs
+    looks = colours.styles([r.method for r in runs])
+    found = [(r.key, r.label, look) for r, look in zip(runs, looks)]
     return [*found, (TEST, "Real test images", colours.Style(colours.REAL))]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: DynamicsResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Accuracy with plateaus, and loss or probability."""
     return [_accuracy(result, arrays), _other(result, arrays, picked["measure"])]
 
 
-def _curves(result: Result, arrays: Arrays, name: str, **layout: Any) -> Any:
+def _curves(result: DynamicsResult, arrays: Arrays, name: str, **layout: Any) -> Any:
     """Mean of all networks for each set, and a band from the lowest to the highest of them."""
     figure = drawing.new_figure("iteration of training on real data", MEASURES[name], **layout)
     steps = arrays["steps"]
@@ -64,17 +65,17 @@ def _curves(result: Result, arrays: Arrays, name: str, **layout: Any) -> Any:
     return figure
 
 
-def _accuracy(result: Result, arrays: Arrays) -> Drawn:
+def _accuracy(result: DynamicsResult, arrays: Arrays) -> Drawn:
     figure = _curves(result, arrays, "accuracy", per_cent=True)
     for key, label, look in series(result):
-        known = result["sets"][key]
-        if known["plateau"] is None:
+        facts = result.found.sets[key]
+        if facts.plateau is None:
             continue
-        place = np.searchsorted(arrays["steps"], known["plateau"])
+        place = np.searchsorted(arrays["steps"], facts.plateau)
         level = arrays[f"accuracy.{key}"][:, place].mean()
-        hollow = "-open" if known["ceiling"] and not look.symbol.endswith("open") else ""
+        hollow = "-open" if facts.ceiling and not look.symbol.endswith("open") else ""
         figure.add_scatter(
-            x=[known["plateau"]],
+            x=[facts.plateau],
             y=[level],
             mode="markers",
             marker={
@@ -95,24 +96,24 @@ def _accuracy(result: Result, arrays: Arrays) -> Drawn:
     return Drawn("Recognised along training on real data", figure, caption)
 
 
-def _networks(result: Result) -> str:
-    return f"{result['nets']} network{'s' if result['nets'] > 1 else ''}"
+def _networks(result: DynamicsResult) -> str:
+    return f"{result.found.nets} network{'s' if result.found.nets > 1 else ''}"
 
 
-def _words(result: Result, key: str, label: str) -> str:
-    known = result["sets"][key]
-    if known["plateau"] is None:
+def _words(result: DynamicsResult, key: str, label: str) -> str:
+    facts = result.found.sets[key]
+    if facts.plateau is None:
         text = "still rising near the end"
-    elif known["ceiling"]:
-        text = f"plateau from iteration {known['plateau']}, at the ceiling"
+    elif facts.ceiling:
+        text = f"plateau from iteration {facts.plateau}, at the ceiling"
     else:
-        text = f"plateau from iteration {known['plateau']}"
-    if known["full"] is not None:
-        text += f", all right from iteration {known['full']}"
+        text = f"plateau from iteration {facts.plateau}"
+    if facts.full is not None:
+        text += f", all right from iteration {facts.full}"
     return f"{label}: {text}."
 
 
-def _other(result: Result, arrays: Arrays, name: str) -> Drawn:
+def _other(result: DynamicsResult, arrays: Arrays, name: str) -> Drawn:
     figure = _curves(result, arrays, name, per_cent=name != "loss")
     if name == "loss":
         figure.update_yaxes(type="log", tickformat="~g", dtick=1)
@@ -125,7 +126,7 @@ def _other(result: Result, arrays: Arrays, name: str) -> Drawn:
     return Drawn(MEASURES[name].capitalize(), figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: DynamicsResult, arrays: Arrays) -> StaticFigure:
     """The paper's lines (Fig. 5), and beside them the loss it computed but did not show."""
     import seaborn as sns
 
@@ -140,7 +141,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def _lines(ax: Axes, result: Result, arrays: Arrays, name: str) -> None:
+def _lines(ax: Axes, result: DynamicsResult, arrays: Arrays, name: str) -> None:
     import seaborn as sns
 
     steps = arrays["steps"]
@@ -151,19 +152,19 @@ def _lines(ax: Axes, result: Result, arrays: Arrays, name: str) -> None:
         sns.lineplot(x=steps, y=every.mean(0), ax=ax, legend=False, **look_of)
         ax.lines[-1].set_label(label)
         ax.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.15, lw=0)
-        start = result["sets"][key]["plateau"]
+        start = result.found.sets[key].plateau
         if name == "accuracy" and start is not None:
             level = every.mean(0)[np.searchsorted(steps, start)]
             ax.plot(start, level, look.marker, color=colour, ms=6, mec="black", mew=0.8)
     ax.set(xlabel="Iteration", xlim=(0, steps[-1]))
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: DynamicsResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set, network and test."""
     rows = []
     for key, label, _ in series(result):
         columns = {name: arrays[f"{name}.{key}"].tolist() for name in MEASURES}
-        for net in range(result["nets"]):
+        for net in range(result.found.nets):
             each = zip(arrays["steps"].tolist(), *(values[net] for values in columns.values()))
             rows += [
                 {"set": key, "label": label, "net": net, "iteration": t}
@@ -173,25 +174,22 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
     return rows
 
 
-def sentence(result: Result) -> str:
+def sentence(result: DynamicsResult) -> str:
     """How much is recognised early on, where it stops rising, and what the test accuracy does after."""
-    sets, test = result["sets"], result["sets"][TEST]
-    early = ", ".join(
-        f"**{100 * sets[r['key']]['then']:.1f} %** of {r['label']}" for r in result["runs"]
-    )
+    sets, test = result.found.sets, result.found.sets[TEST]
+    early = ", ".join(f"**{100 * sets[r.key].then:.1f} %** of {r.label}" for r in result.runs)
     text = (
-        f"After {test['moment']} iterations on real data networks recognise {early}, and "
-        f"{100 * test['then']:.1f} % of real test images"
+        f"After {test.moment} iterations on real data networks recognise {early}, and "
+        f"{100 * test.then:.1f} % of real test images"
     )
-    known = [(sets[r["key"]], r["label"]) for r in result["runs"]]
-    known = [(facts, label) for facts, label in known if facts["plateau"] is not None]
-    if not known:
+    settled = [(sets[r.key], r.label) for r in result.runs if sets[r.key].plateau is not None]
+    if not settled:
         return f"{text}. No set's recognition stops rising early enough to be called a plateau."
-    words = ", ".join(f"{label} from iteration {facts['plateau']}" for facts, label in known)
-    high = sum(facts["ceiling"] for facts, _ in known)
-    ceiling = f" ({high} of {len(known)} at the ceiling of 100 %)" if high else ""
-    last = max((facts for facts, _ in known), key=lambda facts: facts["plateau"])
+    words = ", ".join(f"{label} from iteration {facts.plateau}" for facts, label in settled)
+    high = sum(facts.ceiling for facts, _ in settled)
+    ceiling = f" ({high} of {len(settled)} at the ceiling of 100 %)" if high else ""
+    last = max((facts for facts, _ in settled), key=lambda facts: known(facts.plateau))
     return (
         f"{text}. Recognition does not rise again by more than a point or an image: {words}{ceiling}; after "
-        f"the last of these test accuracy changes by {100 * last['test_gain']:+.1f} points."
+        f"the last of these test accuracy changes by {100 * known(last.test_gain):+.1f} points."
     )

@@ -58,7 +58,8 @@ class DynamicsTask(AnalysisTask):
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """Fewer tests on larger images; published: the paper's network and batch, more than its one run."""
     if shape[1] < 28:
-        quick, teaching = {"nets": 2, "every": 4}, {"nets": 5}
+        quick: dict[str, Any] = {"nets": 2, "every": 4}
+        teaching: dict[str, Any] = {"nets": 5}
     else:
         quick = {"nets": 2, "every": 10, "test_images": 500}
         teaching = {

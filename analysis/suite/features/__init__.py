@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.features.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.features.result import FeaturesFound
 from analysis.suite.features.spec import FeaturesTask, cost, pools, presets
 
 ANALYSIS = Analysis(
@@ -36,6 +37,7 @@ neighbours are counted in feature space for several networks. *As published* tak
 images, 5 neighbours and random state 42; choose runs of trajectory and of distribution matching to repeat
 it. Versions of UMAP differ in their maps even for the same random state.""",
     spec=FeaturesTask,
+    found=FeaturesFound,
     presets=presets,
     pools=pools,
     cost=cost,

@@ -9,20 +9,21 @@ import numpy as np
 from analysis.contract import Arrays
 from analysis.shared import embedding
 from analysis.shared.networks import features_of
+from analysis.suite.features.result import FeaturesFound
+from analysis.suite.features.spec import MAPS, PIXELS, REAL, FeaturesTask, pools
 from analysis.task import opened, save
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 
 if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
-from analysis.suite.features.spec import MAPS, PIXELS, REAL, FeaturesTask
 
 
-def run(context: Context) -> None:
+def run(context: Context[FeaturesTask]) -> None:
     """Task `features`: neighbours of every image in every network, and maps of the first."""
     from ddcore.pools.real import load
 
-    spec: FeaturesTask = context.spec
+    spec = context.spec
     if spec.projection == "umap":
         embedding.require_umap("projection", "umap", "pca")
     given = opened(context)
@@ -36,60 +37,67 @@ def run(context: Context) -> None:
     images = np.concatenate([real, *(made.images for made in sets)])
     labels = np.concatenate([truth, *(made.hard_labels for made in sets)])
     source = np.repeat(np.arange(len(sets) + 1), [len(real), *(len(m.images) for m in sets)])
-    (pool,) = given.pools
+    pool = given.pools[spec.network]
     nets = load(pool, context.device)
     total = spec.nets + 1
-    first, called, nearest = None, [], None
+    each: list[np.ndarray] = []
+    called = []
     for i in range(spec.nets):
         context.progress(i, total, f"Network {i + 1} of {spec.nets}")
         features = features_of(nets, i, images)
         near = around(features, len(real), spec.neighbours)
         called.append(embedding.majority(truth[near]))
-        if i == 0:
-            first, nearest = features, near
+        each = each or [features, near]
+    first, nearest = each
     context.progress(spec.nets, total, "Drawing the maps")
     arrays: Arrays = {
         "labels": labels,
         "source": source,  # 0: real, then the runs in the order of figures
         "called": np.stack(called),  # (nets, points): the majority of each point's real neighbours
-        "nearest": nearest.astype(
-            np.int32
-        ),  # (points, k): places among the real images, first network
-        **{f"pixels.{key}": made.pixels() for key, made in zip(keys, sets)},
+        "nearest": nearest.astype(np.int32),  # (points, k) among the real images, first network
+        **{f"pixels.{key}": given.sets[key].pixels() for key in keys},
     }
     arrays["map.pca"], explained = embedding.pca_map(first, len(real))
-    if spec.projection == "umap":
-        umap = embedding.load_umap(context.store.root / "numba")
-        for name in MAPS:
-            context.check_cancel()
-            arrays[f"map.{name}"] = embedding.umap_map(
-                umap,
-                first,
-                len(real),
-                joint=name == "joint",
-                n_neighbors=spec.n_neighbors,
-                random_state=spec.random_state,
-            )
+    arrays |= _umaps(context, first, len(real))
     context.progress(total, total)
     right = arrays["called"] == labels
     names = [REAL, *keys]
-    result = {
-        "agreement": {n: right[:, source == s].mean(1).tolist() for s, n in enumerate(names)},
-        "maps": [*(MAPS if spec.projection == "umap" else ()), "pca"],
-        "labels": {key: made.hard_labels.tolist() for key, made in zip(keys, sets)},
-        "network": pool.spec().net.label(),
-        "test": pool.arrays()["test"].tolist(),
-        "explained": explained.tolist(),
-        "real_images": len(rows),
-        "test_images": len(data.test_images),
-        "neighbours": spec.neighbours,
-        "n_neighbors": spec.n_neighbors,
-        "random_state": spec.random_state,
-        "features": first.shape[1],
-        "soft": [key for key, made in zip(keys, sets) if made.soft],
-        "pools": [pool.key],
-    }
-    save(context, given, result, arrays, {PIXELS: ("test", rows)})
+    found = FeaturesFound(
+        agreement={n: right[:, source == s].mean(1).tolist() for s, n in enumerate(names)},
+        maps=(*(MAPS if spec.projection == "umap" else ()), "pca"),
+        labels={key: given.sets[key].hard_labels.tolist() for key in keys},
+        network=pools(spec, given.chosen)[spec.network].net.label(),
+        test=pool.arrays()["test"].tolist(),
+        explained=explained.tolist(),
+        real_images=len(rows),
+        test_images=len(data.test_images),
+        neighbours=spec.neighbours,
+        n_neighbors=spec.n_neighbors,
+        random_state=spec.random_state,
+        features=first.shape[1],
+        soft=tuple(key for key in keys if given.sets[key].soft),
+        pools=(pool.key,),
+    )
+    save(context, given, found, arrays, {PIXELS: ("test", rows)})
+
+
+def _umaps(context: Context[FeaturesTask], features: np.ndarray, real: int) -> Arrays:
+    """UMAP (points, 2) of features, of which the first `real` are of real images; none if not asked for."""
+    spec = context.spec
+    if spec.projection != "umap":
+        return {}
+    umap, found = embedding.load_umap(context.store.root / "numba"), {}
+    for name in MAPS:
+        context.check_cancel()
+        found[f"map.{name}"] = embedding.umap_map(
+            umap,
+            features,
+            real,
+            joint=name == "joint",
+            n_neighbors=spec.n_neighbors,
+            random_state=spec.random_state,
+        )
+    return found
 
 
 def real_sample(count: int, wanted: int, seed: int) -> np.ndarray:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Pictures, Result
+from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.shared import colours, drawing
+from analysis.suite.features.result import FeaturesResult
+from analysis.suite.features.spec import FOUND, MANY, MAPS, NONE, PIXELS, REAL, SHOWN
 from analysis.task import ROWS
 from ddcore.base.foreign_text import wrapped_unmathematical
 from ddcore.base.spread import deviation, figure_text
@@ -16,40 +19,38 @@ from ddcore.base.spread import deviation, figure_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.features.spec import FOUND, MANY, MAPS, NONE, PIXELS, REAL, SHOWN
 
-
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: FeaturesResult, picked: dict[str, str]) -> Iterator[Option]:
     """Which map, what colours mean, and an image to find in it."""
-    if "joint" in result["maps"]:
+    if "joint" in result.found.maps:
         yield Option("map", "Map", MAPS)
     yield Option("colour", "Colours", {"class": "classes", "set": "sets"})
-    sets = {r["key"]: r["label"] for r in result["runs"]}
+    sets = {r.key: r.label for r in result.runs}
     yield Option("find", "Find an image of", {NONE: "no set", **sets})
     if picked["find"] != NONE:
-        labels = result["labels"][picked["find"]]
+        labels = result.found.labels[picked["find"]]
         order = np.argsort(labels, kind="stable").tolist()
         yield Option("image", "Image", {str(i): _image_name(result, labels, i) for i in order})
 
 
-def _image_name(result: Result, labels: list[int], index: int) -> str:
+def _image_name(result: FeaturesResult, labels: list[int], index: int) -> str:
     """ "7, image 3": class, and number among those of the class."""
     number = labels[: index + 1].count(labels[index])
-    return f"{result['class_names'][labels[index]]}, image {number}"
+    return f"{result.class_names[labels[index]]}, image {number}"
 
 
-def found_point(result: Result, arrays: Arrays, picked: dict[str, str]) -> int | None:
+def found_point(result: FeaturesResult, arrays: Arrays, picked: dict[str, str]) -> int | None:
     """The row of the image that was asked for, if one was."""
     if picked["find"] == NONE:
         return None
-    place = [r["key"] for r in result["runs"]].index(picked["find"]) + 1
+    place = [r.key for r in result.runs].index(picked["find"]) + 1
     return int(np.flatnonzero(arrays["source"] == place)[int(picked["image"])])
 
 
-def describe(result: Result, arrays: Arrays) -> list[str]:
+def describe(result: FeaturesResult, arrays: Arrays) -> list[str]:
     """A line for every point: where it is from, its class, its number, its neighbours' class."""
-    names, labels, called = result["class_names"], arrays["labels"], arrays["called"][0]
-    from_ = ["Real image", *(r["label"] for r in result["runs"])]
+    names, labels, called = result.class_names, arrays["labels"], arrays["called"][0]
+    from_ = ["Real image", *(r.label for r in result.runs)]
     number = np.arange(len(labels)) - np.searchsorted(arrays["source"], arrays["source"])
     number[arrays["source"] == 0] = arrays[f"{ROWS}test.{PIXELS}"]
     return [
@@ -58,87 +59,98 @@ def describe(result: Result, arrays: Arrays) -> list[str]:
     ]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: FeaturesResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """The map beside PCA, and how many images have neighbours of their own class."""
     names = [picked["map"], "pca"] if "map" in picked else ["pca"]
     return [_map(result, arrays, picked, names), _agreement(result)]
 
 
-def _map(result: Result, arrays: Arrays, picked: dict[str, str], names: list[str]) -> Drawn:
+def _map(result: FeaturesResult, arrays: Arrays, picked: dict[str, str], names: list[str]) -> Drawn:
     """The points, in each of the maps beside each other; `customdata` is the row of a point."""
     figure = drawing.new_figure(height=520, dragmode="lasso", meta="map")
-    first, second = (100 * share for share in result["explained"])
+    first, second = (100 * share for share in result.found.explained)
     pca = f"PCA: {first:.0f} and {second:.0f} % of the variance"
     figure.set_subplots(1, len(names), subplot_titles=[MAPS.get(n, pca) for n in names])
     figure.update_layout(
         margin_t=60, legend={"y": -0.02, "yanchor": "top", "itemsizing": "constant"}
     )
-    texts, source, labels = np.array(describe(result, arrays)), arrays["source"], arrays["labels"]
-    fills = class_colours(len(result["class_names"]))
-    looks = colours.styles([r["method"] for r in result["runs"]])
-    by_class = picked["colour"] == "class"
-    scatter = "scattergl" if len(labels) > MANY else "scatter"
-    few = (source > 0).sum() <= 100  # more of them large would hide the real ones
+    texts, by_class = np.array(describe(result, arrays)), picked["colour"] == "class"
+    traces = [*_real_traces(result, arrays, by_class), *_set_traces(result, arrays, by_class)]
     found = found_point(result, arrays, picked)
+    if found is not None:
+        ring = {"symbol": "circle-open", "size": 26, "color": FOUND, "line": {"width": 4}}
+        traces.append(_Trace(np.array([found]), {"marker": ring, "name": "found"}))
     for column, name in enumerate(names):
-        xy = arrays[f"map.{name}"]
-        at = {"row": 1, "col": column + 1}
-
-        def add(rows: np.ndarray, xy: np.ndarray = xy, **how: Any) -> dict[str, Any]:
-            return {
-                "type": scatter,
-                "x": xy[rows, 0],
-                "y": xy[rows, 1],
-                "customdata": rows[:, None].tolist(),  # an array would come back as a dict
-                "text": texts[rows],
+        xy, at = arrays[f"map.{name}"], {"row": 1, "col": column + 1}
+        for trace in traces:
+            points = {
+                "type": "scattergl" if len(texts) > MANY else "scatter",
+                "x": xy[trace.rows, 0],
+                "y": xy[trace.rows, 1],
+                "customdata": trace.rows[:, None].tolist(),  # an array would come back as a dict
+                "text": texts[trace.rows],
                 "hovertemplate": "%{text}<extra></extra>",
                 "mode": "markers",
-                **how,
+                "showlegend": trace.named and column == 0,
             }
-
-        for c in range(len(fills)) if by_class else (None,):
-            rows = np.flatnonzero((source == 0) & ((labels == c) | (c is None)))
-            colour = colours.REAL if c is None else fills[c]
-            label = "Real images" if c is None else f"real {result['class_names'][c]}"
-            marker = {"color": colour, "size": 4, "opacity": 0.55}
-            known = {"name": label, "legendgroup": label, "showlegend": column == 0}
-            figure.add_trace(add(rows, marker=marker, **known), **at)
-        for s, (run, look) in enumerate(zip(result["runs"], looks), 1):
-            rows = np.flatnonzero(source == s)
-            fill = [fills[c] for c in labels[rows]] if by_class else look.colour
-            # In "-open" symbols the fill is the line, so a second set of a method keeps its class colour.
-            edge = {"color": look.colour, "width": 2 if few else 1.5}
-            size = 12 if few else 7
-            marker = {"symbol": look.symbol, "size": size, "color": fill, "line": edge}
-            known = {"legendgroup": run["key"], "showlegend": False, "name": run["label"]}
-            figure.add_trace(add(rows, marker=marker, **known), **at)
-            if column == 0:
-                figure.add_scatter(  # the legend shows the set's colour rather than that of a class
-                    x=[None],
-                    y=[None],
-                    mode="markers",
-                    marker={"symbol": look.symbol, "size": 12, "color": look.colour},
-                    name=run["label"],
-                    legendgroup=run["key"],
-                )
-        if found is not None:
-            ring = {"symbol": "circle-open", "size": 26, "color": FOUND, "line": {"width": 4}}
-            one = np.array([found])
-            figure.add_trace(add(one, marker=ring, name="found", showlegend=False), **at)
+            figure.add_trace(points | trace.look, **at)
+            if trace.legend and column == 0:
+                figure.add_scatter(x=[None], y=[None], mode="markers", **trace.legend)
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(showticklabels=False, showgrid=False, zeroline=False)
-    real, every = result["real_images"], result["test_images"]
+    return Drawn("Images as a network sees them", figure, _map_caption(result, "map" in picked))
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """Points that look alike in every map; `legend` is a line for them where they are not `named` there."""
+
+    rows: np.ndarray
+    look: dict[str, Any]
+    named: bool = False
+    legend: dict[str, Any] | None = None
+
+
+def _real_traces(result: FeaturesResult, arrays: Arrays, by_class: bool) -> Iterator[_Trace]:
+    """The real images, by their class or all together."""
+    fills = class_colours(len(result.class_names))
+    for c in range(len(fills)) if by_class else (None,):
+        rows = np.flatnonzero((arrays["source"] == 0) & ((arrays["labels"] == c) | (c is None)))
+        colour = colours.REAL if c is None else fills[c]
+        label = "Real images" if c is None else f"real {result.class_names[c]}"
+        marker = {"color": colour, "size": 4, "opacity": 0.55}
+        yield _Trace(rows, {"marker": marker, "name": label, "legendgroup": label}, named=True)
+
+
+def _set_traces(result: FeaturesResult, arrays: Arrays, by_class: bool) -> Iterator[_Trace]:
+    """The images of each set; the legend shows the set's colour rather than that of a class."""
+    fills = class_colours(len(result.class_names))
+    few = (arrays["source"] > 0).sum() <= 100  # more of them large would hide the real ones
+    looks = colours.styles([r.method for r in result.runs])
+    for s, (run, look) in enumerate(zip(result.runs, looks), 1):
+        rows = np.flatnonzero(arrays["source"] == s)
+        fill = [fills[c] for c in arrays["labels"][rows]] if by_class else look.colour
+        # In "-open" symbols the fill is the line, so a second set of a method keeps its class colour.
+        edge = {"color": look.colour, "width": 2 if few else 1.5}
+        size = 12 if few else 7
+        marker = {"symbol": look.symbol, "size": size, "color": fill, "line": edge}
+        plain = {"symbol": look.symbol, "size": 12, "color": look.colour}
+        named = {"name": run.label, "legendgroup": run.key}
+        yield _Trace(rows, {"marker": marker, **named}, legend={"marker": plain, **named})
+
+
+def _map_caption(result: FeaturesResult, umap: bool) -> str:
+    found = result.found
+    real, every = found.real_images, found.test_images
     part = f"all {every}" if real == every else f"{real} of {every}"
     caption = (
         f"Small: {part} real test images. Large: distilled images, with the edge and the symbol of "
-        f"their set. {result['features']} features of the first of {len(result['test'])} networks "
-        f"{result['network']}."
+        f"their set. {found.features} features of the first of {len(found.test)} networks "
+        f"{found.network}."
     )
-    if "map" in picked:
-        caption += (
-            f" UMAP with {result['n_neighbors']} neighbours, random state {result['random_state']}."
-        )
-    return Drawn("Images as a network sees them", figure, caption)
+    if umap:
+        caption += f" UMAP with {found.n_neighbors} neighbours, random state {found.random_state}."
+    return caption
 
 
 def class_colours(count: int) -> list[str]:
@@ -149,10 +161,10 @@ def class_colours(count: int) -> list[str]:
     return ["#" + "".join(f"{round(255 * v):02x}" for v in rgb) for rgb in steps]
 
 
-def rows_of(result: Result) -> list[tuple[str, str, np.ndarray]]:
+def rows_of(result: FeaturesResult) -> list[tuple[str, str, np.ndarray]]:
     """(key, label, share with neighbours of their class (nets,)) of each run, then of real images."""
-    labels = {r["key"]: r["label"] for r in result["runs"]} | {REAL: "Real test images"}
-    return [(key, label, np.array(result["agreement"][key])) for key, label in labels.items()]
+    labels = {r.key: r.label for r in result.runs} | {REAL: "Real test images"}
+    return [(key, label, np.array(result.found.agreement[key])) for key, label in labels.items()]
 
 
 def per_cent(values: np.ndarray) -> str:
@@ -160,10 +172,10 @@ def per_cent(values: np.ndarray) -> str:
     return figure_text({"mean": values.mean(), "std": deviation(values), "n": len(values)})
 
 
-def _agreement(result: Result) -> Drawn:
+def _agreement(result: FeaturesResult) -> Drawn:
     """One dot per network and set, their mean as a bar."""
-    looks = [*colours.styles([r["method"] for r in result["runs"]]), colours.Style(colours.REAL)]
-    k = result["neighbours"]
+    looks = [*colours.styles([r.method for r in result.runs]), colours.Style(colours.REAL)]
+    k = result.found.neighbours
     figure = drawing.new_figure("", "have neighbours of their class", per_cent=True, legend=False)
     for (_, label, values), look in zip(rows_of(result), looks):
         figure.add_scatter(
@@ -190,29 +202,30 @@ def _agreement(result: Result) -> Drawn:
     low = min(float(values.min()) for _, _, values in rows_of(result))
     figure.update_yaxes(range=[min(0.9, low - 0.05), 1.01])
     words = "; ".join(f"{label} {100 * v.mean():.1f} %" for _, label, v in rows_of(result))
-    nets = len(result["test"])
+    nets = len(result.found.test)
     caption = (
-        f"Share of images most of whose {k} nearest real images, in all {result['features']} features, "
+        f"Share of images most of whose {k} nearest real images, in all {result.found.features} features, "
         f"are of their class; a dot for each of {nets} networks, mean"
         f"{' and standard deviation' if nets > 1 else ''}. {words}."
     )
     return Drawn("Among their own class", figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: FeaturesResult, arrays: Arrays) -> StaticFigure:
     """The paper's map (Fig. 2, right) and the others beside it, then the agreement."""
     import seaborn as sns
 
-    figure, axes = drawing.panels(1, len(result["maps"]) + 1, width=4.2, height=3.8)
+    figure, axes = drawing.panels(1, len(result.found.maps) + 1, width=4.2, height=3.8)
     source, labels = arrays["source"], arrays["labels"]
-    palette = class_colours(len(result["class_names"]))
-    looks = colours.styles([r["method"] for r in result["runs"]])
+    palette = class_colours(len(result.class_names))
+    looks = colours.styles([r.method for r in result.runs])
     titles = {**MAPS, "pca": "PCA"}
-    for ax, name in zip(axes[0], result["maps"]):
+    for ax, name in zip(axes[0], result.found.maps):
         xy = arrays[f"map.{name}"]
-        for s, look in enumerate([None, *looks]):
+        dots: list[dict[str, Any]] = [{"s": 3, "lw": 0}]
+        dots += [{"s": 45, "marker": look.marker, "ec": "black"} for look in looks]
+        for s, how in enumerate(dots):
             rows = source == s
-            how = {"s": 3, "lw": 0} if s == 0 else {"s": 45, "marker": look.marker, "ec": "black"}
             sns.scatterplot(
                 x=xy[rows, 0],
                 y=xy[rows, 1],
@@ -225,8 +238,8 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
             )
         ax.set(xticks=[], yticks=[])
         ax.set_title(titles[name], fontsize=9)
-    for run, look in zip(result["runs"], looks):
-        plain = {"mec": "black", "mfc": "lightgrey", "ls": "", "label": run["label"]}
+    for run, look in zip(result.runs, looks):
+        plain = {"mec": "black", "mfc": "lightgrey", "ls": "", "label": run.label}
         axes[0][0].plot([], [], look.marker, **plain)
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "ncols": 2}
     axes[0][0].legend(frameon=False, fontsize=7, **below)
@@ -244,41 +257,41 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: FeaturesResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set and network; then one per distilled image, with its places in the maps."""
     rows: list[dict[str, Any]] = [
         {"set": key, "label": label, "network": i + 1, "image": "all", "agreement": float(value)}
         for key, label, values in rows_of(result)
         for i, value in enumerate(values)
     ]
-    names, called = result["class_names"], arrays["called"][0]
-    for place, run in enumerate(result["runs"], 1):
+    names, called = result.class_names, arrays["called"][0]
+    for place, run in enumerate(result.runs, 1):
         for i, row in enumerate(np.flatnonzero(arrays["source"] == place)):
             own, theirs = arrays["labels"][row], called[row]
             each = {"class": names[own], "neighbours": names[theirs]}
-            for name in result["maps"]:
+            for name in result.found.maps:
                 each |= {
                     f"{name} {axis}": float(v) for axis, v in zip("xy", arrays[f"map.{name}"][row])
                 }
-            first = {"set": run["key"], "label": run["label"], "network": 1, "image": i}
+            first = {"set": run.key, "label": run.label, "network": 1, "image": i}
             rows.append({**first, "agreement": float(own == theirs), **each})
     return rows
 
 
-def sentence(result: Result) -> str:
+def sentence(result: FeaturesResult) -> str:
     """How many images of each set have neighbours of their class."""
 
     *sets, real = [f"**{per_cent(values)}** of {label}" for _, label, values in rows_of(result)]
     return (
-        f"Most of the {result['neighbours']} nearest real images are of an image's own class for "
+        f"Most of the {result.found.neighbours} nearest real images are of an image's own class for "
         f"{', '.join(sets)}; for {real.replace('Real', 'real')}."
     )
 
 
-def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+def pictures(result: FeaturesResult, arrays: Arrays) -> list[Pictures]:
     """Of each set the images that lie among another class in most networks."""
-    names, found = result["class_names"], []
-    for place, run in enumerate(result["runs"], 1):
+    names, found = result.class_names, []
+    for place, run in enumerate(result.runs, 1):
         rows = np.flatnonzero(arrays["source"] == place)
         called, labels = arrays["called"][:, rows], arrays["labels"][rows]
         wrong = called != labels
@@ -290,6 +303,6 @@ def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
         for i in worst:
             other = int(np.bincount(called[wrong[:, i], i]).argmax())
             lines.append(f"{names[labels[i]]} → {names[other]}, {wrong[:, i].sum()}/{len(called)}")
-        title = f"{run['label']}: the images that lie among another class, in so many networks"
-        found.append(Pictures(title, arrays[f"pixels.{run['key']}"][worst], lines))
+        title = f"{run.label}: the images that lie among another class, in so many networks"
+        found.append(Pictures(title, arrays[f"pixels.{run.key}"][worst], lines))
     return found

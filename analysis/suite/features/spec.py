@@ -85,14 +85,14 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def pools(spec: FeaturesTask, chosen: Chosen) -> list[RealPool]:
+def pools(spec: FeaturesTask, chosen: Chosen) -> dict[str, RealPool]:
     """The networks; the analysis of recognition shares them."""
-    return [real_pool(spec, chosen, "network", spec.network)]
+    return {spec.network: real_pool(spec, chosen, "network", spec.network)}
 
 
 def cost(spec: FeaturesTask, chosen: Chosen, counts: Counts) -> Cost:
     """Features of all images in every network, all distances, and the maps."""
-    net = pools(spec, chosen)[0].net
+    net = pools(spec, chosen)[spec.network].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
     real, made = min(spec.real_images, counts.test), sum(r.images for r in chosen.runs)
     total = real + made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis.contract import Analysis
 from analysis.shared.loo_spec import loo_pools, loo_presets
 from analysis.suite.influence.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.influence.result import InfluenceFound
 from analysis.suite.influence.spec import InfluenceTask, cost
 
 ANALYSIS = Analysis(
@@ -45,6 +46,7 @@ view beyond class mates, the reverse question for a test image, and the estimate
 gradients in double precision. Sets with 1 image per class are refused. *As published* is their network and
 all test images.""",
     spec=InfluenceTask,
+    found=InfluenceFound,
     presets=loo_presets,
     pools=loo_pools,
     cost=cost,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.mixing.figures import figures, sentence, static, table
+from analysis.suite.mixing.result import MixingFound
 from analysis.suite.mixing.spec import MixingTask, cost, presets
 
 ANALYSIS = Analysis(
@@ -45,6 +46,7 @@ itself (300 full-batch steps, step size 0.01, momentum 0.9, no augmentation) is 
 soft and real ones are one-hot beside them. *As published* for images below 28 pixels stops at 50 per
 class, since there are not 260 of each.""",
     spec=MixingTask,
+    found=MixingFound,
     presets=presets,
     cost=cost,
     figures=figures,

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.runs import Chosen
+from analysis.shared.sources import SourceFacts
+from analysis.suite.mixing.result import MixingFound
+from analysis.suite.mixing.spec import MixingTask, _iterations
 from analysis.task import Opened, opened, save
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from ddcore.data import Dataset
     from ddcore.sets.distilled import DistilledSet
     from ddcore.tasks.worker import Context
-from analysis.suite.mixing.spec import MixingTask, _iterations
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class Source:
         return len(self.targets)
 
 
-def run(context: Context) -> None:
+def run(context: Context[MixingTask]) -> None:
     """Task `mixing`: test accuracy of networks trained on every mixture."""
     from analysis.shared.grid import Cell, accuracies
 
-    spec: MixingTask = context.spec
+    spec = context.spec
     given = opened(context)
     chosen, dataset = given.chosen, given.dataset
     rows = real_rows(dataset, spec, max(r.ipc for r in chosen.runs))
@@ -65,20 +67,18 @@ def run(context: Context) -> None:
             cells.append(Cell(net, recipe, partial(data, source, k), float(steps * size)))
     found = accuracies(context, cells, seeds, dataset)
     accuracy = found.reshape(len(sources), len(spec.added), spec.nets)
-    result = {
-        "sources": [
-            {"key": s.key, "method": s.method, "label": s.label, "ipc": s.ipc} for s in sources
-        ],
-        "accuracy": accuracy.tolist(),  # (sources, amounts, nets)
-        "sizes": [[_size(spec, s, k, chosen) for k in range(len(spec.added))] for s in sources],
-        "added": list(spec.added),
-        "network": net.label(),
-        "iterations": spec.iterations,
-        "steps": spec.steps,
-        "weighting": spec.weighting,
-        "soft": [key for key, made in given.sets.items() if made.soft],
-    }
-    save(context, given, result, {"accuracy": accuracy, **rows})
+    mixed = MixingFound(
+        sources=tuple(SourceFacts(s.key, s.method, s.label, s.ipc) for s in sources),
+        accuracy=accuracy.tolist(),
+        sizes=[[_size(spec, s, k, chosen) for k in range(len(spec.added))] for s in sources],
+        added=list(spec.added),
+        network=net.label(),
+        iterations=spec.iterations,
+        steps=spec.steps,
+        weighting=spec.weighting,
+        soft=tuple(key for key, made in given.sets.items() if made.soft),
+    )
+    save(context, given, mixed, {"accuracy": accuracy, **rows})
 
 
 def _size(spec: MixingTask, source: Source, k: int, chosen: Chosen) -> int:
@@ -116,10 +116,11 @@ def real_rows(dataset: Dataset, spec: MixingTask, ipc: int) -> dict[str, np.ndar
 def _sources(given: Opened, rows: dict[str, np.ndarray]) -> list[Source]:
     """The sets in the order of figures, then real images in place of a set for each size of set."""
     chosen, dataset = given.chosen, given.dataset
-    found = [
-        Source(r.key, r.method, r.label, r.ipc, made.images, proper_targets(made))
-        for r, made in zip(chosen.runs, given.sets.values())
-    ]
+    found = []
+    for run in chosen.runs:
+        made = given.sets[run.key]
+        targets = proper_targets(made)
+        found.append(Source(run.key, run.method, run.label, run.ipc, made.images, targets))
     sizes = sorted({r.ipc for r in chosen.runs})
     for ipc in sizes:
         label = "Random real images" + (f", {ipc} per class" if len(sizes) > 1 else "")

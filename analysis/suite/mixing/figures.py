@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Result
+from analysis.contract import Arrays, Drawn
 from analysis.shared import colours, drawing
+from analysis.shared.sources import SourceFacts
+from analysis.suite.mixing.result import MixingResult
 from ddcore.base.spread import deviation, deviations, plus_minus
 
 if TYPE_CHECKING:
@@ -19,38 +22,33 @@ def place(added: int, first: int) -> float:
     return 0.0 if added == 0 else 1 + float(np.log(added / first) / np.log(5))
 
 
-def curves(result: Result) -> list[tuple[dict[str, Any], np.ndarray, colours.Style]]:
+def curves(result: MixingResult) -> list[tuple[SourceFacts, np.ndarray, colours.Style]]:
     """(source, accuracy (amounts, nets), look) of the runs, then of random real images."""
-    runs = [s for s in result["sources"] if s["method"]]
-    looks = colours.styles([s["method"] for s in runs])
-    count = len(result["sources"]) - len(runs)
-    real = [
-        colours.Style(
-            colours.REAL, "dash", "diamond" + colours.SYMBOLS[i % len(colours.SYMBOLS)], "--", "D"
-        )
-        for i in range(count)
-    ]
-    values = [np.array(v) for v in result["accuracy"]]
-    return list(zip(result["sources"], values, [*looks, *real]))
+    sources, accuracy = result.found.sources, result.found.curves
+    looks = iter(colours.styles([s.method for s in sources if s.method]))
+    symbols = (f"diamond{symbol}" for symbol in itertools.cycle(colours.SYMBOLS))
+    real = (colours.Style(colours.REAL, "dash", symbol, "--", "D") for symbol in symbols)
+    return [(s, accuracy[s.key], next(looks if s.method else real)) for s in sources]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: MixingResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Accuracy over the number of real images added, and what was gained by adding them."""
-    nets = len(result["accuracy"][0][0])
+    nets = result.found.nets
     spread = f"Mean of {nets} networks; bands: standard deviation" if nets > 1 else "One network"
-    facts = f"{result['network']}, {_steps_text(result)}"
+    facts = f"{result.found.network}, {_steps_text(result)}"
     all_curves = curves(result)
-    top = result["added"][-1]
+    top = result.found.added[-1]
     ends = "; ".join(
-        f"{source['label']} {100 * v[0].mean():.1f} to {100 * v[-1].mean():.1f} %"
+        f"{source.label} {100 * v[0].mean():.1f} to {100 * v[-1].mean():.1f} %"
         for source, v, _ in all_curves
     )
     gains = "; ".join(
-        f"{source['label']} {_points(100 * (v[-1] - v[0]).mean())}" for source, v, _ in all_curves
+        f"{source.label} {_points(100 * (v[-1] - v[0]).mean())}" for source, v, _ in all_curves
     )
-    lines = _lines(result, [v for _, v, _ in all_curves], "test accuracy")
+    lines = _lines(result, {s.key: v for s, v, _ in all_curves}, "test accuracy")
     lines.update_yaxes(tickformat=".0%")
-    change = _lines(result, [100 * (v - v[0]) for _, v, _ in all_curves], "gain in points")
+    gained = {s.key: 100 * (v - v[0]) for s, v, _ in all_curves}
+    change = _lines(result, gained, "gain in points")
     change.add_hline(0, line={"color": colours.REAL, "dash": "dot", "width": 1})
     return [
         Drawn(
@@ -67,21 +65,22 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     ]
 
 
-def _steps_text(result: Result) -> str:
-    if result["steps"] == "fixed":
-        steps = f"{result['iterations']} full-batch steps whatever the size"
+def _steps_text(result: MixingResult) -> str:
+    if result.found.steps == "fixed":
+        steps = f"{result.found.iterations} full-batch steps whatever the size"
     else:
-        steps = f"{result['iterations']} full-batch steps for a set alone, more with its growth"
+        steps = f"{result.found.iterations} full-batch steps for a set alone, more with its growth"
     half = "; distilled and added real images are each half of the loss"
-    return steps + (half if result["weighting"] == "halves" else "")
+    return steps + (half if result.found.weighting == "halves" else "")
 
 
-def _lines(result: Result, values: list[np.ndarray], y: str) -> Any:
-    """A line with a band for each source; `values` are (amounts, nets) each."""
-    added = result["added"]
+def _lines(result: MixingResult, values: dict[str, np.ndarray], y: str) -> Any:
+    """A line with a band for each source; `values` are (amounts, nets) by the source's key."""
+    added = result.found.added
     x = [place(k, added[1]) for k in added]
     figure = drawing.new_figure("real images added per class", y, height=420)
-    for (source, _, look), v, sizes in zip(curves(result), values, result["sizes"]):
+    for source, _, look in curves(result):
+        v, sizes = values[source.key], result.found.images[source.key].tolist()
         mean, std = v.mean(1), deviations(v)
         if std is not None:
             figure.add_scatter(
@@ -93,40 +92,40 @@ def _lines(result: Result, values: list[np.ndarray], y: str) -> Any:
                 mode="lines",
                 hoverinfo="skip",
                 showlegend=False,
-                legendgroup=source["key"],
+                legendgroup=source.key,
             )
         shape = "%{y:.1%}" if y == "test accuracy" else "%{y:+.1f} points"
         figure.add_scatter(
             x=x,
             y=mean,
-            name=source["label"],
-            legendgroup=source["key"],
+            name=source.label,
+            legendgroup=source.key,
             mode="lines+markers",
             line={"color": look.colour, "dash": look.dash, "width": 2},
             marker={"color": look.colour, "symbol": look.symbol, "size": 9},
             customdata=list(zip(added, sizes)),
-            hovertemplate=f"{source['label']}, +%{{customdata[0]}} per class "
+            hovertemplate=f"{source.label}, +%{{customdata[0]}} per class "
             f"(%{{customdata[1]}} images): {shape}<extra></extra>",
         )
     figure.update_xaxes(tickvals=x, ticktext=[f"+{k}" if k else "0" for k in added])
     return figure
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: MixingResult, arrays: Arrays) -> StaticFigure:
     """The paper's panel (Fig. 3, right) with bands, and what was gained."""
     import pandas as pd
     import seaborn as sns
 
     frame = pd.DataFrame(table(result, arrays))
-    added = result["added"]
+    added = result.found.added
     frame["x"] = [place(k, added[1]) for k in frame["added"]]
     frame["accuracy"] = frame["accuracy"].astype(float)
     figure, axes = drawing.panels(1, 2, width=4.2)
     for ax, name in zip(axes[0], ("accuracy", "gain")):
         for source, _, look in curves(result):
-            real = not source["method"]
+            real = not source.method
             sns.lineplot(
-                frame[frame["set"] == source["key"]],
+                frame[frame["set"] == source.key],
                 x="x",
                 y=name,
                 ax=ax,
@@ -135,10 +134,10 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
                 linestyle=look.linestyle,
                 marker=look.marker,
                 markeredgecolor="black",
-                label=source["label"],
+                label=source.label,
                 legend=False,
             )
-        alone = {source["ipc"] for source in result["sources"]}
+        alone = {source.ipc for source in result.found.sources}
         first = f"{next(iter(alone))} / " if len(alone) == 1 else ""
         ax.set_xticks([place(k, added[1]) for k in added], [f"{first}+{k}" for k in added])
         ax.set(xlabel="Images per Class", ylabel=name.capitalize())
@@ -148,38 +147,38 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: MixingResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set, amount and network."""
     return [
         {
-            "set": source["key"],
-            "label": source["label"],
+            "set": source.key,
+            "label": source.label,
             "added": k,
-            "images": size,
+            "images": int(size),
             "number": i,
             "accuracy": float(value),
             "gain": float(value - values[0][i]),
         }
-        for (source, values, _), sizes in zip(curves(result), result["sizes"])
-        for k, size, each in zip(result["added"], sizes, values)
+        for source, values, _ in curves(result)
+        for k, size, each in zip(result.found.added, result.found.images[source.key], values)
         for i, value in enumerate(each)
     ]
 
 
-def sentence(result: Result) -> str:
+def sentence(result: MixingResult) -> str:
     """What the first real images bring to each set and to random real images."""
-    smallest = min(source["ipc"] for source in result["sources"])
-    column = max([1] + [i for i, k in enumerate(result["added"]) if 0 < k <= smallest])
-    k = result["added"][column]
+    smallest = min(source.ipc for source in result.found.sources)
+    column = max([1] + [i for i, k in enumerate(result.found.added) if 0 < k <= smallest])
+    k = result.found.added[column]
 
-    def words(source: dict[str, Any], accuracy: np.ndarray) -> str:
+    def words(source: SourceFacts, accuracy: np.ndarray) -> str:
         gain = 100 * (accuracy[column] - accuracy[0])
-        return f"{source['label']} {plus_minus(f'**{_points(gain.mean())}**', deviation(gain))}"
+        return f"{source.label} {plus_minus(f'**{_points(gain.mean())}**', deviation(gain))}"
 
     each = curves(result)
-    sets = ", ".join(words(source, v) for source, v, _ in each if source["method"])
-    real = ", ".join(words(source, v) for source, v, _ in each if not source["method"])
-    nets = len(each[0][1][0])
+    sets = ", ".join(words(source, v) for source, v, _ in each if source.method)
+    real = ", ".join(words(source, v) for source, v, _ in each if not source.method)
+    nets = result.found.nets
     over = f"mean ± standard deviation, n = {nets} networks" if nets > 1 else "n = 1 network"
     adding = (
         "The first real image per class changes"

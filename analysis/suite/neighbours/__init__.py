@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.neighbours.figures import figures, pictures, sentence, static, table
+from analysis.suite.neighbours.result import NeighboursFound
 from analysis.suite.neighbours.spec import NeighboursTask, cost, pools, presets
 
 ANALYSIS = Analysis(
@@ -38,6 +39,7 @@ pixels (Fig. 3, left). Nearest real images are not among what they show there.""
 **This view is ours.** Comparisons are exact, with every training image in 64 bit and in all features, not in
 a map. The page of a set's images answers the same question for one image at a time, in pixels.""",
     spec=NeighboursTask,
+    found=NeighboursFound,
     presets=presets,
     pools=pools,
     cost=cost,

@@ -6,29 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Pictures, Result
+from analysis.contract import Arrays, Drawn, Pictures
 from analysis.shared import colours, drawing
+from analysis.suite.neighbours.result import NeighboursResult
+from analysis.suite.neighbours.spec import BESIDE, DOTS, FEATURES, HELD_OUT, PIXELS, SPACES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.neighbours.spec import BESIDE, DOTS, FEATURES, HELD_OUT, PIXELS, SPACES
 
-
-def rows_of(result: Result) -> list[tuple[str, str, colours.Style]]:
+def rows_of(result: NeighboursResult) -> list[tuple[str, str, colours.Style]]:
     """(key, label, look) of each run, then of the held-out real images."""
-    looks = colours.styles([r["method"] for r in result["runs"]])
-    found = [(r["key"], r["label"], look) for r, look in zip(result["runs"], looks)]
+    looks = colours.styles([r.method for r in result.runs])
+    found = [(r.key, r.label, look) for r, look in zip(result.runs, looks)]
     return [*found, (HELD_OUT, "Held-out real images", colours.Style(colours.REAL))]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: NeighboursResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """How far the nearest training image is, and whether it is of the same class."""
     return [_distances(result, arrays), _classes(result)]
 
 
-def _distances(result: Result, arrays: Arrays) -> Drawn:
+def _distances(result: NeighboursResult, arrays: Arrays) -> Drawn:
     """A box with its images for each set, in both spaces; features of the first network."""
+    about = result.found
     rows = rows_of(result)
     figure = drawing.new_figure(height=110 + 60 * len(rows), legend=False)
     figure.set_subplots(1, 2, subplot_titles=list(SPACES.values()), shared_yaxes=True)
@@ -64,24 +65,30 @@ def _distances(result: Result, arrays: Arrays) -> Drawn:
         for key, label, _ in rows
     )
     caption = (
-        f"1 (dotted) is the median of {result['held_out_images']} held-out real images; features are those "
-        f"of the first of {len(result['test'])} networks {result['network']}. Medians in pixels and, mean "
+        f"1 (dotted) is the median of {about.held_out_images} held-out real images; features are those "
+        f"of the first of {len(about.test)} networks {about.network}. Medians in pixels and, mean "
         f"of all networks, in features: {words}."
     )
     return Drawn("How near to the training images", figure, caption)
 
 
-def _middle(result: Result, key: str, space: str, fact: str = "median") -> float:
-    return float(np.mean(result["sets"][key][space][fact]))
+def _middle(result: NeighboursResult, key: str, space: str) -> float:
+    """Median distance, mean of the networks."""
+    return float(np.mean(result.found.sets[key][space].median))
 
 
-def _classes(result: Result) -> Drawn:
+def _own(result: NeighboursResult, key: str, space: str) -> float:
+    """Per cent whose nearest training image is of their class, mean of the networks."""
+    return 100 * float(np.mean(result.found.sets[key][space].own_class))
+
+
+def _classes(result: NeighboursResult) -> Drawn:
     """One dot for pixels and one per network for features, side by side for each set."""
     figure = drawing.new_figure("", "nearest is of their class", per_cent=True, scattermode="group")
     lowest = 1.0
     for key, label, look in rows_of(result):
         for space, words in SPACES.items():
-            values = result["sets"][key][space]["own_class"]
+            values = result.found.sets[key][space].own_class
             lowest = min(lowest, *values)
             figure.add_scatter(
                 x=[words] * len(values),
@@ -97,18 +104,17 @@ def _classes(result: Result) -> Drawn:
     figure.update_yaxes(range=[max(0.0, min(0.9, lowest - 0.05)), 1.01])
     figure.update_xaxes(type="category")
     words = "; ".join(
-        f"{label} {100 * _middle(result, key, PIXELS, 'own_class'):.0f} and "
-        f"{100 * _middle(result, key, FEATURES, 'own_class'):.0f} %"
+        f"{label} {_own(result, key, PIXELS):.0f} and {_own(result, key, FEATURES):.0f} %"
         for key, label, _ in rows_of(result)
     )
     caption = (
         "Share of images whose nearest training image is of their own class; in features a dot for each of "
-        f"{len(result['test'])} networks. In pixels and, mean of all networks, in features: {words}."
+        f"{len(result.found.test)} networks. In pixels and, mean of all networks, in features: {words}."
     )
     return Drawn("Is the nearest of the same class?", figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: NeighboursResult, arrays: Arrays) -> StaticFigure:
     """Boxes of distances in both spaces, and the shares of the own class."""
     import pandas as pd
     import seaborn as sns
@@ -133,7 +139,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     ax, count = axes[0][2], len(rows)
     for place, (key, label, look) in enumerate(rows):
         for at, space in enumerate(SPACES):
-            values = result["sets"][key][space]["own_class"]
+            values = result.found.sets[key][space].own_class
             x = np.full(len(values), at + (place - (count - 1) / 2) * 0.6 / count)
             name = label if at == 0 else None
             ax.plot(x, values, look.marker, color=palette[label], ms=4, alpha=0.8, label=name)
@@ -144,9 +150,9 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: NeighboursResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per image and space (features: of the first network), with its nearest training image."""
-    names = result["class_names"]
+    names = result.class_names
     return [
         {
             "set": key,
@@ -165,16 +171,16 @@ def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
     ]
 
 
-def sentence(result: Result) -> str:
+def sentence(result: NeighboursResult) -> str:
     """How far the nearest training image is, and whether it is of the same class."""
 
     def words(key: str, label: str) -> str:
         near = [f"**{_middle(result, key, space):.2f}**" for space in SPACES]
-        own = [f"{100 * _middle(result, key, space, 'own_class'):.0f}" for space in SPACES]
+        own = [f"{_own(result, key, space):.0f}" for space in SPACES]
         return f"{label} {near[0]} and {near[1]} ({own[0]} and {own[1]} %)"
 
     *sets, (held, real, _) = rows_of(result)
-    own = [f"{100 * _middle(result, held, space, 'own_class'):.0f}" for space in SPACES]
+    own = [f"{_own(result, held, space):.0f}" for space in SPACES]
     return (
         "Distance to the nearest training image in pixels and in features, in units of that of "
         f"{real.lower()}, and how often it is of the same class: "
@@ -183,9 +189,9 @@ def sentence(result: Result) -> str:
     )
 
 
-def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+def pictures(result: NeighboursResult, arrays: Arrays) -> list[Pictures]:
     """Of each set the nearest and the farthest image, before their nearest in pixels and in features."""
-    names, found = result["class_names"], []
+    names, found = result.class_names, []
     for key, label, _ in rows_of(result)[:-1]:
         if any(f"{space}.real.{key}" not in arrays for space in SPACES):
             continue

@@ -69,14 +69,14 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def pools(spec: NeighboursTask, chosen: Chosen) -> list[RealPool]:
+def pools(spec: NeighboursTask, chosen: Chosen) -> dict[str, RealPool]:
     """The networks; recognition and the feature map share them."""
-    return [real_pool(spec, chosen, "network", spec.network)]
+    return {spec.network: real_pool(spec, chosen, "network", spec.network)}
 
 
 def cost(spec: NeighboursTask, chosen: Chosen, counts: Counts) -> Cost:
     """Features of all images in every network, and every distance in both spaces."""
-    net = pools(spec, chosen)[0].net
+    net = pools(spec, chosen)[spec.network].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
     held = min(spec.held_out, counts.train)  # an upper bound: the validation part is smaller
     asked = sum(run.images for run in chosen.runs) + held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.pixels.figures import figures, options, sentence, static, table
+from analysis.suite.pixels.result import PixelsFound
 from analysis.suite.pixels.spec import PixelsTask, cost, presets
 
 ANALYSIS = Analysis(
@@ -36,6 +37,7 @@ The paper shows three hand-picked images. Here any image can be chosen, whole se
 and smallest value, largest value and share outside are counted exactly rather than read off a smoothed
 curve.""",
     spec=PixelsTask,
+    found=PixelsFound,
     presets=presets,
     cost=cost,
     figures=figures,

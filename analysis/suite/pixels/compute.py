@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.contract import Arrays
+from analysis.suite.pixels.maths import density, extremes
+from analysis.suite.pixels.result import PixelsFound
+from analysis.suite.pixels.spec import GRID, LEVEL, REAL, PixelsTask
 from analysis.task import opened, save
 from ddcore.base import rng
 
@@ -15,13 +18,11 @@ if TYPE_CHECKING:
     from ddcore.sets.distilled import DistilledSet
     from ddcore.tasks.store import Task
     from ddcore.tasks.worker import Context
-from analysis.suite.pixels.maths import density, extremes
-from analysis.suite.pixels.spec import GRID, LEVEL, REAL, PixelsTask
 
 
-def run(context: Context) -> None:
+def run(context: Context[PixelsTask]) -> None:
     """Task `pixels`: exact extremes and densities of every set, and the pixels for single images."""
-    spec: PixelsTask = context.spec
+    spec = context.spec
     given = opened(context)
     rounded = [k for k, made in given.sets.items() if eight_bit(context.store.find(k), made)]
     rows = real_sample(given.dataset, spec.real_images, spec.seed)
@@ -45,7 +46,7 @@ def run(context: Context) -> None:
         facts[key] = [extremes(p) for p in parts]
     context.progress(len(values), len(values))
     shown = {"real_images": ("test", rows)}
-    found = {"channels": channels, "sets": facts, "eight_bit": rounded}
+    found = PixelsFound(channels=channels, sets=facts, eight_bit=tuple(rounded))
     save(context, given, found, arrays, shown)
 
 

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Result
+from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing
+from analysis.suite.pixels.maths import density, extremes
+from analysis.suite.pixels.result import Extremes, PixelsResult
+from analysis.suite.pixels.spec import REAL
 from ddcore.base.texts import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.pixels.maths import density, extremes
-from analysis.suite.pixels.spec import REAL
 
-
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: PixelsResult, picked: dict[str, str]) -> Iterator[Option]:
     """Whole sets, or one image of a class; all channels together or one of them."""
     yield Option("of", "Pixels of", {"sets": "whole sets", "image": "one image each"})
     if picked["of"] == "image":
-        yield Option("cls", "Class", {str(i): n for i, n in enumerate(result["class_names"])})
-        ipc = min(run["ipc"] for run in result["runs"])
+        yield Option("cls", "Class", {str(i): n for i, n in enumerate(result.class_names)})
+        ipc = min(run.ipc for run in result.runs)
         yield Option("nth", "Image of the class", {str(i): str(i + 1) for i in range(min(ipc, 50))})
-    if result["channels"] > 1:
-        names = ("red", "green", "blue") if result["channels"] == 3 else ()
+    if result.found.channels > 1:
+        names = ("red", "green", "blue") if result.found.channels == 3 else ()
         each = {str(c + 1): n for c, n in enumerate(names)}
         yield Option("channel", "Channel", {"0": "all together", **each})
 
 
 def curves(
-    result: Result, arrays: Arrays, picked: dict[str, str]
-) -> list[tuple[str, str, np.ndarray, dict[str, float]]]:
+    result: PixelsResult, arrays: Arrays, picked: dict[str, str]
+) -> list[tuple[str, str, np.ndarray, Extremes]]:
     """(key, label, density (G,), exact facts) of the real images, then of each run."""
     channel, grid = int(picked.get("channel", 0)), arrays["grid"]
-    labels = {REAL: "Real images", **{r["key"]: r["label"] for r in result["runs"]}}
+    labels = {REAL: "Real images", **{r.key: r.label for r in result.runs}}
     found = []
     for key, label in labels.items():
         if picked["of"] == "sets":
@@ -52,8 +53,8 @@ def curves(
     return found
 
 
-def _facts(result: Result, key: str, channel: int = 0) -> dict[str, float]:
-    return result["sets"][key][channel]
+def _facts(result: PixelsResult, key: str, channel: int = 0) -> Extremes:
+    return result.found.sets[key][channel]
 
 
 def one_image(arrays: Arrays, key: str, cls: int, nth: int) -> np.ndarray:
@@ -63,10 +64,10 @@ def one_image(arrays: Arrays, key: str, cls: int, nth: int) -> np.ndarray:
     return pixels[rows[min(nth, len(rows) - 1)]].astype(np.float64)
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: PixelsResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Overlaid densities, and where the exact extremes are."""
     found = curves(result, arrays, picked)
-    looks = dict(zip([r["key"] for r in result["runs"]], _styles(result)))
+    looks = dict(zip([r.key for r in result.runs], _styles(result)))
     figure = drawing.new_figure("pixel value (0 black, 1 white)", "density")
     for key, label, y, _ in found:
         look = looks.get(key, colours.Style(colours.REAL))
@@ -84,9 +85,9 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     span = drawing.new_figure("pixel value", height=70 + 44 * len(found), legend=False)
     for key, label, _, facts in found:
         look = looks.get(key, colours.Style(colours.REAL))
-        text = f"{label}: {facts['min']:.3f} to {facts['max']:.3f}, {share(facts)} outside 0..1"
+        text = f"{label}: {facts.min:.3f} to {facts.max:.3f}, {share(facts)} outside 0..1"
         span.add_scatter(
-            x=[facts["min"], facts["max"]],
+            x=[facts.min, facts.max],
             y=[label, label],
             mode="lines+markers",
             line={"color": look.colour, "width": 4},
@@ -96,7 +97,7 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     span.add_vrect(0, 1, fillcolor=drawing.faded(colours.REAL, 0.15), line_width=0)
     span.update_yaxes(autorange="reversed", type="category")
     words = "; ".join(
-        f"{label} {facts['min']:.2f} to {facts['max']:.2f}, {share(facts)} outside 0..1"
+        f"{label} {facts.min:.2f} to {facts.max:.2f}, {share(facts)} outside 0..1"
         for _, label, _, facts in found
     )
     return [
@@ -110,23 +111,23 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     ]
 
 
-def share(facts: dict[str, float]) -> str:
+def share(facts: Extremes) -> str:
     """Share outside 0..1 for reading."""
-    return percent(facts["outside"])
+    return percent(facts.outside)
 
 
-def _styles(result: Result) -> list[colours.Style]:
-    return colours.styles([r["method"] for r in result["runs"]])
+def _styles(result: PixelsResult) -> list[colours.Style]:
+    return colours.styles([r.method for r in result.runs])
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: PixelsResult, arrays: Arrays) -> StaticFigure:
     """The paper's panel (Fig. 3, left) for one image of the first class, and the same for whole sets."""
     import seaborn as sns
 
     figure, axes = drawing.panels(1, 2)
-    name = result["class_names"][0]
-    views = (({"of": "image", "cls": "0", "nth": "0"}, f"one image of class {name}"),)
-    views += (({"of": "sets"}, "whole sets"),)
+    name = result.class_names[0]
+    one = {"of": "image", "cls": "0", "nth": "0"}
+    views = ((one, f"one image of class {name}"), ({"of": "sets"}, "whole sets"))
     looks = _styles(result)
     for ax, (view, title) in zip(axes[0], views):
         for i, (_, label, y, _) in enumerate(curves(result, arrays, view)):
@@ -144,22 +145,24 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: PixelsResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set and channel."""
-    labels = {REAL: "Real images", **{r["key"]: r["label"] for r in result["runs"]}}
-    channels = ["all"] + [str(c + 1) for c in range(result["channels"]) if result["channels"] > 1]
+    labels = {REAL: "Real images", **{r.key: r.label for r in result.runs}}
+    channels = ["all"] + [
+        str(c + 1) for c in range(result.found.channels) if result.found.channels > 1
+    ]
     return [
-        {"set": label, "key": key, "channel": channel, **result["sets"][key][i]}
+        {"set": label, "key": key, "channel": channel, **asdict(result.found.sets[key][i])}
         for key, label in labels.items()
         for i, channel in enumerate(channels)
     ]
 
 
-def sentence(result: Result) -> str:
+def sentence(result: PixelsResult) -> str:
     """How much of each set lies outside the range of real pixels."""
-    parts = [f"**{share(_facts(result, r['key']))}** of {r['label']}" for r in result["runs"]]
+    parts = [f"**{share(_facts(result, r.key))}** of {r.label}" for r in result.runs]
     real = _facts(result, REAL)
-    rounded = [r["label"] for r in result["runs"] if r["key"] in result.get("eight_bit", ())]
+    rounded = [r.label for r in result.runs if r.key in result.found.eight_bit]
     limit = (
         f" {', '.join(rounded)}: from 8-bit pixels, which cannot show values outside 0..1, whatever the "
         "method had made."
@@ -168,6 +171,6 @@ def sentence(result: Result) -> str:
     )
     return (
         f"Outside the range of real pixels lie {', '.join(parts)}; of real images {share(real)}. The "
-        f"distilled values reach from {min(_facts(result, r['key'])['min'] for r in result['runs']):.2f} "
-        f"to {max(_facts(result, r['key'])['max'] for r in result['runs']):.2f}.{limit}"
+        f"distilled values reach from {min(_facts(result, r.key).min for r in result.runs):.2f} "
+        f"to {max(_facts(result, r.key).max for r in result.runs):.2f}.{limit}"
     )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.suite.pixels.result import Extremes
 from analysis.suite.pixels.spec import FINE, ROUNDING
 
 
-def extremes(pixels: np.ndarray) -> dict[str, float]:
+def extremes(pixels: np.ndarray) -> Extremes:
     """Exact facts about pixel values on the scale where real ones are 0..1; nothing is clamped."""
     below, above = pixels < -ROUNDING, pixels > 1 + ROUNDING
-    return {
-        "min": float(pixels.min()),
-        "max": float(pixels.max()),
-        "below": float(below.mean()),
-        "above": float(above.mean()),
-        "outside": float((below | above).mean()),
-        "mean": float(pixels.mean()),
-        "std": float(pixels.std()),
-    }
+    return Extremes(
+        min=float(pixels.min()),
+        max=float(pixels.max()),
+        below=float(below.mean()),
+        above=float(above.mean()),
+        outside=float((below | above).mean()),
+        mean=float(pixels.mean()),
+        std=float(pixels.std()),
+    )
 
 
 def density(values: np.ndarray, grid: np.ndarray) -> np.ndarray:

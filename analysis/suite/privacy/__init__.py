@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.privacy.figures import figures, pictures, sentence, static, table
+from analysis.suite.privacy.result import PrivacyFound
 from analysis.suite.privacy.spec import PrivacyTask, cost, pools, presets
 
 ANALYSIS = Analysis(
@@ -37,6 +38,7 @@ Yang et al. 2024 do not ask this. For exact distillation, Chen et al. 2024 say t
 the training data, of which many give the same model; that says nothing of a set that starts from them.""",
     differs="This view is ours: nearest training images, and the loss-threshold test of Yeom et al. 2018.",
     spec=PrivacyTask,
+    found=PrivacyFound,
     presets=presets,
     cost=cost,
     figures=figures,

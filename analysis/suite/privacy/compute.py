@@ -2,68 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.contract import Arrays
 from analysis.single.nearest import COPY, held_out_sample, nearest, psnr
 from analysis.single.nearest import flat as flat_pixels
-from analysis.task import opened, same_size, save
+from analysis.suite.privacy.result import Distances, Giving, Membership, PrivacyFound
+from analysis.suite.privacy.spec import ALL, RESAMPLES, SAME, SHOWN, PrivacyTask, Rows, pools
+from analysis.task import Opened, opened, same_size, save
 from ddcore.base import rng
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    from ddcore.tasks.worker import Context
-from analysis.suite.privacy.spec import ALL, RESAMPLES, SAME, SHOWN, PrivacyTask, Rows
-
-
-def run(context: Context) -> None:
-    """Task `privacy`."""
+    from ddcore.data import Dataset
     from ddcore.data.tensors import DeviceData
-    from ddcore.pools.real import load
-    from ddcore.training.chunks import limit_threads
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.sets.distilled import DistilledSet
+    from ddcore.tasks.worker import Context
+    from ddcore.training.trained import TrainedNets
 
-    spec: PrivacyTask = context.spec
+
+def run(context: Context[PrivacyTask]) -> None:
+    """Task `privacy`: distances to training images, and the membership test of every kind of network."""
+    spec = context.spec
     given = opened(context)
     data = given.dataset
-    total = len(given.sets) + 3
-    arrays, rows, facts = {}, {}, {}
+    arrays: Arrays = {}
+    rows: Rows = {}
+    near: dict[str, Distances] = {}
     held = held_out_sample(len(data.val_images), spec.images)
     reference = nearest(flat_pixels(data.val_images[held]), data.train_images, 1)[1][:, 0]
     arrays["held_out"] = np.sort(reference)
     for step, (key, made) in enumerate(given.sets.items(), 1):
-        context.progress(step, total, message="nearest training images")
-        facts[key] = _near(made, data, reference, key, arrays, rows)
-    device_data = DeviceData(data, context.device)
-    members = _sample(len(data.train_images), spec.images, spec.seed, "members")
-    others = _sample(len(data.test_images), spec.images, spec.seed, "others")
-    (pool,) = given.pools
-    whole = load(pool, context.device)
-    limit_threads(whole.network, context.device)
-    seeds = [rng.derive(spec.seed, "privacy", i) for i in range(spec.nets)]
-    tests = {ALL: _losses(whole, device_data, members, others)}
-    for key, made in given.sets.items():
-        context.progress(total - 1, total, message="membership test")
-        trained = _trained(
-            pool.spec().net, *made.for_training(PROTOCOLS["t300"]), seeds, device_data
-        )
-        tests[key] = _losses(trained, device_data, members, others)
-    tests[SAME] = _same_size(given, spec, pool.spec().net, seeds, device_data, others)
-    for key, (inside, outside) in tests.items():
-        facts.setdefault(key, {})["membership"] = membership(inside, outside, spec.seed)
+        context.progress(step, len(given.sets) + 3, message="nearest training images")
+        near[key] = _near(made, data, reference, key, arrays, rows)
+    tests = _tests(context, given)
+    facts = {}
+    for key in dict.fromkeys([*near, *tests]):
+        own = asdict(near[key]) if key in near else {}
+        facts[key] = Giving(membership=membership(*tests[key], spec.seed), **own)
+    total = len(given.sets) + 3
     context.progress(total, total)
-    result = {
-        "sets": facts,
-        "held_out_median": float(np.median(reference)),
-        "members": len(members),
-    }
-    save(context, given, {**result, "pools": [pool.key]}, arrays, rows)
+    found = PrivacyFound(
+        sets=facts,
+        held_out_median=float(np.median(reference)),
+        members=min(spec.images, len(data.train_images)),
+        pools=(given.pools[spec.network].key,),
+    )
+    save(context, given, found, arrays, rows)
 
 
 def _near(
-    made: Any, data: Any, reference: np.ndarray, key: str, arrays: Arrays, rows: Rows
-) -> dict[str, Any]:
+    made: DistilledSet, data: Dataset, reference: np.ndarray, key: str, arrays: Arrays, rows: Rows
+) -> Distances:
     """Distances to the nearest training image; the nearest pairs go to `arrays` and `rows`."""
     pixels = made.pixels()
     flat = flat_pixels(pixels)
@@ -75,12 +69,39 @@ def _near(
     rows[f"nearest.{key}"] = ("train", indices[closest, 0])
     arrays[f"closest.{key}"] = apart[closest]
     ratio = psnr(apart, size)
-    return {
-        "median_distance": float(np.median(apart)),
-        "nearer_than_held_out": float(np.mean(apart < np.median(reference))),
-        "copies": int(np.sum(apart < COPY * size**0.5)),
-        "largest_psnr": float(np.max(ratio[np.isfinite(ratio)], initial=0.0)),
-    }
+    return Distances(
+        median_distance=float(np.median(apart)),
+        nearer_than_held_out=float(np.mean(apart < np.median(reference))),
+        copies=int(np.sum(apart < COPY * size**0.5)),
+        largest_psnr=float(np.max(ratio[np.isfinite(ratio)], initial=0.0)),
+    )
+
+
+def _tests(
+    context: Context[PrivacyTask], given: Opened
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Losses of networks on training images and on test images (nets, ·): of those trained on all real data
+    (`ALL`), on each set by its run's key, and on as many real images (`SAME`)."""
+    from ddcore.data.tensors import DeviceData
+    from ddcore.pools.real import load
+    from ddcore.training.chunks import limit_threads
+
+    spec = context.spec
+    data = DeviceData(given.dataset, context.device)
+    members = _sample(len(given.dataset.train_images), spec.images, spec.seed, "members")
+    others = _sample(len(given.dataset.test_images), spec.images, spec.seed, "others")
+    net = pools(spec, given.chosen)[spec.network].net
+    whole = load(given.pools[spec.network], context.device)
+    limit_threads(whole.network, context.device)
+    seeds = [rng.derive(spec.seed, "privacy", i) for i in range(spec.nets)]
+    tests = {ALL: _losses(whole, data, members, others)}
+    total = len(given.sets) + 3
+    for key, made in given.sets.items():
+        context.progress(total - 1, total, message="membership test")
+        trained = _trained(net, *made.for_training(PROTOCOLS["t300"]), seeds, data)
+        tests[key] = _losses(trained, data, members, others)
+    tests[SAME] = _same_size(given, spec, net, seeds, data, others)
+    return tests
 
 
 def _sample(count: int, wanted: int, seed: int, name: str) -> np.ndarray:
@@ -88,7 +109,9 @@ def _sample(count: int, wanted: int, seed: int, name: str) -> np.ndarray:
     return np.sort(order[:wanted])
 
 
-def _trained(net: Any, images: np.ndarray, labels: np.ndarray, seeds: list[int], data: Any) -> Any:
+def _trained(
+    net: NetSpec, images: np.ndarray, labels: np.ndarray, seeds: list[int], data: DeviceData
+) -> TrainedNets:
     """Networks trained on one set (M, ...), or on a set each (N, M, ...), under protocol t300."""
     import torch
 
@@ -99,7 +122,7 @@ def _trained(net: Any, images: np.ndarray, labels: np.ndarray, seeds: list[int],
 
 
 def _losses(
-    trained: Any, data: Any, members: np.ndarray, others: np.ndarray
+    trained: TrainedNets, data: DeviceData, members: np.ndarray, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cross-entropy of every network on training images (N, members) and on test images (N, others)."""
     return (
@@ -110,7 +133,9 @@ def _losses(
     )
 
 
-def _loss(trained: Any, images: np.ndarray, labels: np.ndarray, data: Any) -> np.ndarray:
+def _loss(
+    trained: TrainedNets, images: np.ndarray, labels: np.ndarray, data: DeviceData
+) -> np.ndarray:
     import torch
     import torch.nn.functional as F
 
@@ -120,7 +145,12 @@ def _loss(trained: Any, images: np.ndarray, labels: np.ndarray, data: Any) -> np
 
 
 def _same_size(
-    given: Any, spec: PrivacyTask, net: Any, seeds: list[int], data: Any, others: np.ndarray
+    given: Opened,
+    spec: PrivacyTask,
+    net: NetSpec,
+    seeds: list[int],
+    data: DeviceData,
+    others: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The yardstick: networks trained on few real images each, tested on just those against test images."""
     rows = np.stack([same_size(given, s) for s in seeds])
@@ -145,7 +175,7 @@ def auc(members: np.ndarray, others: np.ndarray) -> float:
     return float((ranks - n * (n + 1) / 2) / (n * m))
 
 
-def membership(members: np.ndarray, others: np.ndarray, seed: int) -> dict[str, Any]:
+def membership(members: np.ndarray, others: np.ndarray, seed: int) -> Membership:
     """AUC of the loss test of every network (N, ·), their mean, and a 95 % interval for one network's.
 
     The interval is a bootstrap that draws one network and images, since both are samples. Of one network it
@@ -160,4 +190,4 @@ def membership(members: np.ndarray, others: np.ndarray, seed: int) -> dict[str, 
         outside = generator.integers(others.shape[1], size=others.shape[1])
         found.append(auc(members[net, inside], others[net, outside]))
     low, high = np.quantile(found, [0.025, 0.975])
-    return {"auc": each, "mean": float(np.mean(each)), "low": float(low), "high": float(high)}
+    return Membership(each, float(np.mean(each)), float(low), float(high))

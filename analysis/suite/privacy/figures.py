@@ -6,34 +6,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Pictures, Result
+from analysis.contract import Arrays, Drawn, Pictures
+from analysis.results import known
 from analysis.shared import colours, drawing
+from analysis.suite.privacy.result import Giving, PrivacyResult
+from analysis.suite.privacy.spec import ALL, SAME, TITLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.privacy.spec import ALL, SAME, TITLES
 
-
-def rows_of(result: Result) -> list[tuple[str, str, dict[str, Any], colours.Style]]:
+def rows_of(result: PrivacyResult) -> list[tuple[str, str, Giving, colours.Style]]:
     """(key, label, facts, look) of each run, then of the two yardsticks."""
-    looks = colours.styles([r["method"] for r in result["runs"]])
+    looks = colours.styles([r.method for r in result.runs])
     found = [
-        (r["key"], r["label"], result["sets"][r["key"]], look)
-        for r, look in zip(result["runs"], looks)
+        (r.key, r.label, result.found.sets[r.key], look) for r, look in zip(result.runs, looks)
     ]
     real = ((SAME, "circle-open"), (ALL, "diamond"))
     return found + [
-        (k, TITLES[k], result["sets"][k], colours.Style(colours.REAL, "dot", s)) for k, s in real
+        (k, TITLES[k], result.found.sets[k], colours.Style(colours.REAL, "dot", s)) for k, s in real
     ]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: PrivacyResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """How near the sets are to training images, and what networks give away."""
     return [_distances(result, arrays), _membership(result)]
 
 
-def _distances(result: Result, arrays: Arrays) -> Drawn:
+def _distances(result: PrivacyResult, arrays: Arrays) -> Drawn:
     figure = drawing.new_figure(
         "distance to the nearest training image (pixels 0..1)", "share of images", per_cent=True
     )
@@ -61,16 +61,16 @@ def _distances(result: Result, arrays: Arrays) -> Drawn:
     return Drawn("How near to training images", figure, caption)
 
 
-def _membership(result: Result) -> Drawn:
+def _membership(result: PrivacyResult) -> Drawn:
     figure = drawing.new_figure("AUC of the membership test", "", legend=False, height=330)
     for _, label, facts, look in reversed(rows_of(result)):
-        m = facts["membership"]
+        m = facts.membership
         figure.add_scatter(
-            x=[m["mean"]],
+            x=[m.mean],
             y=[label],
             error_x={
-                "array": [m["high"] - m["mean"]],
-                "arrayminus": [m["mean"] - m["low"]],
+                "array": [m.high - m.mean],
+                "arrayminus": [m.mean - m.low],
                 "thickness": 1.5,
             },
             mode="markers",
@@ -79,11 +79,10 @@ def _membership(result: Result) -> Drawn:
         )
     figure.add_vline(x=0.5, line_dash="dot", line_color=colours.REAL)
     words = "; ".join(
-        f"{label} {f['membership']['mean']:.3f} ({f['membership']['low']:.3f} to "
-        f"{f['membership']['high']:.3f})"
+        f"{label} {f.membership.mean:.3f} ({f.membership.low:.3f} to {f.membership.high:.3f})"
         for _, label, f, _ in rows_of(result)
     )
-    n = len(result["sets"][ALL]["membership"]["auc"])
+    n = len(result.found.sets[ALL].membership.auc)
     of = f"Mean of {n} networks" if n > 1 else "One network"
     over = "one of the networks and the images" if n > 1 else "the images"
     caption = (
@@ -92,7 +91,7 @@ def _membership(result: Result) -> Drawn:
     return Drawn("Can training images be told from others by a network's loss?", figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: PrivacyResult, arrays: Arrays) -> StaticFigure:
     """Both figures side by side."""
     import seaborn as sns
 
@@ -109,10 +108,10 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     left.legend(frameon=False, fontsize=6)
     rows = rows_of(result)
     for place, (key, _, facts, look) in enumerate(reversed(rows)):
-        m = facts["membership"]
+        m = facts.membership
         colour = "black" if key in TITLES else look.colour
-        spread = [[m["mean"] - m["low"]], [m["high"] - m["mean"]]]
-        right.errorbar(m["mean"], place, xerr=spread, fmt=look.marker, color=colour)
+        spread = [[m.mean - m.low], [m.high - m.mean]]
+        right.errorbar(m.mean, place, xerr=spread, fmt=look.marker, color=colour)
     right.set_yticks(range(len(rows)), [label for _, label, _, _ in reversed(rows)], fontsize=7)
     right.axvline(0.5, color="black", lw=0.8, ls=":")
     right.set(xlabel="AUC of the membership test")
@@ -120,47 +119,49 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: PrivacyResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set and network."""
     found = []
     for key, label, facts, _ in rows_of(result):
         near = {
-            k: facts.get(k, "")
-            for k in ("median_distance", "nearer_than_held_out", "copies", "largest_psnr")
+            name: "" if (own := getattr(facts, name)) is None else own
+            for name in ("median_distance", "nearer_than_held_out", "copies", "largest_psnr")
         }
-        for i, value in enumerate(facts["membership"]["auc"]):
+        for i, value in enumerate(facts.membership.auc):
             found.append({"set": key, "label": label, "number": i, "auc": value, **near})
     return found
 
 
-def sentence(result: Result) -> str:
+def sentence(result: PrivacyResult) -> str:
     """Copies, closeness, and what the networks give away."""
     runs = [(label, f) for key, label, f, _ in rows_of(result) if key not in TITLES]
-    copies = [f"{f['copies']} of {label}" for label, f in runs if f["copies"]]
-    close = "; ".join(f"{label} **{100 * f['nearer_than_held_out']:.0f} %**" for label, f in runs)
-    given = "; ".join(f"{label} **{f['membership']['mean']:.2f}**" for label, f in runs)
-    real = result["sets"]
+    copies = [f"{f.copies} of {label}" for label, f in runs if f.copies]
+    close = "; ".join(
+        f"{label} **{100 * known(f.nearer_than_held_out):.0f} %**" for label, f in runs
+    )
+    given = "; ".join(f"{label} **{f.membership.mean:.2f}**" for label, f in runs)
+    real = result.found.sets
     first = (
         f"Copies of training images: **{', '.join(copies)}**." if copies else "No image is a copy."
     )
     return (
         f"{first} Nearer to a training image than the median held-out real image: {close}. Networks "
         f"trained on the sets tell training images from others with AUC {given}; on as many real images "
-        f"{real[SAME]['membership']['mean']:.2f}, on all of them {real[ALL]['membership']['mean']:.2f}."
+        f"{real[SAME].membership.mean:.2f}, on all of them {real[ALL].membership.mean:.2f}."
     )
 
 
-def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+def pictures(result: PrivacyResult, arrays: Arrays) -> list[Pictures]:
     """Of each set the images nearest to a training image, each beside it."""
     found = []
-    for run in result["runs"]:
-        if f"nearest.{run['key']}" not in arrays:
+    for run in result.runs:
+        if f"nearest.{run.key}" not in arrays:
             continue
-        mine = arrays[f"pixels.{run['key']}"]
-        real = arrays[f"nearest.{run['key']}"].astype(np.float32) / 255
+        mine = arrays[f"pixels.{run.key}"]
+        real = arrays[f"nearest.{run.key}"].astype(np.float32) / 255
         pairs = np.stack([mine, real], 1).reshape(-1, *mine.shape[1:])
-        apart = arrays[f"closest.{run['key']}"]
+        apart = arrays[f"closest.{run.key}"]
         lines = [text for d in apart for text in (f"at {d:.2f}", "training")]
-        title = f"{run['label']}: the images nearest to a training image, each beside it"
+        title = f"{run.label}: the images nearest to a training image, each beside it"
         found.append(Pictures(title, pairs, lines))
     return found

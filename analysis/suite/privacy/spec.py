@@ -68,9 +68,9 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def pools(spec: PrivacyTask, chosen: Chosen) -> list[RealPool]:
+def pools(spec: PrivacyTask, chosen: Chosen) -> dict[str, RealPool]:
     """Networks trained on all real data."""
-    return [real_pool(spec, chosen, "network", spec.network)]
+    return {spec.network: real_pool(spec, chosen, "network", spec.network)}
 
 
 def cost(spec: PrivacyTask, chosen: Chosen, counts: Counts) -> Cost:

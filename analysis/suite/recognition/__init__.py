@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.recognition.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.recognition.result import RecognitionFound
 from analysis.suite.recognition.spec import RecognitionTask, cost, pools, presets
 
 ANALYSIS = Analysis(
@@ -39,6 +40,7 @@ here several, with their spread, are trained. *As published* takes its four netw
 and 40 epochs; its narrow ConvNet had 20 epochs and the recipe of its residual networks is not stated, so all
 four follow the same one.""",
     spec=RecognitionTask,
+    found=RecognitionFound,
     presets=presets,
     pools=pools,
     cost=cost,

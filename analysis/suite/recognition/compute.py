@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.contract import Arrays
+from analysis.suite.recognition.result import RecognitionFound
+from analysis.suite.recognition.spec import REAL, RecognitionTask, pools
 from analysis.task import opened, same_size, save
 
 if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
-from analysis.suite.recognition.spec import REAL, RecognitionTask
 
 
-def run(context: Context) -> None:
+def run(context: Context[RecognitionTask]) -> None:
     """Task `recognition`: what every network calls every image of every set."""
     from ddcore.pools.real import load
 
-    spec: RecognitionTask = context.spec
+    spec = context.spec
     given = opened(context)
     data, names = given.dataset, [r.key for r in given.chosen.runs]
     rows = same_size(given, spec.seed)
@@ -27,7 +28,7 @@ def run(context: Context) -> None:
     labels = {k: s.hard_labels for k, s in given.sets.items()}
     labels[REAL] = data.train_labels[rows]
     called: dict[str, list[np.ndarray]] = {key: [] for key in images}
-    for step, task in enumerate(given.pools):
+    for step, task in enumerate(given.pools.values()):
         context.progress(step, len(given.pools))
         nets = load(task, context.device)
         for key, x in images.items():
@@ -42,19 +43,17 @@ def run(context: Context) -> None:
         f"confusion.{k}": confusion(p, labels[k], given.chosen.classes)
         for k, p in predicted.items()
     }
-    accuracy = {k: (p == labels[k]).mean(-1).tolist() for k, p in predicted.items()}
-    stored = [task.arrays() for task in given.pools]
-    specs = [task.spec() for task in given.pools]
-    result = {
-        "networks": [s.net.label() for s in specs],
-        "recognised": accuracy,  # of each set, (networks, nets)
-        "test": [a["test"].tolist() for a in stored],
-        "train": [a["train"].tolist() for a in stored],
-        "pools": [task.key for task in given.pools],
-        "soft": [k for k in names if given.sets[k].soft],
-        "real_images": len(rows),
-    }
-    save(context, given, result, arrays)
+    stored = [task.arrays() for task in given.pools.values()]
+    found = RecognitionFound(
+        networks=tuple(pool.net.label() for pool in pools(spec, given.chosen).values()),
+        recognised={k: (p == labels[k]).mean(-1).tolist() for k, p in predicted.items()},
+        test=[a["test"].tolist() for a in stored],
+        train=[a["train"].tolist() for a in stored],
+        pools=tuple(task.key for task in given.pools.values()),
+        soft=tuple(k for k in names if given.sets[k].soft),
+        real_images=len(rows),
+    )
+    save(context, given, found, arrays)
 
 
 def confusion(called: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Pictures, Result
+from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.shared import colours, drawing
+from analysis.suite.recognition.result import RecognitionResult
+from analysis.suite.recognition.spec import REAL, SHOWN
 from ddcore.base.foreign_text import wrapped_unmathematical
 from ddcore.base.spread import deviations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.recognition.spec import REAL, SHOWN
 
-
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: RecognitionResult, picked: dict[str, str]) -> Iterator[Option]:
     """Whose confusion matrix is shown."""
-    sets = {r["key"]: r["label"] for r in result["runs"]} | {REAL: "Real training images"}
+    sets = {r.key: r.label for r in result.runs} | {REAL: "Real training images"}
     yield Option("set", "Confusion matrix of", sets)
-    yield Option("net", "by", {str(i): n for i, n in enumerate(result["networks"])})
+    yield Option("net", "by", {str(i): n for i, n in enumerate(result.found.networks)})
 
 
-def rows_of(result: Result) -> list[tuple[str, str, np.ndarray]]:
+def rows_of(result: RecognitionResult) -> list[tuple[str, str, np.ndarray]]:
     """(key, label, shares recognised (networks, nets)) of each run, then of the real images."""
-    found = [(r["key"], r["label"], result["recognised"][r["key"]]) for r in result["runs"]]
-    found.append((REAL, "Real training images, as many", result["recognised"][REAL]))
-    found.append(("test", "Real test images", result["test"]))
+    found = [(r.key, r.label, result.found.recognised[r.key]) for r in result.runs]
+    found.append((REAL, "Real training images, as many", result.found.recognised[REAL]))
+    found.append(("test", "Real test images", result.found.test))
     return [(key, label, np.array(values)) for key, label, values in found]
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: RecognitionResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Share recognised in every architecture, and one confusion matrix."""
-    looks = colours.styles([r["method"] for r in result["runs"]])
+    looks = colours.styles([r.method for r in result.runs])
     looks += [
         colours.Style(colours.REAL, "dot", "diamond"),
         colours.Style(colours.REAL, "solid", "circle-open"),
@@ -44,7 +44,7 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     figure = drawing.new_figure("", "called the intended class", per_cent=True, scattermode="group")
     for (_, label, values), look in zip(rows, looks):
         figure.add_scatter(
-            x=result["networks"],
+            x=result.found.networks,
             y=values.mean(1),
             error_y={"array": deviations(values), "thickness": 1},
             name=label,
@@ -57,7 +57,7 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     lowest = min(float((v.mean(1) - std).min()) for (_, _, v), std in zip(rows, around))
     figure.update_yaxes(range=[max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0])
     words = "; ".join(f"{label} {100 * v.mean():.1f} %" for _, label, v in rows)
-    nets = len(result["test"][0])
+    nets = len(result.found.test[0])
     bars = "; bars: standard deviation" if nets > 1 else ""
     caption = f"Mean of {nets} network{'s' * (nets > 1)} of each architecture{bars}. {words}."
     return [
@@ -66,10 +66,10 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     ]
 
 
-def _matrix(result: Result, arrays: Arrays, picked: dict[str, str]) -> Drawn:
+def _matrix(result: RecognitionResult, arrays: Arrays, picked: dict[str, str]) -> Drawn:
     counts = arrays[f"confusion.{picked['set']}"][int(picked["net"])]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    names = result["class_names"]
+    names = result.class_names
     figure = drawing.new_figure("called", "intended class", height=440, legend=False)
     figure.add_heatmap(
         z=shares,
@@ -84,10 +84,8 @@ def _matrix(result: Result, arrays: Arrays, picked: dict[str, str]) -> Drawn:
     )
     figure.update_xaxes(type="category")
     figure.update_yaxes(autorange="reversed", type="category", tickformat=None)
-    label = {r["key"]: r["label"] for r in result["runs"]}.get(
-        picked["set"], "Real training images"
-    )
-    net = result["networks"][int(picked["net"])]
+    label = {r.key: r.label for r in result.runs}.get(picked["set"], "Real training images")
+    net = result.found.networks[int(picked["net"])]
     caption = (
         f"{label} by {net}: rows are intended classes, columns what the networks say; "
         f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % lie on the diagonal."
@@ -95,12 +93,12 @@ def _matrix(result: Result, arrays: Arrays, picked: dict[str, str]) -> Drawn:
     return Drawn("What they are taken for", figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: RecognitionResult, arrays: Arrays) -> StaticFigure:
     """The paper's grouped bars (Fig. 2, left), real test accuracy as hollow markers."""
     import pandas as pd
     import seaborn as sns
 
-    figure, axes = drawing.panels(width=1.6 + 1.3 * (len(result["runs"]) + 1))
+    figure, axes = drawing.panels(width=1.6 + 1.3 * (len(result.runs) + 1))
     ax = axes[0][0]
     rows = [r for r in table(result, arrays) if r["set"] != "test"]
     frame = pd.DataFrame(rows)
@@ -115,7 +113,7 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
         ax=ax,
         err_kws={"linewidth": 1, "color": "black"},
     )
-    tests = np.array(result["test"]).mean(1)
+    tests = np.array(result.found.test).mean(1)
     for bars, test in zip(ax.containers, tests):
         for bar in bars:
             ax.plot(bar.get_x() + bar.get_width() / 2, test, "D", mfc="none", mec="black", ms=4)
@@ -134,17 +132,17 @@ def _wrapped(text: str) -> str:
     return "\n".join(wrapped_unmathematical(text, 16))
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: RecognitionResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set, architecture and network."""
     return [
         {"set": key, "label": label, "network": net, "number": i, "accuracy": float(value)}
         for key, label, values in rows_of(result)
-        for net, each in zip(result["networks"], values)
+        for net, each in zip(result.found.networks, values)
         for i, value in enumerate(each)
     ]
 
 
-def sentence(result: Result) -> str:
+def sentence(result: RecognitionResult) -> str:
     """Who is recognised, who least, and where."""
     sets = [(label, v) for key, label, v in rows_of(result) if key not in (REAL, "test")]
     parts = [f"**{100 * v.mean():.1f} %** of {label}" for label, v in sets]
@@ -152,21 +150,21 @@ def sentence(result: Result) -> str:
     place = int(least.mean(1).argmin())
     low = float(least.mean(1)[place])
     where = (
-        f"{label} in {result['networks'][place]}, {100 * low:.1f} %"
+        f"{label} in {result.found.networks[place]}, {100 * low:.1f} %"
         if low < 1
         else "none below 100 %"
     )
     return (
         f"Networks trained on real data recognise {', '.join(parts)}; of real test images "
-        f"{100 * np.mean(result['test']):.1f} %. Lowest: {where}."
+        f"{100 * np.mean(result.found.test):.1f} %. Lowest: {where}."
     )
 
 
-def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
+def pictures(result: RecognitionResult, arrays: Arrays) -> list[Pictures]:
     """Of each set the images most often called something else, with what they are called."""
-    names, found = result["class_names"], []
-    for run in result["runs"]:
-        called, labels = arrays[f"called.{run['key']}"], arrays[f"labels.{run['key']}"]
+    names, found = result.class_names, []
+    for run in result.runs:
+        called, labels = arrays[f"called.{run.key}"], arrays[f"labels.{run.key}"]
         every = called.reshape(-1, len(labels))
         wrong = every != labels
         share = wrong.mean(0)
@@ -177,6 +175,6 @@ def pictures(result: Result, arrays: Arrays) -> list[Pictures]:
         for i in worst:
             other = int(np.bincount(every[wrong[:, i], i]).argmax())
             lines.append(f"{names[labels[i]]} as {names[other]}, {wrong[:, i].sum()}/{len(every)}")
-        title = f"{run['label']}: the images most often taken for another class"
-        found.append(Pictures(title, arrays[f"pixels.{run['key']}"][worst], lines))
+        title = f"{run.label}: the images most often taken for another class"
+        found.append(Pictures(title, arrays[f"pixels.{run.key}"][worst], lines))
     return found

@@ -59,9 +59,9 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def pools(spec: RecognitionTask, chosen: Chosen) -> list[RealPool]:
-    """One pool for each architecture."""
-    return [real_pool(spec, chosen, "networks", text) for text in spec.networks]
+def pools(spec: RecognitionTask, chosen: Chosen) -> dict[str, RealPool]:
+    """One pool for each architecture, by its name."""
+    return {text: real_pool(spec, chosen, "networks", text) for text in spec.networks}
 
 
 def cost(spec: RecognitionTask, chosen: Chosen, counts: Counts) -> Cost:
@@ -69,7 +69,7 @@ def cost(spec: RecognitionTask, chosen: Chosen, counts: Counts) -> Cost:
     images = sum(r.images for r in chosen.runs) + max(r.images for r in chosen.runs)
     one = [
         net_cost(p.net.plan(chosen.shape, chosen.classes), chosen.shape)
-        for p in pools(spec, chosen)
+        for p in pools(spec, chosen).values()
     ]
     macs = sum(c.macs for c in one) * spec.nets * images
     largest = max(c.activations for c in one)

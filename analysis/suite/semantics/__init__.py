@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis.contract import Analysis
 from analysis.shared.loo_spec import loo_pools, loo_presets
 from analysis.suite.semantics.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.semantics.result import SemanticsFound
 from analysis.suite.semantics.spec import SemanticsTask, cost
 
 ANALYSIS = Analysis(
@@ -38,6 +39,7 @@ pixels: brightness, edges, centre against border; slant and strokes for grey ima
 are cut at the median of the class. A table of your own is tested beside them. The tests are hypergeometric,
 with the procedure of Benjamini & Hochberg 1995.""",
     spec=SemanticsTask,
+    found=SemanticsFound,
     presets=loo_presets,  # so that networks are shared
     pools=loo_pools,
     cost=cost,

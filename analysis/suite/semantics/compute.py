@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.contract import Arrays
 from analysis.shared import attributes, significance
 from analysis.shared.effects import CENTRED, RAW, centred
+from analysis.shared.loo_spec import loo_pools
+from analysis.suite.semantics.result import Discoveries, Example, Meaning, SemanticsFound
+from analysis.suite.semantics.spec import BESIDE, EXAMPLES, SemanticsTask
 from analysis.task import opened, save
 from ddcore.base import rng
 
 if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
-from analysis.suite.semantics.spec import BESIDE, EXAMPLES, SemanticsTask
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Tested:
     p: np.ndarray
 
 
-def run(context: Context) -> None:
+def run(context: Context[SemanticsTask]) -> None:
     """Task `semantics`: attributes, tests and controls of every set."""
-    spec: SemanticsTask = context.spec
+    spec = context.spec
     given = opened(context)
     data, labels = given.dataset, given.dataset.test_labels
     pixels = data.test_images.astype(np.float32) / 255
@@ -44,12 +46,13 @@ def run(context: Context) -> None:
     names = list(columns)
     values = np.stack([columns[name] for name in names], 1)  # (N, attributes)
     arrays: Arrays = {}
-    facts, shown = {}, {}
-    for step, (key, task) in enumerate(zip(given.sets, given.pools)):
-        context.progress(step, len(given.pools))
-        own = given.sets[key].hard_labels
-        mean = task.arrays()["influence"].astype(np.float32).mean(0)
-        facts[key] = {"labels": own.tolist()}
+    facts: dict[str, Meaning] = {}
+    shown: dict[str, tuple[str, np.ndarray]] = {}
+    for step, (key, made) in enumerate(given.sets.items()):
+        context.progress(step, len(given.sets))
+        own = made.hard_labels
+        mean = given.pools[key].arrays()["influence"].astype(np.float32).mean(0)
+        views: dict[str, Discoveries] = {}
         for view, influence in ((RAW, mean), (CENTRED, centred(mean, own))):
             chosen = top_of_class(influence, own, labels, spec.top)
             tested = attribute_tests(values, labels, own, chosen)
@@ -60,30 +63,27 @@ def run(context: Context) -> None:
                 f"found.{view}.{key}": found,
             }
             control = controls(context, values, labels, own, key)
-            facts[key][view] = {
-                "share": float(found.any(1).mean()),
-                "pairs": int(found.sum()),
-                "control": control,
-            }
             examples, rows = _examples(tested, found, chosen, influence)
-            facts[key][view]["examples"] = examples
+            share, pairs = float(found.any(1).mean()), int(found.sum())
+            views[view] = Discoveries(share, pairs, control, examples)
             if examples:
                 shown[f"beside.{view}.{key}"] = ("test", rows)
-        arrays[f"pixels.{key}"] = given.sets[key].pixels()
-    context.progress(len(given.pools), len(given.pools))
-    result = {
-        "sets": facts,
-        "attributes": names,
-        "own_table": len(names) - len(attributes.computed(pixels[:1], labels[:1])),
-        "tests": len(labels),
-        "top": sizes(labels, spec.top),
-        "fdr": spec.fdr,
-        "controls": spec.controls,
-        "inits": spec.inits,
-        "network": given.pools[0].result()["network"],
-        "pools": [task.key for task in given.pools],
-    }
-    save(context, given, result, arrays, shown)
+        facts[key] = Meaning(labels=own.tolist(), raw=views[RAW], centred=views[CENTRED])
+        arrays[f"pixels.{key}"] = made.pixels()
+    context.progress(len(given.sets), len(given.sets))
+    meanings = SemanticsFound(
+        sets=facts,
+        attributes=tuple(names),
+        own_table=len(names) - len(attributes.computed(pixels[:1], labels[:1])),
+        tests=len(labels),
+        top=sizes(labels, spec.top),
+        fdr=spec.fdr,
+        controls=spec.controls,
+        inits=spec.inits,
+        network=next(iter(loo_pools(spec, given.chosen).values())).net.label(),
+        pools=tuple(task.key for task in given.pools.values()),
+    )
+    save(context, given, meanings, arrays, shown)
 
 
 def sizes(labels: np.ndarray, top: int) -> list[int]:
@@ -131,10 +131,14 @@ def attribute_tests(
 
 
 def controls(
-    context: Context, values: np.ndarray, labels: np.ndarray, own: np.ndarray, key: str
+    context: Context[SemanticsTask],
+    values: np.ndarray,
+    labels: np.ndarray,
+    own: np.ndarray,
+    key: str,
 ) -> float:
     """Share of images with a discovery when the test images are drawn at random from their class; mean."""
-    spec: SemanticsTask = context.spec
+    spec = context.spec
     few, generator = sizes(labels, spec.top), rng.numpy_generator(spec.seed, "control", key)
     members = [np.flatnonzero(labels == c) for c in range(len(few))]
     shares = []
@@ -148,24 +152,26 @@ def controls(
 
 def _examples(
     tested: Tested, found: np.ndarray, chosen: list[np.ndarray], influence: np.ndarray
-) -> tuple[list[dict[str, Any]], np.ndarray]:
+) -> tuple[tuple[Example, ...], np.ndarray]:
     """The clearest discoveries of different images, and the test images beside them (a flat list)."""
     pairs = np.argwhere(found)
     pairs = pairs[np.argsort(tested.p[tuple(pairs.T)], kind="stable")]
-    examples, rows, used = [], [], set()
+    examples: list[Example] = []
+    rows: list[np.ndarray] = []
+    used: set[int] = set()
     for j, a in pairs.tolist():
         if j in used or len(examples) == EXAMPLES:
             continue
         used.add(j)
         beside = chosen[j][:BESIDE]
         examples.append(
-            {
-                "image": j,
-                "attribute": a,
-                "lift": float(tested.lift[j, a]),
-                "p": float(tested.p[j, a]),
-                "values": influence[j, beside].tolist(),
-            }
+            Example(
+                image=j,
+                attribute=a,
+                lift=float(tested.lift[j, a]),
+                p=float(tested.p[j, a]),
+                values=influence[j, beside].tolist(),
+            )
         )
         rows.append(beside)
-    return examples, np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    return tuple(examples), np.concatenate(rows) if rows else np.zeros(0, np.int64)

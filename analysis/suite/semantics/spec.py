@@ -56,7 +56,7 @@ class SemanticsTask(AnalysisTask):
     def validate(self) -> None:
         """Check ranges and the network's name."""
         super().validate()
-        check_network(self)
+        check_network(self, self.network)
         self.require_range("inits", 1, 100)
         self.require_range("iterations", 1, 100_000)
         self.require_range("lr", 1e-8, 1e3)

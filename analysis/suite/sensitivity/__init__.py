@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.sensitivity.figures import figures, options, sentence, static, table
+from analysis.suite.sensitivity.result import SensitivityFound
 from analysis.suite.sensitivity.spec import SensitivityTask, cost, presets
 
 ANALYSIS = Analysis(
@@ -40,6 +41,7 @@ call sensitivity to training is adding real data, which is on the page about mix
 weights for every set and for every change that leaves the network alone, so changes are paired. Batches of
 parts of the set take as many steps as the whole set. Images of digits are never mirrored.""",
     spec=SensitivityTask,
+    found=SensitivityFound,
     presets=presets,
     cost=cost,
     figures=figures,

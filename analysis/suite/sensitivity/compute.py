@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.runs import Chosen
+from analysis.shared.sources import SourceFacts
+from analysis.suite.sensitivity.result import LevelFacts, SensitivityFound
+from analysis.suite.sensitivity.spec import Level, SensitivityTask, levels, sizes
 from analysis.task import Opened, opened, save
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
@@ -17,7 +20,6 @@ from ddcore.training.protocols import PROTOCOLS
 if TYPE_CHECKING:
     from ddcore.data import Dataset
     from ddcore.tasks.worker import Context
-from analysis.suite.sensitivity.spec import Level, SensitivityTask, levels, sizes
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Source:
     labels: dict[str, np.ndarray]  # by loss: (M,) or (M, K)
 
 
-def run(context: Context) -> None:
+def run(context: Context[SensitivityTask]) -> None:
     """Task `sensitivity`: test accuracy of every network under every change."""
-    from analysis.shared.grid import Cell, accuracies
+    from analysis.shared.grid import Cell, accuracies, ready
 
-    spec: SensitivityTask = context.spec
+    spec = context.spec
     given = opened(context)
     every = levels(spec, given.chosen)
     sources = _sources(given, spec)
@@ -46,23 +48,21 @@ def run(context: Context) -> None:
     for level in every:
         for source in sources:
             recipe = level.recipe(source.images.shape[-4])
-            pair = (source.images, source.labels[recipe.loss])
+            data = ready(source.images, source.labels[recipe.loss])
             work = _work(source, level, given.chosen)
-            cells.append(Cell(level.net, recipe, lambda pair=pair: pair, work))
+            cells.append(Cell(level.net, recipe, data, work))
     found = accuracies(context, cells, seeds, given.dataset)
     accuracy = found.reshape(len(every), len(sources), spec.nets).swapaxes(0, 1)
-    result = {
-        "sources": [
-            {"key": s.key, "method": s.method, "label": s.label, "ipc": s.ipc} for s in sources
-        ],
-        "levels": [{"factor": v.factor, "name": v.name} for v in every],
-        "accuracy": accuracy.tolist(),  # (sources, levels, nets)
-        "network": every[0].net.label(),
-        "iterations": spec.iterations,
-        "nets": spec.nets,
-        "soft": [key for key, made in given.sets.items() if made.soft],
-    }
-    save(context, given, result, {"accuracy": np.ascontiguousarray(accuracy)})
+    changed = SensitivityFound(
+        sources=tuple(SourceFacts(s.key, s.method, s.label, s.ipc) for s in sources),
+        levels=tuple(LevelFacts(level.factor, level.name) for level in every),
+        accuracy=accuracy.tolist(),
+        network=every[0].net.label(),
+        iterations=spec.iterations,
+        nets=spec.nets,
+        soft=tuple(key for key, made in given.sets.items() if made.soft),
+    )
+    save(context, given, changed, {"accuracy": np.ascontiguousarray(accuracy)})
 
 
 def _work(source: Source, level: Level, chosen: Chosen) -> float:
@@ -73,7 +73,8 @@ def _work(source: Source, level: Level, chosen: Chosen) -> float:
 def _sources(given: Opened, spec: SensitivityTask) -> list[Source]:
     """The sets in the order of figures, then random real images for each size of set."""
     chosen, found = given.chosen, []
-    for run_, made in zip(chosen.runs, given.sets.values()):
+    for run_ in chosen.runs:
+        made = given.sets[run_.key]
         labels = {
             loss: made.for_training(PROTOCOLS["t300"].replace(loss=loss))[1]
             for loss in ("ce", "mse")

@@ -2,150 +2,157 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Result
+from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
+from analysis.suite.sensitivity.result import LevelFacts, SensitivityResult
+from analysis.suite.sensitivity.spec import FACTORS
 from ddcore.base.foreign_text import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
 
-from analysis.suite.sensitivity.spec import FACTORS
 
 CHANGE, BEYOND = "change", "beyond"
 SHOWN = {CHANGE: "Change against t300", BEYOND: "Change beyond that of random real images"}
 
 
-def options(result: Result, picked: dict[str, str]) -> Iterator[Option]:
+def options(result: SensitivityResult, picked: dict[str, str]) -> Iterator[Option]:
     """What the colours mean, and which factor is shown in detail."""
     yield Option("show", "Colours", SHOWN)
-    names = dict.fromkeys(level["factor"] for level in result["levels"] if level["factor"])
+    names = dict.fromkeys(level.factor for level in result.found.levels if level.factor)
     yield Option("factor", "In detail", {name: FACTORS[name] for name in names})
 
 
-def changes(result: Result) -> np.ndarray:
-    """Accuracy under each change minus that without, in points and paired by network: (S, L, nets)."""
-    accuracy = np.array(result["accuracy"])
-    return 100 * (accuracy - accuracy[:, :1])
+def changes(result: SensitivityResult) -> dict[str, np.ndarray]:
+    """Accuracy under each change minus that without, in points, (levels, nets) by the source's key.
+
+    Each network is paired with itself.
+    """
+    return {key: 100 * (v - v[:1]) for key, v in result.found.accuracies.items()}
 
 
-def beyond(result: Result) -> np.ndarray:
-    """Mean change (S, L) of each source minus that of random real images of its size."""
-    return against_random(result).mean(2)
+def against_random(result: SensitivityResult) -> dict[str, np.ndarray]:
+    """Change minus that of random real images of its size in the network of the same number, likewise."""
+    change = changes(result)
+    random = {s.ipc: change[s.key] for s in result.found.sources if not s.method}
+    return {s.key: change[s.key] - random[s.ipc] for s in result.found.sources}
 
 
-def worse(result: Result) -> np.ndarray:
-    """Whether (S, L) a source loses more than random real images, beyond what varies between networks.
+def worse(result: SensitivityResult) -> dict[str, np.ndarray]:
+    """Whether (levels,) a set loses more than random real images, beyond what varies between networks.
 
     Paired tests, one for each set and change, with the correction over all of them. None of one network.
     """
-    p = significance.paired(against_random(result), significance.LESS).p
-    tested = np.array([bool(s["method"]) for s in result["sources"]])
-    found = np.zeros(p.shape, bool)
-    found[tested, 1:] = significance.discoveries(p[tested, 1:])
-    return found
+    sets = [s.key for s in result.found.sources if s.method]
+    if not sets:
+        return {}
+    beyond = against_random(result)
+    each = np.stack([beyond[key] for key in sets])  # (sets, levels, nets)
+    found = np.zeros(each.shape[:2], bool)
+    p = significance.paired(each, significance.LESS).p
+    found[:, 1:] = significance.discoveries(p[:, 1:])
+    return dict(zip(sets, found))
 
 
-def against_random(result: Result) -> np.ndarray:
-    """Change (S, L, nets) minus that of random real images in the network of the same number."""
-    change = changes(result)
-    place = {s["ipc"]: i for i, s in enumerate(result["sources"]) if not s["method"]}
-    return np.stack([row - change[place[s["ipc"]]] for s, row in zip(result["sources"], change)])
+def _line(level: LevelFacts) -> str:
+    return f"{FACTORS[level.factor]}: {level.name}"
 
 
-def _line(level: dict[str, str]) -> str:
-    return f"{FACTORS[level['factor']]}: {level['name']}"
+def _looks(result: SensitivityResult) -> dict[str, colours.Style]:
+    """The look of each source by its key."""
+    sources = result.found.sources
+    looks = iter(colours.styles([s.method for s in sources if s.method]))
+    symbols = itertools.cycle(("diamond", "diamond-open", "circle", "circle-open"))
+    real = (colours.Style(colours.REAL, "dash", symbol, "--", "D") for symbol in symbols)
+    return {s.key: next(looks if s.method else real) for s in sources}
 
 
-def _looks(result: Result) -> list[colours.Style]:
-    runs = [s for s in result["sources"] if s["method"]]
-    symbols = ("diamond", "diamond-open", "circle", "circle-open")
-    real = [
-        colours.Style(colours.REAL, "dash", symbols[i % len(symbols)], "--", "D")
-        for i in range(len(result["sources"]) - len(runs))
-    ]
-    return colours.styles([s["method"] for s in runs]) + real
-
-
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def figures(result: SensitivityResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """The heat map of all changes, and the networks of one factor."""
     return [_map(result, picked["show"]), _strip(result, picked["factor"])]
 
 
-def _map(result: Result, show: str) -> Drawn:
-    values = (changes(result).mean(2) if show == CHANGE else beyond(result))[:, 1:]
-    keep = [i for i, s in enumerate(result["sources"]) if show == CHANGE or s["method"]]
-    labels = ["<br>".join(wrapped(result["sources"][i]["label"], 16)) for i in keep]
-    rows = [_line(level) for level in result["levels"][1:]]
-    most = max(1.0, min(50.0, float(np.abs(values[keep]).max())))
+def _map(result: SensitivityResult, show: str) -> Drawn:
+    each = changes(result) if show == CHANGE else against_random(result)
+    keep = [s for s in result.found.sources if show == CHANGE or s.method]
+    values = np.stack([each[s.key].mean(1)[1:] for s in keep])  # (sources, changes)
+    labels = ["<br>".join(wrapped(s.label, 16)) for s in keep]
+    rows = [_line(level) for level in result.found.levels[1:]]
+    most = max(1.0, min(50.0, float(np.abs(values).max())))
     figure = drawing.new_figure(height=90 + 24 * len(rows), legend=False)
     figure.add_heatmap(
-        z=values[keep].T,
+        z=values.T,
         x=labels,
         y=rows,
         zmin=-most,
         zmax=most,
         colorscale="RdBu",
         colorbar={"title": "points", "thickness": 12},
-        text=[[f"{v:+.1f}" for v in row] for row in values[keep].T.round(1) + 0.0],
+        text=[[f"{v:+.1f}" for v in row] for row in values.T.round(1) + 0.0],
         texttemplate="%{text}",
         hovertemplate="%{x}<br>%{y}: %{z:+.1f} points<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", type="category")
     plain = "; ".join(
-        f"{result['sources'][i]['label']} {100 * np.mean(result['accuracy'][i][0]):.1f} %"
-        for i in keep
+        f"{s.label} {100 * result.found.accuracies[s.key][0].mean():.1f} %" for s in keep
     )
     what = "minus that of random real images of the same size, " if show == BEYOND else ""
     caption = (
-        f"Change of test accuracy, {what}mean of {result['nets']} networks. Without any change "
-        f"({result['network']}, {result['iterations']} full-batch steps, SGD at .01 with momentum .9): "
+        f"Change of test accuracy, {what}mean of {result.found.nets} networks. Without any change "
+        f"({result.found.network}, {result.found.iterations} full-batch steps, SGD at .01 with momentum .9): "
         f"{plain}."
     )
     return Drawn("Test accuracy when one factor is changed", figure, caption)
 
 
-def _strip(result: Result, factor: str) -> Drawn:
-    which = [0] + [i for i, v in enumerate(result["levels"]) if v["factor"] == factor]
-    names = [result["levels"][i]["name"] for i in which]
-    accuracy = np.array(result["accuracy"])[:, which]
+def _strip(result: SensitivityResult, factor: str) -> Drawn:
+    which = [0] + [i for i, v in enumerate(result.found.levels) if v.factor == factor]
+    names = [result.found.levels[i].name for i in which]
+    accuracy = {key: v[which] for key, v in result.found.accuracies.items()}
+    looks = _looks(result)
     figure = drawing.new_figure("", "test accuracy", per_cent=True, scattermode="group")
-    for source, values, look in zip(result["sources"], accuracy, _looks(result)):
+    for source in result.found.sources:
+        values, look = accuracy[source.key], looks[source.key]
         figure.add_scatter(
             x=np.repeat(names, values.shape[1]),
             y=values.ravel(),
-            name=source["label"],
+            name=source.label,
             mode="markers",
             marker={"color": look.colour, "symbol": look.symbol, "size": 8, "opacity": 0.8},
-            hovertemplate=f"{source['label']}, %{{x}}: %{{y:.1%}}<extra></extra>",
+            hovertemplate=f"{source.label}, %{{x}}: %{{y:.1%}}<extra></extra>",
         )
     figure.update_xaxes(type="category")
-    margin = 0.05 * max(0.02, float(np.ptp(accuracy)))
-    figure.update_yaxes(range=[float(accuracy.min()) - margin, float(accuracy.max()) + margin])
+    low, high = (float(f([f(v) for v in accuracy.values()])) for f in (np.min, np.max))
+    margin = 0.05 * max(0.02, high - low)
+    figure.update_yaxes(range=[low - margin, high + margin])
     words = "; ".join(
-        f"{s['label']} " + ", ".join(f"{100 * m:.1f}" for m in values.mean(1))
-        for s, values in zip(result["sources"], accuracy)
+        f"{s.label} " + ", ".join(f"{100 * m:.1f}" for m in accuracy[s.key].mean(1))
+        for s in result.found.sources
     )
     caption = f"A marker is a network. Means in per cent, in the order of the figure: {words}."
     return Drawn(f"{FACTORS[factor]}, every network", figure, caption)
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: SensitivityResult, arrays: Arrays) -> StaticFigure:
     """Heat map of the changes, and strips of every network's change."""
     import pandas as pd
     import seaborn as sns
 
-    values, rows = changes(result), [_line(level) for level in result["levels"][1:]]
-    labels = [s["label"] for s in result["sources"]]
+    each, rows = changes(result), [_line(level) for level in result.found.levels[1:]]
+    sources = result.found.sources
+    labels = [s.label for s in sources]
+    mean = np.stack([each[s.key].mean(1) for s in sources])  # (sources, levels)
     figure, axes = drawing.panels(1, 2, width=5.2, height=1.2 + 0.22 * len(rows))
     left, right = axes[0]
-    most = max(1.0, min(50.0, float(np.abs(values.mean(2)).max())))
+    most = max(1.0, min(50.0, float(np.abs(mean).max())))
     sns.heatmap(
-        values.mean(2)[:, 1:].T,
+        mean[:, 1:].T,
         ax=left,
         center=0,
         vmin=-most,
@@ -162,16 +169,14 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     left.set(title="Change of test accuracy in points")
     frame = pd.DataFrame(
         [
-            {"set": s["label"], "level": line, "points": value}
-            for s, each in zip(result["sources"], values[:, 1:])
-            for line, own in zip(rows, each)
+            {"set": s.label, "level": line, "points": value}
+            for s in sources
+            for line, own in zip(rows, each[s.key][1:])
             for value in own
         ]
     )
-    palette = [
-        look.colour if s["method"] else "black"
-        for s, look in zip(result["sources"], _looks(result))
-    ]
+    looks = _looks(result)
+    palette = [looks[s.key].colour if s.method else "black" for s in sources]
     sns.stripplot(
         frame,
         x="points",
@@ -191,40 +196,42 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: SensitivityResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set, change and network."""
     values = changes(result)
     return [
         {
-            "set": source["key"],
-            "label": source["label"],
-            "factor": level["factor"] or "none",
-            "level": level["name"],
+            "set": source.key,
+            "label": source.label,
+            "factor": level.factor or "none",
+            "level": level.name,
             "number": i,
-            "accuracy": float(result["accuracy"][s][v][i]),
-            "change": float(values[s, v, i]),
+            "accuracy": float(result.found.accuracies[source.key][v, i]),
+            "change": float(values[source.key][v, i]),
         }
-        for s, source in enumerate(result["sources"])
-        for v, level in enumerate(result["levels"])
-        for i in range(result["nets"])
+        for source in result.found.sources
+        for v, level in enumerate(result.found.levels)
+        for i in range(result.found.nets)
     ]
 
 
-def sentence(result: Result) -> str:
+def sentence(result: SensitivityResult) -> str:
     """What hurts each set most, and under how many changes it loses more than real images."""
-    mean, apart, lost = changes(result).mean(2), beyond(result), worse(result)
-    parts, count, nets = [], len(result["levels"]) - 1, result["nets"]
-    for s, source in enumerate(result["sources"]):
-        if not source["method"] or not count:
+    change, apart, lost = changes(result), against_random(result), worse(result)
+    parts, count, nets = [], len(result.found.levels) - 1, result.found.nets
+    for source in result.found.sources:
+        if not source.method or not count:
             continue
-        worst = 1 + int(mean[s, 1:].argmin())
-        line = _line(result["levels"][worst])
+        mean, beyond = change[source.key].mean(1), apart[source.key].mean(1)
+        worst = 1 + int(mean[1:].argmin())
+        line = _line(result.found.levels[worst])
         text = (
-            f"{source['label']} **{_points(mean[s, worst])} points** ({line}; random real images "
-            f"{_points(mean[s, worst] - apart[s, worst])})"
+            f"{source.label} **{_points(mean[worst])} points** ({line}; random real images "
+            f"{_points(mean[worst] - beyond[worst])})"
         )
         if nets > 1:
-            text += f", and it was shown to lose more than these under {int(lost[s, 1:].sum())} of {count}"
+            shown = int(lost[source.key][1:].sum())
+            text += f", and it was shown to lose more than these under {shown} of {count}"
         parts.append(text)
     if not parts:
         return "Nothing was changed."

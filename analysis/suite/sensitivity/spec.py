@@ -148,7 +148,7 @@ def _levels(factor: str, net: NetSpec, plain: Protocol, chosen: Chosen) -> Itera
         yield trained("all of DSA", augment="color_crop_cutout_scale_rotate")
     elif factor == "architecture":
         yield from built("MLP", NetSpec(arch="mlp", width=64))
-        if conv:
+        if conv and net.width and net.depth:
             for width in (net.width // 2, 2 * net.width, 4 * net.width):
                 yield from built(f"width {width}", net.replace(width=max(4, width)))
             for depth in (net.depth - 1, net.depth + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.suite.transfer.figures import figures, sentence, static, table
+from analysis.suite.transfer.result import TransferFound
 from analysis.suite.transfer.spec import TransferTask, cost, presets
 
 ANALYSIS = Analysis(
@@ -38,6 +39,7 @@ here.""",
 every network. Network i starts from the same weights for all sets, so gains are paired. *Quick* takes 100
 steps where there are many images.""",
     spec=TransferTask,
+    found=TransferFound,
     presets=presets,
     cost=cost,
     figures=figures,

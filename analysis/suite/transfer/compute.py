@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.runs import Chosen
-from analysis.task import Opened, opened, save
-from ddcore.base import rng
-from ddcore.measure.spec import BaselineTask
-from ddcore.nets.architectures import NetSpec
-from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network
-
-if TYPE_CHECKING:
-    from ddcore.tasks.worker import Context
+from analysis.suite.transfer.result import KindOfSource, NetworkFacts, TransferFound
 from analysis.suite.transfer.spec import (
     BASELINES,
     RANDOM,
@@ -26,6 +18,15 @@ from analysis.suite.transfer.spec import (
     recipe,
     sizes,
 )
+from analysis.task import Opened, opened, save
+from ddcore.base import rng
+from ddcore.measure.spec import BaselineTask
+from ddcore.nets.architectures import NetSpec
+from ddcore.nets.plan import cost as net_cost
+from ddcore.nets.words import network
+
+if TYPE_CHECKING:
+    from ddcore.tasks.worker import Context
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Source:
     labels: np.ndarray  # (M,) or (M, K)
 
 
-def run(context: Context) -> None:
+def run(context: Context[TransferTask]) -> None:
     """Task `transfer`: test accuracy of every kind of network on every set."""
-    from analysis.shared.grid import Cell, accuracies
+    from analysis.shared.grid import Cell, accuracies, ready
 
-    spec: TransferTask = context.spec
+    spec = context.spec
     given = opened(context)
     chosen, protocol = given.chosen, recipe(spec)
     every, sources = networks(spec, chosen), _sources(context, given)
@@ -55,26 +56,23 @@ def run(context: Context) -> None:
     for source in sources:
         for net in every:
             one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
-            pair = (source.images, source.labels)
-            cells.append(Cell(net, protocol, lambda pair=pair: pair, len(source.labels) * one.macs))
+            data, work = ready(source.images, source.labels), len(source.labels) * one.macs
+            cells.append(Cell(net, protocol, data, work))
     found = accuracies(context, cells, seeds, given.dataset)
     accuracy = found.reshape(len(sources), len(every), spec.nets)
-    parts = ("kind", "key", "method", "label", "ipc")
     named = {network("architectures", t, chosen.shape, chosen.classes) for t in spec.architectures}
-    result = {
-        "sources": [{part: getattr(s, part) for part in parts} for s in sources],
-        "networks": [
-            {"name": _name(n), "family": n.arch, "width": n.width, "plain": _plain(n, chosen)}
-            for n in every
-        ],
-        "home": {r.key: every.index(n) for r, n in zip(chosen.runs, chosen.nets)},
-        "architectures": [i for i, n in enumerate(every) if n in (*chosen.nets, *named)],
-        "accuracy": accuracy.tolist(),  # (sources, networks, nets)
-        "iterations": spec.iterations,
-        "nets": spec.nets,
-        "soft": [key for key, made in given.sets.items() if made.soft],
-    }
-    save(context, given, result, {"accuracy": accuracy})
+    shown = named | set(chosen.nets.values())
+    transferred = TransferFound(
+        sources=tuple(KindOfSource(s.kind, s.key, s.method, s.label, s.ipc) for s in sources),
+        networks=tuple(NetworkFacts(_name(n), n.arch, n.width, _plain(n, chosen)) for n in every),
+        home={run.key: every.index(chosen.nets[run.key]) for run in chosen.runs},
+        architectures=[i for i, n in enumerate(every) if n in shown],
+        accuracy=accuracy.tolist(),
+        iterations=spec.iterations,
+        nets=spec.nets,
+        soft=tuple(key for key, made in given.sets.items() if made.soft),
+    )
+    save(context, given, transferred, {"accuracy": accuracy})
 
 
 def _name(net: NetSpec) -> str:
@@ -88,16 +86,15 @@ def _plain(net: NetSpec, chosen: Chosen) -> bool:
     return net == network("widths", f"convnet-{net.width}", chosen.shape, chosen.classes)
 
 
-def _sources(context: Context, given: Opened) -> list[Source]:
+def _sources(context: Context[TransferTask], given: Opened) -> list[Source]:
     """The sets in the order of figures, then random real images and class means for each size of set."""
     from ddcore.measure import baselines
 
-    spec: TransferTask = context.spec
+    spec = context.spec
     chosen, protocol, found = given.chosen, recipe(context.spec), []
-    for own, made in zip(chosen.runs, given.sets.values()):
-        found.append(
-            Source(SET, own.key, own.method, own.label, own.ipc, *made.for_training(protocol))
-        )
+    for own in chosen.runs:
+        pair = given.sets[own.key].for_training(protocol)
+        found.append(Source(SET, own.key, own.method, own.label, own.ipc, *pair))
     several = len(sizes(chosen)) > 1
     for kind, label in BASELINES.items():
         for ipc in sizes(chosen):

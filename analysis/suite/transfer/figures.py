@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Result
+from analysis.contract import Arrays, Drawn
+from analysis.results import known
 from analysis.shared import colours, drawing, significance
+from analysis.suite.transfer.result import KindOfSource, TransferResult
+from analysis.suite.transfer.spec import MEAN, RANDOM, SET
 from ddcore.base.foreign_text import wrapped
 from ddcore.base.spread import deviation, deviations, plus_minus
 
@@ -15,54 +20,50 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
-from analysis.suite.transfer.spec import MEAN, RANDOM, SET
 
-
-def gains(result: Result) -> np.ndarray:
-    """Accuracy beyond that on random real images of the same size, in points: (sources, networks, nets).
+def gains(result: TransferResult) -> dict[str, np.ndarray]:
+    """Accuracy beyond that on random real images of the same size, in points: (networks, nets) by source.
 
     Network i is paired with network i, which starts from the same weights.
     """
-    accuracy = np.array(result["accuracy"])
-    place = {s["ipc"]: i for i, s in enumerate(result["sources"]) if s["kind"] == RANDOM}
-    return 100 * np.stack(
-        [v - accuracy[place[s["ipc"]]] for s, v in zip(result["sources"], accuracy)]
-    )
+    accuracy = result.found.accuracies
+    random = {s.ipc: accuracy[s.key] for s in result.found.sources if s.kind == RANDOM}
+    return {s.key: 100 * (accuracy[s.key] - random[s.ipc]) for s in result.found.sources}
 
 
-def ladder(result: Result) -> list[int]:
+def ladder(result: TransferResult) -> list[int]:
     """The ConvNets that differ in width alone, from narrow to wide."""
-    plain = [i for i, n in enumerate(result["networks"]) if n["plain"]]
-    return sorted(plain, key=lambda i: result["networks"][i]["width"])
+    plain = [i for i, n in enumerate(result.found.networks) if n.plain]
+    return sorted(plain, key=lambda i: known(result.found.networks[i].width))
 
 
-def others(result: Result, key: str) -> tuple[list[int], list[int]]:
+def others(result: TransferResult, key: str) -> tuple[list[int], list[int]]:
     """The networks of other families than the one a set was made with, and those of other widths."""
-    nets, home = result["networks"], result["home"][key]
-    families = [i for i in result["architectures"] if nets[i]["family"] != nets[home]["family"]]
-    widths = [i for i in ladder(result) if i != home] if nets[home]["plain"] else []
+    nets, home = result.found.networks, result.found.home[key]
+    families = [i for i in result.found.architectures if nets[i].family != nets[home].family]
+    widths = [i for i in ladder(result) if i != home] if nets[home].plain else []
     return families, widths
 
 
-def _looks(result: Result) -> list[colours.Style]:
-    """One look per source; sets made without distilling are grey."""
-    runs = [s for s in result["sources"] if s["kind"] == SET]
-    found, turns = colours.styles([s["method"] for s in runs]), {RANDOM: 0, MEAN: 0}
-    own = {RANDOM: ("dash", "diamond", "--", "D"), MEAN: ("dot", "circle", ":", "o")}
-    for source in result["sources"][len(runs) :]:
-        dash, symbol, line, marker = own[source["kind"]]
-        turn = turns[source["kind"]]
-        symbol += colours.SYMBOLS[turn % len(colours.SYMBOLS)]
-        found.append(colours.Style(colours.REAL, dash, symbol, line, marker))
-        turns[source["kind"]] += 1
-    return found
+def _looks(result: TransferResult) -> dict[str, colours.Style]:
+    """The look of each source by its key; sets made without distilling are grey."""
+    sources = result.found.sources
+    looks = {SET: iter(colours.styles([s.method for s in sources if s.kind == SET]))}
+    looks |= {RANDOM: _grey("dash", "diamond", "--", "D"), MEAN: _grey("dot", "circle", ":", "o")}
+    return {s.key: next(looks[s.kind]) for s in sources}
 
 
-def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
+def _grey(dash: str, symbol: str, line: str, marker: str) -> Iterator[colours.Style]:
+    """One look after the other of sets of a kind, which differ in how their symbol is filled."""
+    for filled in itertools.cycle(colours.SYMBOLS):
+        yield colours.Style(colours.REAL, dash, symbol + filled, line, marker)
+
+
+def figures(result: TransferResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Accuracy over architectures and over widths, and what is gained over random real images."""
-    nets = result["networks"]
-    steps = f"{result['iterations']} full-batch steps"
-    nets_ = result["nets"]
+    nets = result.found.networks
+    steps = f"{result.found.iterations} full-batch steps"
+    nets_ = result.found.nets
     spreads = (
         f"Mean and standard deviation of {nets_} networks"
         if nets_ > 1
@@ -72,12 +73,12 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     found = [
         Drawn(
             "Other architectures",
-            _accuracies(result, result["architectures"], [n["name"] for n in nets], "markers"),
-            f"{spreads}. In per cent: {_words(result, result['architectures'])}.",
+            _accuracies(result, result.found.architectures, [n.name for n in nets], "markers"),
+            f"{spreads}. In per cent: {_words(result, result.found.architectures)}.",
         )
     ]
     if len(ladder(result)) > 1:
-        names = [str(n["width"]) for n in nets]
+        names = [str(n.width) for n in nets]
         figure = _accuracies(result, ladder(result), names, "lines+markers")
         figure.update_xaxes(title="width of the ConvNet (channels)")
         words = f"{spreads}. In per cent, from narrow to wide: {_words(result, ladder(result))}."
@@ -85,20 +86,22 @@ def figures(result: Result, arrays: Arrays, picked: dict[str, str]) -> list[Draw
     return [*found, _gains(result)]
 
 
-def _words(result: Result, which: list[int]) -> str:
+def _words(result: TransferResult, which: list[int]) -> str:
     parts = []
-    for source, values in zip(result["sources"], np.array(result["accuracy"])[:, which]):
-        parts.append(f"{source['label']} " + ", ".join(f"{100 * v.mean():.1f}" for v in values))
+    for source in result.found.sources:
+        values = result.found.accuracies[source.key][which]
+        parts.append(f"{source.label} " + ", ".join(f"{100 * v.mean():.1f}" for v in values))
     return "; ".join(parts)
 
 
-def _accuracies(result: Result, which: list[int], names: list[str], mode: str) -> Figure:
+def _accuracies(result: TransferResult, which: list[int], names: list[str], mode: str) -> Figure:
     """Mean and standard deviation of every source on some of the networks."""
     beside = "group" if mode == "markers" else "overlay"
     figure = drawing.new_figure("", "test accuracy", per_cent=True, height=420, scattermode=beside)
-    accuracy = np.array(result["accuracy"])[:, which]
+    looks = _looks(result)
     low, high = 1.0, 0.0
-    for source, values, look in zip(result["sources"], accuracy, _looks(result)):
+    for source in result.found.sources:
+        values, look = result.found.accuracies[source.key][which], looks[source.key]
         means, widths = values.mean(1), deviations(values)
         around = 0.0 if widths is None else widths
         low, high = min(low, *(means - around)), max(high, *(means + around))
@@ -106,12 +109,12 @@ def _accuracies(result: Result, which: list[int], names: list[str], mode: str) -
             x=[names[i] for i in which],
             y=means,
             error_y=None if widths is None else {"array": widths, "thickness": 1.5, "width": 4},
-            name=source["label"],
+            name=source.label,
             mode=mode,
             line={"color": look.colour, "dash": look.dash, "width": 2},
             marker={"color": look.colour, "symbol": look.symbol, "size": 9},
             customdata=[", ".join(f"{100 * x:.1f}" for x in v) for v in values],
-            hovertemplate=f"{source['label']}, %{{x}}: %{{y:.1%}}<br>%{{customdata}} %<extra></extra>",
+            hovertemplate=f"{source.label}, %{{x}}: %{{y:.1%}}<br>%{{customdata}} %<extra></extra>",
         )
     figure.update_xaxes(type="category")
     margin = 0.05 * max(0.02, high - low)
@@ -119,24 +122,22 @@ def _accuracies(result: Result, which: list[int], names: list[str], mode: str) -
     return figure
 
 
-def _gains(result: Result) -> Drawn:
+def _gains(result: TransferResult) -> Drawn:
     """Heat map of networks and sets."""
-    values = gains(result).mean(2)
-    keep = [i for i, s in enumerate(result["sources"]) if s["kind"] != RANDOM]
-    order = _order(result)
-    labels = ["<br>".join(wrapped(result["sources"][i]["label"], 16)) for i in keep]
-    rows = [result["networks"][n]["name"] for n in order]
-    most = max(1.0, min(50.0, float(np.abs(values[keep]).max())))
+    keep, order, values, cells = _grid(result)
+    labels = ["<br>".join(wrapped(s.label, 16)) for s in keep]
+    rows = [result.found.networks[n].name for n in order]
+    most = max(1.0, min(50.0, float(np.abs(values).max())))
     figure = drawing.new_figure(height=110 + 34 * len(rows), legend=False)
     figure.add_heatmap(
-        z=[[values[i, n] for i in keep] for n in order],
+        z=values.tolist(),
         x=labels,
         y=rows,
         zmin=-most,
         zmax=most,
         colorscale="RdBu",
         colorbar={"title": "points", "thickness": 12},
-        text=[[_cell(result, values, i, n) for i in keep] for n in order],
+        text=cells,
         texttemplate="%{text}",
         hovertemplate="%{x}<br>%{y}: %{z:+.1f} points<extra></extra>",
     )
@@ -144,62 +145,72 @@ def _gains(result: Result) -> Drawn:
     figure.update_yaxes(autorange="reversed", type="category")
     caption = (
         "Test accuracy minus that of random real images of the same size, in points, mean of "
-        f"{result['nets']} networks. In brackets: on the kind of network that the set was made with."
+        f"{result.found.nets} networks. In brackets: on the kind of network that the set was made with."
     )
     return Drawn("Gained over random real images", figure, caption)
 
 
-def _order(result: Result) -> list[int]:
-    """All networks: ConvNets by width first, then the others."""
+def _grid(
+    result: TransferResult,
+) -> tuple[list[KindOfSource], list[int], np.ndarray, list[list[str]]]:
+    """What is compared with random real images: sources and places of networks, ConvNets by width first; what
+    they gain (networks, sources) as numbers and as text."""
     first = ladder(result)
-    return first + [i for i in range(len(result["networks"])) if i not in first]
+    order = first + [i for i in range(len(result.found.networks)) if i not in first]
+    keep = [s for s in result.found.sources if s.kind != RANDOM]
+    beyond = gains(result)
+    values = np.array([[beyond[s.key][n].mean() for s in keep] for n in order])
+    home = result.found.home
+    cells = [
+        [_cell(value, home.get(s.key) == n) for s, value in zip(keep, row)]
+        for n, row in zip(order, values)
+    ]
+    return keep, order, values, cells
 
 
-def _cell(result: Result, values: np.ndarray, source: int, net: int) -> str:
-    text = f"{round(float(values[source, net]), 1) + 0.0:+.1f}"
-    return f"[{text}]" if result["home"].get(result["sources"][source]["key"]) == net else text
+def _cell(value: float, home: bool) -> str:
+    text = f"{round(float(value), 1) + 0.0:+.1f}"
+    return f"[{text}]" if home else text
 
 
-def static(result: Result, arrays: Arrays) -> StaticFigure:
+def static(result: TransferResult, arrays: Arrays) -> StaticFigure:
     """The same three panels."""
     import seaborn as sns
 
     figure, axes = drawing.panels(1, 3, width=4.6, height=3.6)
-    names = [n["name"] for n in result["networks"]]
-    wide = [str(n["width"]) for n in result["networks"]]
-    panels = ((result["architectures"], names, ""), (ladder(result), wide, "-"))
-    count = len(result["sources"])
+    names = [n.name for n in result.found.networks]
+    wide = [str(n.width) for n in result.found.networks]
+    panels = ((result.found.architectures, names, ""), (ladder(result), wide, "-"))
+    count, looks = len(result.found.sources), _looks(result)
     for ax, (which, ticks, line) in zip(axes[0], panels):
-        for place, (source, look) in enumerate(zip(result["sources"], _looks(result))):
-            values = np.array(result["accuracy"][place])[which]
+        for place, source in enumerate(result.found.sources):
+            values, look = result.found.accuracies[source.key][which], looks[source.key]
             shift = 0.0 if line else (place - (count - 1) / 2) * 0.7 / count
             ax.errorbar(
                 np.arange(len(which)) + shift,
                 values.mean(1),
                 deviations(values),
-                color="black" if source["kind"] != SET else look.colour,
+                color="black" if source.kind != SET else look.colour,
                 ls=look.linestyle if line else "",
                 marker=look.marker,
                 ms=4,
-                label=source["label"],
+                label=source.label,
             )
         ax.set_xticks(range(len(which)), [ticks[i] for i in which], fontsize=7)
         ax.set(ylabel="Test accuracy", xlabel="Width of the ConvNet" if line else "")
         sns.despine(ax=ax)
     axes[0][0].legend(frameon=False, fontsize=6)
-    values, order = gains(result).mean(2), _order(result)
-    keep = [i for i, s in enumerate(result["sources"]) if s["kind"] != RANDOM]
-    shown = np.array([[values[i, n] for i in keep] for n in order])
+    keep, order, values, cells = _grid(result)
     ax = axes[0][2]
     sns.heatmap(
-        shown,
+        values,
         ax=ax,
         center=0,
         cmap="RdBu",
-        annot=[[_cell(result, values, i, n) for i in keep] for n in order],
+        annot=cells,
         fmt="",
         annot_kws={"fontsize": 6},
-        xticklabels=[result["sources"][i]["label"] for i in keep],
+        xticklabels=[s.label for s in keep],
         yticklabels=[names[n] for n in order],
     )
     ax.tick_params(labelsize=6)
@@ -208,68 +219,68 @@ def static(result: Result, arrays: Arrays) -> StaticFigure:
     return figure
 
 
-def table(result: Result, arrays: Arrays) -> list[dict[str, Any]]:
+def table(result: TransferResult, arrays: Arrays) -> list[dict[str, Any]]:
     """One row per set, kind of network and network."""
     beyond = gains(result)
     return [
         {
-            "set": source["key"],
-            "label": source["label"],
-            "network": net["name"],
-            "home": result["home"].get(source["key"]) == n,
+            "set": source.key,
+            "label": source.label,
+            "network": net.name,
+            "home": result.found.home.get(source.key) == n,
             "number": i,
-            "accuracy": float(result["accuracy"][s][n][i]),
-            "gain": float(beyond[s, n, i]),
+            "accuracy": float(result.found.accuracies[source.key][n, i]),
+            "gain": float(beyond[source.key][n, i]),
         }
-        for s, source in enumerate(result["sources"])
-        for n, net in enumerate(result["networks"])
-        for i in range(result["nets"])
+        for source in result.found.sources
+        for n, net in enumerate(result.found.networks)
+        for i in range(result.found.nets)
     ]
 
 
-def shown(result: Result) -> dict[str, bool]:
+def shown(result: TransferResult) -> dict[str, bool]:
     """Whether each set gains over random real images on the kind of network that it was made with: a paired
     test over networks, with the correction over the sets. Never of one network."""
-    keys = [s["key"] for s in result["sources"] if s["kind"] == SET]
+    keys = [s.key for s in result.found.sources if s.kind == SET]
     beyond = gains(result)
-    place = {s["key"]: i for i, s in enumerate(result["sources"])}
-    own = np.stack([beyond[place[key], result["home"][key]] for key in keys])
+    own = np.stack([beyond[key][result.found.home[key]] for key in keys])
     p = significance.paired(own, significance.GREATER).p
     return dict(zip(keys, significance.discoveries(p).tolist()))
 
 
-def sentence(result: Result) -> str:
+def sentence(result: TransferResult) -> str:
     """What every set gains where it was made, and how much of that it keeps elsewhere."""
-    beyond, clear, found = gains(result), shown(result), []
-    for place, source in enumerate(result["sources"]):
-        if source["kind"] != SET:
+    beyond, clear = gains(result), shown(result)
+    found: list[str] = []
+    for source in result.found.sources:
+        if source.kind != SET:
             continue
-        home, key = result["home"][source["key"]], source["key"]
-        own = beyond[place, home]
+        home, key = result.found.home[source.key], source.key
+        own = beyond[key][home]
         elsewhere = []
         for which, what in zip(others(result, key), ("architecture", "width")):
             if which:
-                each = beyond[place, which].mean(0)
+                each = beyond[key][which].mean(0)
                 where = f"on {len(which)} other {what}{'s' if len(which) > 1 else ''}"
                 elsewhere.append(
                     _kept(each, own, where) if clear[key] else f"{_points(each)} {where}"
                 )
         over = "" if found else " over random real images"
         text = (
-            f"{source['label']}, made with {result['networks'][home]['name']}, "
+            f"{source.label}, made with {result.found.networks[home].name}, "
             f"{'gains' if clear[key] else 'has'} **{_points(own)}** points{over} there"
         )
         if clear[key]:
             text += f"; {' and '.join(elsewhere)}" if elsewhere else ""
         else:
-            text += ", not shown to be a gain" if result["nets"] > 1 else ""
+            text += ", not shown to be a gain" if result.found.nets > 1 else ""
             text += f", and {' and '.join(elsewhere)}" if elsewhere else ""
         found.append(text + ".")
     return f"{' '.join(found)} {_tested(result)}"
 
 
-def _tested(result: Result) -> str:
-    nets = result["nets"]
+def _tested(result: TransferResult) -> str:
+    nets = result.found.nets
     if nets == 1:
         return "One network of each kind: nothing is said of chance."
     return (

@@ -71,7 +71,7 @@ def networks(spec: TransferTask, chosen: Chosen) -> list[NetSpec]:
     wide = [f"convnet-{width}" for width in spec.widths]
     named = [("architectures", text) for text in spec.architectures] + [("widths", t) for t in wide]
     made = [network(field, text, chosen.shape, chosen.classes) for field, text in named]
-    return list(dict.fromkeys([*chosen.nets, *made]))
+    return list(dict.fromkeys([*(chosen.nets[run.key] for run in chosen.runs), *made]))
 
 
 def recipe(spec: TransferTask) -> Protocol:
