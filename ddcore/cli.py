@@ -338,7 +338,7 @@ def gallery(options: argparse.Namespace) -> None:
     if options.recipes:
         keys = build_recipes()
     else:
-        keys = build(watch)
+        keys = build(watch, only=options.only)
     output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -762,6 +762,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("download", download, "fetch a dataset into the data root")
     sub.add_argument("dataset")
     sub = command("gallery", gallery, "make the shipped digits runs anew from this repository")
+    sub.add_argument(
+        "--only", action="append", default=[], metavar="METHOD", help="repeat for several"
+    )
     sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
     sub.add_argument(
         "--recipes", action="store_true", help="only copy what recipes have made, from DD_CACHE"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ddcore.base import paths
+from ddcore.base.errors import SpecError
 from ddcore.data import DataSpec, resolve
 from ddcore.data.registry import get
 from ddcore.distil.methods.mtt import experts
@@ -106,6 +107,32 @@ def test_what_the_readme_says_that_seeds_share():
         task.spec().draws for task in SHIPPED.tasks("baseline") if task.spec().name == "random"
     }
     assert draws <= {10, 20}
+
+
+def test_the_runs_of_one_method_can_be_made_anew_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        gallery, "Store", lambda root=None, gallery=None: Store(root or paths.GALLERY, gallery)
+    )
+    monkeypatch.setattr(gallery.jobs, "submit", lambda store, specs: [store.task(s) for s in specs])
+    asked = []
+    dm = [task for task in SHIPPED.tasks("distill") if task.spec().method == "dm"]
+    other = next(task for task in SHIPPED.tasks("distill") if task.spec().method == "kip")
+    old = SHIPPED.task(default_evaluation(other.key, other.spec()))
+    for task in (other, old):
+        gallery.ship(task, tmp_path)
+    stale = make_spec("dm", resolve("digits"), gallery.SHAPE, seed=7)
+    of_stale = default_evaluation(stale.key, stale)
+    mine = Store(tmp_path, gallery=None)
+    for spec in (stale, of_stale):
+        mine.create(spec)
+    keys = gallery.build(lambda store, task: asked.append(task.key), tmp_path, only=["dm"])
+    assert asked == [spec.key for spec in gallery.tasks(["dm"])] and set(asked) <= set(keys)
+    digits = {task.key for task in dm if task.spec().data.name == "digits"}
+    assert {task.key for task in mine.tasks("distill")} == digits | {other.key}
+    assert mine.task(old.spec()).is_done() and not mine.task(of_stale).exists()
+    assert all(mine.find(key).is_done() for key in keys)
+    with pytest.raises(SpecError, match="method = 'dn'"):
+        gallery.build(lambda store, task: task, tmp_path, only=["dn"])
 
 
 def test_pictures_of_others_are_not_shipped():
