@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ddcore.training.estimate import Estimate
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    return execute(_parser(), arguments)
+def main(arguments: list[str] | None = None, prog: str = "python -m ddcore") -> int:
+    """Run a command; returns the exit code. `prog` is what usage messages call it."""
+    return execute(_parser(prog), arguments)
 
 
 def execute(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
@@ -666,8 +666,8 @@ def setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ddcore", description=__doc__.splitlines()[0])
+def _parser(prog: str = "python -m ddcore") -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Callable, summary: str) -> argparse.ArgumentParser:
