@@ -20,6 +20,7 @@ from ddcore.tasks.store import Store, snapshot_name, write_arrays
 from tests.pages.fakes import done
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
+RESULTS = paths.PROJECT / "docs" / "results.md"
 
 
 def test_every_folder_is_sound_and_has_the_key_of_this_code():
@@ -81,21 +82,21 @@ def test_a_shipped_set_reaches_its_stored_accuracy_again(setting, tmp_path):
     assert abs(result["mean"] - stored["mean"]) < 3 * spread / stored["n"] ** 0.5 + 0.005
 
 
-def test_the_table_in_the_readme_is_that_of_the_gallery():
-    text = (paths.PROJECT / "README.md").read_text()
+def test_the_table_of_recipes_in_the_docs_is_that_of_the_gallery():
+    text = RESULTS.read_text()
     shown = text.split("<!-- reproduce table -->\n")[1].split("\n<!-- end -->")[0]
     assert shown == table.markdown(table.lines(SHIPPED)), "put in what `reproduce table` prints"
 
 
-def test_the_table_of_shipped_runs_in_the_readme_is_that_of_the_gallery():
+def test_the_table_of_shipped_runs_in_the_docs_is_that_of_the_gallery():
     """All of them, whatever they reach: none can be left out."""
-    text = (paths.PROJECT / "README.md").read_text()
+    text = RESULTS.read_text()
     shown = text.split("<!-- gallery table -->\n")[1].split("\n<!-- end -->")[0]
     assert shown == gallery.markdown(SHIPPED), "put in what `gallery --table` prints"
     assert len(shown.splitlines()) == 2 + len(gallery.runs())
 
 
-def test_what_the_readme_says_that_seeds_share():
+def test_what_the_docs_say_that_seeds_share():
     """Draws of random images, judging networks and experts; shipped evaluations have one seed."""
     runs = [make_spec("mtt", resolve("digits"), gallery.SHAPE, seed=seed) for seed in (0, 1)]
     assert runs[0].key != runs[1].key

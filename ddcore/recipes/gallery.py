@@ -109,7 +109,7 @@ def build_recipes(target: Path = paths.GALLERY) -> list[str]:
 
 
 def markdown(store: Store) -> str:
-    """The shipped digits runs with their own evaluations as a table for a README: every one that is there."""
+    """The shipped digits runs with their own evaluations as the table of docs/results.md."""
     head = "| set | judged by | distilled | random real | class mean | CPU seconds |"
     lines = [head, "|---|---|---|---|---|---|"]
     for spec in runs():
