@@ -758,6 +758,7 @@ def test_an_ordered_protocol_needs_step_sizes(store, compute):
         ({"labels": "hot"}, "one of keep"),
         ({"ipc": 0}, "from 1 to"),
     ],
+    ids=str,
 )
 def test_specs_say_what_is_allowed(change, words):
     values = {"format": "dc", "files": ("0" * 64,), "data": resolve("digits"), "ipc": 1}

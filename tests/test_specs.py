@@ -44,7 +44,12 @@ def test_every_preset_is_valid_and_fits_the_images(name, source):
         for preset in known:
             spec = make_spec(name, images, source.shape, ipc=ipc, preset=preset)
             assert spec.net.plan(source.shape, classes), (ipc, preset)
-            assert methods()[name].cost(spec, source.shape, classes).macs > 0, (ipc, preset)
+            try:
+                work = methods()[name].cost(spec, source.shape, classes)
+            except SpecError as refused:  # presets do not know how few classes share the budget
+                assert classes < 10 and ipc == 1 and "fit into ipc = 1" in str(refused)
+                continue
+            assert work.macs > 0, (ipc, preset)
 
 
 # --- the preset of an hour ------------------------------------------------------------------------
