@@ -24,9 +24,9 @@ from ddcore.tasks.files import write_atomic
 from ddcore.tasks.store import Store
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    return cli.execute(_parser(), arguments)
+def main(arguments: list[str] | None = None, prog: str = "python -m analysis") -> int:
+    """Run a command; returns the exit code. `prog` is what usage messages call it."""
+    return cli.execute(_parser(prog), arguments)
 
 
 def list_analyses(options: argparse.Namespace) -> None:
@@ -140,8 +140,8 @@ def _print(answer: dict[str, Any]) -> None:
     print(f"{answer['analysis']} {answer['key']}, {answer['seconds']} s, {answer['folder']}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__.splitlines()[0])
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON line")

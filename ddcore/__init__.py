@@ -3,4 +3,4 @@
 Importing the package is cheap; torch is imported only by the modules that compute.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 
 # One thread: tiny tensors gain little from more, and a busy machine loses much. Set before torch is
@@ -12,6 +13,9 @@ os.environ.setdefault("DD_MEASURE", "0")  # workers need not measure each test's
 
 from ddcore.tasks import worker
 from ddcore.tasks.store import Store
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine breaks no invariant
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

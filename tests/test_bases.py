@@ -1,5 +1,6 @@
 """Shared bases: decoding, the budget, the start."""
 
+import itertools
 import math
 
 import pytest
@@ -44,18 +45,16 @@ def test_decoding_is_the_sum_of_bases_enlarged():
     assert (of_rows.abs().sum(1) > 0).tolist() == [False, True, False, False, False]  # rows are not
 
 
-@pytest.mark.parametrize("classes", [2, 10, 100])
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("ipc", [1, 2, 10, 50])
-@pytest.mark.parametrize("scale", [1, 1.5, 2, 3])
-def test_the_defaults_use_the_budget_and_never_more(classes, shape, ipc, scale):
-    spec = spec_of(ipc=ipc, scale=scale)
-    rows, budget = bases.per_class(spec, shape, classes), ipc * classes * math.prod(shape)
-    used = floats(spec, shape, classes)
-    assert rows >= 1
-    assert used <= budget
-    row = classes * bases.count(spec, shape, classes)
-    assert budget - used < row + shape[0] * math.prod(bases.small(spec, shape))
+def test_the_defaults_use_the_budget_and_never_more():
+    sizes = itertools.product([2, 10, 100], SHAPES.values(), [1, 2, 10, 50], [1, 1.5, 2, 3])
+    for classes, shape, ipc, scale in sizes:
+        spec, size = spec_of(ipc=ipc, scale=scale), (classes, shape, ipc, scale)
+        rows, budget = bases.per_class(spec, shape, classes), ipc * classes * math.prod(shape)
+        used = floats(spec, shape, classes)
+        assert rows >= 1, size
+        assert used <= budget, size
+        row = classes * bases.count(spec, shape, classes)
+        assert budget - used < row + shape[0] * math.prod(bases.small(spec, shape)), size
 
 
 def test_published_sizes():

@@ -1,7 +1,7 @@
 """What the presets Quick promise on digits, as means over three seeds. Minutes: marked slow.
 
-Bounds lie one or two points below what was measured (README): rounding on another machine makes another
-run of the same quality, and 500 test images tell one and a half points at best.
+Bounds lie one or two points below what was measured (docs/results.md): rounding on another machine makes
+another run of the same quality, and 500 test images tell one and a half points at best.
 """
 
 import statistics

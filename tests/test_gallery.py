@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ddcore.base import paths
+from ddcore.base.errors import SpecError
 from ddcore.data import DataSpec, resolve
 from ddcore.data.registry import get
 from ddcore.distil.methods.mtt import experts
@@ -21,6 +22,7 @@ from ddcore.tasks.task import snapshot_name
 from tests.pages.fakes import done
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
+RESULTS = paths.PROJECT / "docs" / "results.md"
 
 
 def test_every_folder_is_sound_and_has_the_key_of_this_code():
@@ -82,21 +84,21 @@ def test_a_shipped_set_reaches_its_stored_accuracy_again(setting, tmp_path):
     assert abs(result["mean"] - stored["mean"]) < 3 * spread / stored["n"] ** 0.5 + 0.005
 
 
-def test_the_table_in_the_readme_is_that_of_the_gallery():
-    text = (paths.PROJECT / "README.md").read_text()
+def test_the_table_of_recipes_in_the_docs_is_that_of_the_gallery():
+    text = RESULTS.read_text()
     shown = text.split("<!-- reproduce table -->\n")[1].split("\n<!-- end -->")[0]
     assert shown == table.markdown(table.lines(SHIPPED)), "put in what `reproduce table` prints"
 
 
-def test_the_table_of_shipped_runs_in_the_readme_is_that_of_the_gallery():
+def test_the_table_of_shipped_runs_in_the_docs_is_that_of_the_gallery():
     """All of them, whatever they reach: none can be left out."""
-    text = (paths.PROJECT / "README.md").read_text()
+    text = RESULTS.read_text()
     shown = text.split("<!-- gallery table -->\n")[1].split("\n<!-- end -->")[0]
     assert shown == gallery.markdown(SHIPPED), "put in what `gallery --table` prints"
     assert len(shown.splitlines()) == 2 + len(gallery.runs())
 
 
-def test_what_the_readme_says_that_seeds_share():
+def test_what_the_docs_say_that_seeds_share():
     """Draws of random images, judging networks and experts; shipped evaluations have one seed."""
     runs = [make_spec("mtt", resolve("digits"), gallery.SHAPE, seed=seed) for seed in (0, 1)]
     assert runs[0].key != runs[1].key
@@ -108,6 +110,32 @@ def test_what_the_readme_says_that_seeds_share():
         task.spec().draws for task in SHIPPED.tasks("baseline") if task.spec().name == "random"
     }
     assert draws <= {10, 20}
+
+
+def test_the_runs_of_one_method_can_be_made_anew_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        gallery, "Store", lambda root=None, gallery=None: Store(root or paths.GALLERY, gallery)
+    )
+    monkeypatch.setattr(gallery.jobs, "submit", lambda store, specs: [store.task(s) for s in specs])
+    asked = []
+    dm = [task for task in SHIPPED.tasks("distill") if task.spec().method == "dm"]
+    other = next(task for task in SHIPPED.tasks("distill") if task.spec().method == "kip")
+    old = SHIPPED.task(default_evaluation(other.key, other.spec()))
+    for task in (other, old):
+        gallery.ship(task, tmp_path)
+    stale = make_spec("dm", resolve("digits"), gallery.SHAPE, seed=7)
+    of_stale = default_evaluation(stale.key, stale)
+    mine = Store(tmp_path, gallery=None)
+    for spec in (stale, of_stale):
+        mine.create(spec)
+    keys = gallery.build(lambda store, task: asked.append(task.key), tmp_path, only=["dm"])
+    assert asked == [spec.key for spec in gallery.tasks(["dm"])] and set(asked) <= set(keys)
+    digits = {task.key for task in dm if task.spec().data.name == "digits"}
+    assert {task.key for task in mine.tasks("distill")} == digits | {other.key}
+    assert mine.task(old.spec()).is_done() and not mine.task(of_stale).exists()
+    assert all(mine.find(key).is_done() for key in keys)
+    with pytest.raises(SpecError, match="method = 'dn'"):
+        gallery.build(lambda store, task: task, tmp_path, only=["dn"])
 
 
 def test_pictures_of_others_are_not_shipped():

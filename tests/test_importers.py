@@ -19,16 +19,17 @@ from safetensors.numpy import save as safetensors_save
 from ddcore.base.errors import DataError, SpecError
 from ddcore.base.texts import percent
 from ddcore.cli import main
-from ddcore.data import load, resolve
+from ddcore.data import datasets, load, resolve
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec
 from ddcore.data.zca import fit
+from ddcore.distil.contract import methods
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets import NetSpec
 from ddcore.sets import exports, foreign_files, imported
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.imported_spec import ImportTask, misfit, propose, regularised_eps
-from ddcore.sets.importers import examine, facts, files, importers, open_file, scales
+from ddcore.sets.importers import Stored, examine, facts, files, importers, open_file, scales
 from ddcore.training.protocols import PROTOCOLS
 from tests.test_distilled import make
 
@@ -746,7 +747,7 @@ def test_an_ordered_protocol_needs_step_sizes(store, compute):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": "gif"}, "one of dc, dd2018, idc, mtt, own, rfad, sheet, arrays"),
+        ({"format": "gif"}, "one of " + ", ".join(importers())),
         ({"files": ("../x",)}, "64 hex digits"),
         ({"scale": "percent"}, "one of normalised"),
         ({"scale": "own"}, "scale = 'own'"),
@@ -757,6 +758,7 @@ def test_an_ordered_protocol_needs_step_sizes(store, compute):
         ({"labels": "hot"}, "one of keep"),
         ({"ipc": 0}, "from 1 to"),
     ],
+    ids=str,
 )
 def test_specs_say_what_is_allowed(change, words):
     values = {"format": "dc", "files": ("0" * 64,), "data": resolve("digits"), "ipc": 1}
@@ -764,14 +766,41 @@ def test_specs_say_what_is_allowed(change, words):
         ImportTask(**values | change)
 
 
-def test_every_importer_tells_people_about_itself():
-    assert list(importers())[-1] == "arrays"
-    for name, chosen in importers().items():
-        assert chosen.name == name and chosen.title and chosen.about.endswith(".")
-        assert chosen.files.endswith(".")
-        assert chosen.protocol("mnist", ["a.pt"], (1, 28, 28)) in PROTOCOLS
-        for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32)):
-            chosen.net(shape).plan(shape, 10)
+EACH = pytest.mark.parametrize("chosen", importers().values(), ids=importers())
+ODD = [None, 0, 1.5, "", "text", [], [None], [1, 2], {}, {"images": 1}, {"data": []}, np.zeros(3)]
+
+
+@EACH
+def test_every_importer_tells_people_about_itself(chosen):
+    assert chosen.title and chosen.about.endswith(".") and chosen.files.endswith(".")
+    for source in datasets().values():
+        assert chosen.protocol(source.name, ["a.pt"], source.shape) in PROTOCOLS
+        chosen.net(source.shape).plan(source.shape, len(source.classes))
+    assert chosen.method(["a.pt"]) in ("", *methods())
+    assert chosen.scale in ("", *scales.SCALES) and chosen.labels in ("", *facts.LABELS)
+
+
+@EACH
+def test_every_importer_refuses_what_is_no_set_without_an_exception(chosen):
+    for content in ODD:
+        for count in (1, 2, 3):
+            assert not chosen.fits([Stored("a.pt", "", content)] * count), (content, count)
+
+
+LAYOUTS = {
+    "dc": [dc_file()],
+    "dd2018": [dd2018_file()],
+    "idc": [pt(list(noise()))],
+    "mtt": [pt(each) for each in noise()],
+    "own": [exports.export_bytes(make(), "npz")[0]],
+    "rfad": [rfad_file(noise()[0].numpy(), np.arange(K))],
+    "arrays": [change()],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_recognised_whichever_others_there_are(layout):
+    assert opened(*LAYOUTS[layout]).importer.name == layout
 
 
 def test_no_torch_before_a_file_of_torch_is_read():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddcore.base.errors import Cancelled, Diverged, SpecError
-from ddcore.data import resolve
+from ddcore.data import datasets, resolve
 from ddcore.distil.contract import LABELS, methods, parametrizations, unfit
 from ddcore.distil.settings import make_spec
 from ddcore.measure.spec import default_evaluation
@@ -32,19 +32,24 @@ def variants():
     """Every method in each of its variants; nothing here knows a method by name."""
     for name, known in methods().items():
         for values in itertools.product(*known.variants.values()):
-            yield name, dict(zip(known.variants, values))
+            yield case(name, dict(zip(known.variants, values)))
 
 
-VARIANTS = [*variants(), ("dm", {"augment": "crop_scale_rotate"})]
+def case(name, settings):
+    """A case that is called by what it tries, such as dd2018-fixed or dm-canvas."""
+    return pytest.param(name, settings, id="-".join([name, *settings.values()]))
+
+
+VARIANTS = [*variants(), case("dm", {"augment": "crop_scale_rotate"})]
 
 
 def combinations():
     """Every method with each parametrization and kind of labels, allowed or not."""
     for name in methods():
         for shape in parametrizations():
-            yield name, {"parametrization": shape}
+            yield case(name, {"parametrization": shape})
         for labels in LABELS[1:]:
-            yield name, {"labels": labels}
+            yield case(name, {"labels": labels})
 
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS)
@@ -126,6 +131,17 @@ def test_stopped_at_any_step_and_resumed_is_bit_identical(
     assert whole.lrs is None or np.array_equal(resumed.lrs, whole.lrs)
     again = [e for e in store.task(spec).events() if "loss" in e]
     assert [(e["step"], e["loss"]) for e in again] == [(e["step"], e["loss"]) for e in events]
+
+
+@pytest.mark.parametrize("name", [s.name for s in datasets().values() if s.bundled])
+def test_every_dataset_that_is_always_there_can_be_distilled(compute, name):
+    source = datasets()[name]
+    small = [("net.width", "4"), ("iterations", "2"), ("val_nets", "1")]
+    made = DistilledSet.from_task(
+        compute(make_spec("dm", resolve(name), source.shape, settings=small))
+    )
+    assert made.images.shape == (len(source.classes), *source.shape)
+    assert made.class_names == source.classes
 
 
 def test_sigkill_in_a_real_worker_then_resume_is_bit_identical(store, compute, monkeypatch):

@@ -15,10 +15,12 @@ from ddcore.base.errors import DDError, refused_by_system
 from ddcore.cli import folders, importing, listing, published, runs
 from ddcore.cli.console import Commands
 
+PROG = "python -m ddcore"
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    return execute(parser(), arguments)
+
+def main(arguments: list[str] | None = None, prog: str = PROG) -> int:
+    """Run a command; returns the exit code. `prog` is what usage messages call it."""
+    return execute(parser(prog), arguments)
 
 
 def execute(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
@@ -42,10 +44,10 @@ def _refuse(options: argparse.Namespace, sentence: str) -> int:
     return 2
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """All commands, in the order of their help."""
     found = argparse.ArgumentParser(
-        prog="python -m ddcore",
+        prog=prog,
         description="The command line: the same store, the same tasks as the dashboard.",
     )
     commands = Commands(found)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def add(commands: console.Commands) -> None:
     """The commands and their arguments."""
     sub = commands.add("gallery", gallery, "make the shipped digits runs anew from this repository")
+    sub.add_argument(
+        "--only", action="append", default=[], metavar="METHOD", help="repeat for several"
+    )
     sub.add_argument("--table", action="store_true", help="only print what they reach, as Markdown")
     sub.add_argument(
         "--recipes", action="store_true", help="only copy what recipes have made, from DD_CACHE"
@@ -45,7 +48,7 @@ def gallery(options: argparse.Namespace) -> None:
     if options.recipes:
         keys = build_recipes()
     else:
-        keys = build(follow.watch)
+        keys = build(follow.watch, only=options.only)
     console.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 

@@ -8,7 +8,7 @@ an ordinary store and copied; real images (datasets, neighbours) are never shipp
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ddcore.base import paths
@@ -16,7 +16,7 @@ from ddcore.base.specs import TaskSpec
 from ddcore.base.spread import figure_text
 from ddcore.data import resolve
 from ddcore.data.registry import get
-from ddcore.distil.contract import DistillSpec, methods
+from ddcore.distil.contract import DistillSpec, method, methods
 from ddcore.distil.settings import make_spec
 from ddcore.measure.ranking import with_own_labels
 from ddcore.measure.spec import BASELINES, WHOLE, default_evaluation
@@ -47,10 +47,10 @@ def runs() -> list[DistillSpec]:
     ]
 
 
-def tasks() -> list[TaskSpec]:
-    """Runs, then what is shown about them."""
+def tasks(only: Collection[str] = ()) -> list[TaskSpec]:
+    """Runs, of all methods or of those in `only`, then what is shown about them."""
     found: list[TaskSpec] = []
-    for run in runs():
+    for run in (r for r in runs() if not only or r.method in only):
         everything = (*BASELINES, WHOLE)
         found += [run, default_evaluation(run.key, run)]
         if run.ipc == 1:  # the slower baselines once are enough to show what they are
@@ -58,24 +58,48 @@ def tasks() -> list[TaskSpec]:
     return found
 
 
-def build(wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY) -> list[str]:
+def build(
+    wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY, only: Collection[str] = ()
+) -> list[str]:
     """Compute what is missing in the user's store and copy it to `target`; returns the keys.
 
-    Results of recipes are copied as far as they are there, and those shipped before are left in place.
+    `only` names methods whose runs are made anew while all others stay; `SpecError` names one that is
+    not known. Without it, results of recipes are copied as far as they are there, and those shipped
+    before are left in place.
     """
+    for name in only:
+        method(name)
     store = Store(gallery=None)
-    reproduced = build_recipes(target)
-    for spec in [*tasks(), here()]:
+    reproduced = [] if only else build_recipes(target)
+    wanted = [*tasks(only), *([] if only else [here()])]
+    for spec in wanted:
         wait(store, jobs.submit(store, [spec])[0])
-    kept = {task.key for task in of_recipes(Store(target, gallery=None))}
-    for folder in (f for kind in KINDS for f in (target / kind).glob("*")):
-        if folder.name not in kept:
-            shutil.rmtree(folder)
-    wanted = _wanted(store)
-    copied = [t for t in store.tasks() if t.kind in KINDS and t.is_done() and t.key in wanted]
+    _clear(target, only)
+    keys = _needed(store, {spec.key for spec in wanted})
+    copied = [t for t in store.tasks() if t.kind in KINDS and t.is_done() and t.key in keys]
     for task in copied:
         ship(task, target)
     return [*(task.key for task in copied), *reproduced]
+
+
+def _clear(target: Path, only: Collection[str]) -> None:
+    """Delete what is about to be copied anew, of all methods or of those in `only`; recipes' results stay."""
+    kept = {task.key for task in of_recipes(Store(target, gallery=None))}
+    folders = [f for kind in KINDS for f in (target / kind).glob("*") if f.name not in kept]
+    for folder in _about(folders, only) if only else folders:
+        shutil.rmtree(folder)
+
+
+def _about(folders: list[Path], names: Collection[str]) -> list[Path]:
+    """Runs of these methods, their evaluations and accuracies; baselines alone belong to all methods."""
+    specs = {folder: Task(folder).document()["spec"] for folder in folders}
+    made = {f.name for f, spec in specs.items() if spec.get("method") in names}
+    subjects = ("run_key", "like", "subject")
+    return [
+        folder
+        for folder, spec in specs.items()
+        if folder.name in made or any(spec.get(field) in made for field in subjects)
+    ]
 
 
 def build_recipes(target: Path = paths.GALLERY) -> list[str]:
@@ -87,7 +111,7 @@ def build_recipes(target: Path = paths.GALLERY) -> list[str]:
 
 
 def markdown(store: Store) -> str:
-    """The shipped digits runs with their own evaluations as a table for a README: every one that is there."""
+    """The shipped digits runs with their own evaluations as the table of docs/results.md."""
     head = "| set | judged by | distilled | random real | class mean | CPU seconds |"
     lines = [head, "|---|---|---|---|---|---|"]
     for spec in runs():
@@ -156,13 +180,13 @@ def _keep_snapshots(task: Task, shipped: Task) -> None:
         write_arrays(shipped.folder / snapshot_name(step), arrays)
 
 
-def _wanted(store: Store) -> set[str]:
-    """Keys of the gallery's tasks and of all tasks that they needed."""
-    wanted = {spec.key for spec in [*tasks(), here()]}
+def _needed(store: Store, keys: set[str]) -> set[str]:
+    """These keys and those of all tasks that theirs needed."""
+    needed = set(keys)
     for task in store.tasks("evaluate"):
-        if task.key in wanted:
-            wanted |= {row["key"] for row in task.result()["rows"]}
+        if task.key in needed:
+            needed |= {row["key"] for row in task.result()["rows"]}
     for task in store.tasks("accuracy"):
-        if task.key in wanted:
-            wanted.add(task.document()["spec"]["subject"])
-    return wanted
+        if task.key in needed:
+            needed.add(task.document()["spec"]["subject"])
+    return needed

@@ -160,7 +160,7 @@ def percent(figure: dict[str, Any] | None) -> str:
 
 
 def markdown(found_lines: Iterable[Line]) -> str:
-    """What was measured as a table for a README, and the names of the rows that still wait."""
+    """What was measured as the table of docs/results.md, and the names of the rows that still wait."""
     head = "| set | protocol | published | ours | random real | class mean | distilling took |"
     rows = [head, "|---|---|---|---|---|---|---|"]
     waiting: dict[str, dict[str, None]] = {}  # a recipe's rows, in order and once each

@@ -244,10 +244,13 @@ def test_texts(name):
 
 
 @EACH
-@pytest.mark.parametrize(("data", "shape"), DATA)
-@pytest.mark.parametrize("ipc", [1, 10])
-def test_presets_and_estimates(name, data, shape, ipc, store):
-    of = analysis(name)
+def test_presets_and_estimates(name, store):
+    for data, shape in DATA:
+        for ipc in (1, 10):
+            _presets_and_estimates(analysis(name), data, shape, ipc, store)
+
+
+def _presets_and_estimates(of, data, shape, ipc, store):
     run = Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
     source = "bundled" if data == "digits" else "torchvision"
     names = tuple("0123456789")

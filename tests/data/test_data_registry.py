@@ -53,7 +53,9 @@ def test_missing_files_are_said_to_be_missing(source, data_root):
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
-def test_real_files_load(source, real_root):
+def test_real_files_load(source, request):
+    """Those of bundled datasets everywhere."""
+    real_root = request.getfixturevalue("data_root" if source.bundled else "real_root")
     kind = source.available(real_root)
     if kind is None:
         pytest.skip(f"{source.name} is not in DD_DATA")
@@ -83,6 +85,7 @@ def assert_raw(source, raw: RawData):
     assert raw.train_images.shape[1:] == raw.test_images.shape[1:] == source.shape
     assert raw.train_labels.dtype == raw.test_labels.dtype == np.int64
     assert len(raw.class_names) == len(source.classes)
+    assert len(raw.train_labels) == source.train_size
     assert len(raw.test_labels) == source.test_size
     assert set(raw.train_labels) == set(range(len(source.classes)))
 

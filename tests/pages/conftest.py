@@ -41,7 +41,7 @@ def visit(store: Store) -> Callable[..., AppTest]:
     """Open a page (file name, or "" for Start) with query parameters, without exceptions."""
 
     def open_page(page: str = "", **query: str) -> AppTest:
-        app = AppTest.from_file(str(paths.PROJECT / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(paths.PROJECT / "app.py"), default_timeout=120)
         if page:
             app.switch_page(f"pages/{page}")
         for name, value in query.items():

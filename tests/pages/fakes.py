@@ -9,6 +9,7 @@ import time
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
+from ddcore.base import paths
 from ddcore.base.specs import TaskSpec
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec, dataset_task
@@ -21,6 +22,8 @@ from ddcore.tasks.files import write_arrays
 from ddcore.tasks.store import Store, Task
 from ddcore.tasks.worker import Context, run_task
 
+FILES = sorted(p.name for p in (paths.PROJECT / "pages").glob("[0-9]*.py"))
+PAGES = ["", *FILES]  # every page; "" is Start
 CLASSES = tuple("0123456789")
 SHAPE = (1, 8, 8)
 NOBODY = 2**22 + 1  # no process has that number

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ddcore.base import paths
 from ddcore.base.foreign_text import cell, plain, unescaped, wrapped
 from tests.pages import hostile
-from tests.pages.fakes import done
+from tests.pages.fakes import PAGES, done
 
 HOSTILE = hostile.NAME
 OF_A_RUN = ("3_Run.py", "4_Images.py", "5_Evaluate.py")
 RAW = ("![x]", "](http", "<img", "$x^2$", ":red[", ":smile:", "`c`", "**b**")
-PAGES = ["", *sorted(p.name for p in (paths.PROJECT / "pages").glob("[0-9]*.py"))]
 # What Streamlit shows without reading it as Markdown, and what the browser sends back.
 UNREAD = {
     ("selectbox", "options"),

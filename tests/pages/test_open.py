@@ -11,7 +11,6 @@ import torch
 from torchvision.utils import save_image
 
 from analysis.single.nearest import NearestTask
-from ddcore.base import paths
 from ddcore.data.spec import dataset_task
 from ddcore.measure.spec import default_evaluation
 from ddcore.sets import exports
@@ -19,7 +18,7 @@ from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.importers import examine, open_file
 from ddcore.tasks.worker import run_task
 from pages.components import evolution, open_views, runs, sheet
-from tests.pages.fakes import decoded, done, text
+from tests.pages.fakes import FILES, decoded, done, text
 
 PAGE = "6_Open.py"
 K = 10
@@ -391,9 +390,7 @@ def imported_set(visit, store):
     return opened(upload(visit, ("res_DM_X_ConvNet_2ipc.pt", dc(2))), store)[1]
 
 
-@pytest.mark.parametrize(
-    "page", sorted(p.name for p in (paths.PROJECT / "pages").glob("[0-9]*.py"))
-)
+@pytest.mark.parametrize("page", FILES)
 def test_every_page_takes_it(visit, imported_set, page):
     visit(page, run=imported_set.key)
 

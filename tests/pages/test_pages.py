@@ -7,22 +7,22 @@ import os
 import pytest
 
 from ddcore.measure.spec import default_evaluation
-from tests.pages.fakes import decoded, done, evaluated, put, snapshots, spec, text
+from tests.pages.fakes import PAGES, decoded, done, evaluated, put, snapshots, spec, text
 
-PAGES = ("", "1_Data.py", "2_Distil.py", "3_Run.py", "9_Jobs.py")
+EACH = pytest.mark.parametrize("page", PAGES, ids=lambda name: name or "Start")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@EACH
 def test_empty_store(visit, page):
     app = visit(page)
     assert app.title
     assert len(text(app)) > 100  # says something before the first click
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789abcdef", "<b>x</b>"])
-def test_a_bad_run_in_the_link_is_no_exception(visit, page, run):
-    visit(page, run=run)
+@EACH
+def test_a_bad_run_in_the_link_is_no_exception(visit, page):
+    for run, runs in (("../../etc/passwd", "<b>x</b>"), ("0123456789abcdef", "0123456789abcdef,")):
+        visit(page, run=run, runs=runs)
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,12 @@ def test_a_number_in_a_link_is_taken(visit, store):
     assert not app.exception and "ipc" not in app.query_params
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize(
-    ("variable", "value"), [("DD_CACHE", "/etc/passwd"), ("DD_DEVICE", "../x"), ("DD_THREADS", "x")]
-)
-def test_variables_that_are_not_allowed_are_said_on_every_page(
-    visit, monkeypatch, page, variable, value
-):
+@EACH
+def test_a_variable_that_is_not_allowed_is_said_on_every_page(visit, monkeypatch, page):
+    wrong = [("DD_CACHE", "/etc/passwd"), ("DD_DEVICE", "../x"), ("DD_THREADS", "x")]
+    variable, value = wrong[PAGES.index(page) % len(wrong)]
     monkeypatch.setenv(variable, value)
-    app = visit(page)
-    assert f"{variable} = '{value}' is not allowed: expected" in text(app)
+    assert f"{variable} = '{value}' is not allowed: expected" in text(visit(page))
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,10 @@ from ddcore.sets import imported
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store
 from pages.components import permissions
-from tests.pages.fakes import SHAPE, decoded, done, put, spec, text
+from tests.pages.fakes import PAGES, SHAPE, decoded, done, put, spec, text
 
 HERE = "pages/components/permissions.py"
 CHANGES = {"submit", "cancel", "resume", "prune", "launch"}  # of `jobs`
-PAGES = ["", *sorted(p.name for p in (paths.PROJECT / "pages").glob("[0-9]*.py"))]
 STARTERS = (
     "start.watch",
     ".start",
