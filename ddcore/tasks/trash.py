@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddcore.base.errors import Damaged, DDError, NotReady, StoreUnusable
-from ddcore.tasks import jobs, locks, notes
+from ddcore.tasks import jobs, notes
 from ddcore.tasks.records import read_json
 from ddcore.tasks.store import KEY_PATTERN, Store, Task, remove, write_json
 

@@ -206,9 +206,7 @@ def _delete(store: Store, selected: Sequence[library.Row]) -> None:
     """Move the own ones to the trash, after saying which stay."""
     own = [row for row in selected if not row.card.shipped]
     shipped = len(selected) - len(own)
-    with st.popover(
-        "Delete", icon=":material/delete:", disabled=not selected, key="runs.delete"
-    ):
+    with st.popover("Delete", icon=":material/delete:", disabled=not selected, key="runs.delete"):
         if shipped:
             what = "This run is" if len(selected) == 1 else f"{shipped} of these are"
             st.markdown(f"{what} shipped and cannot be deleted.")

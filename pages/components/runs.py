@@ -200,6 +200,11 @@ def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
     return [(t, jobs.state(t)) for t, _ in newest]
 
 
+def count(store: Store) -> int:
+    """How many runs and opened sets there are, in every state."""
+    return sum(1 for _ in _sets(store))
+
+
 def featured(store: Store) -> Card | None:
     """The run that the Start page shows: shipped, a film of the largest images there are, usable from any
     initialisation.

@@ -222,7 +222,7 @@ def test_thumbnails_are_kept_and_made_anew_where_they_cannot_be(store, three, mo
 def test_a_look_at_what_has_not_changed_reads_nothing(store, three, monkeypatch):
     first = library.rows(store)
     for name in ("result", "document", "checked"):
-        monkeypatch.setattr(f"ddcore.tasks.store.Task.{name}", lambda *a: pytest.fail(name))
+        monkeypatch.setattr(f"ddcore.tasks.store.Task.{name}", lambda *a: pytest.fail("read"))
     assert library.rows(store) == first
 
 
