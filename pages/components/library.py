@@ -1,7 +1,7 @@
 """The table of all finished runs and opened sets: its rows, and what filters, sorts and groups them.
 
 What is read of a folder is kept until the folder changes, so that a look at a store of hundreds of runs
-of which nothing has changed reads nothing but file times. No streamlit in here.
+of which nothing has changed reads nothing but file times. Nothing is drawn in here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ddcore.tasks.store import DONE, Store, Task
 from pages.components import run_views, runs
 
 FREE = ("random", "class_mean")  # sets that cost nothing
-HIDDEN = ("data.fingerprint", "data.path")  # say nothing that the dataset's name does not say
 MOST_GROUPS = 40  # a setting with more values groups nothing
 Figure = Mapping[str, Any]  # mean, std and n of test accuracies, as stored
 
@@ -139,7 +138,7 @@ def _facts(task: Task, _stamp: stamps.Stamp) -> Facts | None:
     try:
         spec, result = task.document()["spec"], task.result()
         card = runs.readable(task)
-        settings = {n: v for n, v in run_views.flat(spec) if n not in HIDDEN}
+        settings = {n: v for n, v in run_views.flat(spec) if n not in run_views.HIDDEN}
         manifest = read_json(task.folder / DONE)
         words = (card.made, card.dataset, card.facts, *(f"{n}={v}" for n, v in settings.items()))
         return Facts(

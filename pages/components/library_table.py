@@ -64,11 +64,18 @@ def _filters(every: Sequence[library.Row], text: str) -> library.Wanted:
         picked = {}
         for name, (words, parameter, of) in FILTERS.items():
             counts = library.values(every, of)
-            options = {value: f"{value} ({count})" for value, count in counts.items()}
+            ids = {_id(value): value for value in counts}
+            options = {i: f"{value} ({counts[value]})" for i, value in ids.items()}
             if options:
-                picked[name] = links.several(words, options, parameter, ())
+                chosen_ids = links.several(words, options, parameter, ())
+                picked[name] = tuple(ids[i] for i in chosen_ids)
         starred = st.toggle("Starred only", key="starred", bind="query-params", value=False)
     return library.Wanted(text=text, starred=starred, **picked)
+
+
+def _id(value: str) -> str:
+    """A value in a link, which separates values by commas."""
+    return value.replace(",", ";")
 
 
 def _given(parameter: str) -> list[str]:

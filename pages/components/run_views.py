@@ -18,6 +18,12 @@ from ddcore.tasks.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
 
+HIDDEN = (
+    "data.fingerprint",
+    "data.path",
+)  # settings that say nothing the dataset's name does not say
+
+
 def curves(task: Task, key: str) -> None:
     """Loss and validation accuracy over the iterations, as far as they are."""
     events = task.events()
