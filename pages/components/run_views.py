@@ -17,11 +17,8 @@ from ddcore.measure.spec import default_evaluation
 from ddcore.tasks.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
-
-HIDDEN = (
-    "data.fingerprint",
-    "data.path",
-)  # settings that say nothing the dataset's name does not say
+# Settings that say nothing the dataset's name does not say.
+HIDDEN = ("data.fingerprint", "data.path")
 
 
 def curves(task: Task, key: str) -> None:
