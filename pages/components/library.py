@@ -150,7 +150,7 @@ def _facts(task: Task, _stamp: stamps.Stamp) -> Facts | None:
             settings=settings,
             words="\n".join((*words, task.key)).lower(),
         )
-    except (DDError, OSError, KeyError, TypeError, AttributeError):
+    except (DDError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
