@@ -103,8 +103,9 @@ def footer(task: Task, state: str) -> None:
 
 
 def recent(without: str = "") -> None:
-    """Recent runs of every state, each with a link."""
-    found = [(t, s) for t, s in runs.recent(shell.store()) if t.key != without]
+    """Recent runs of every state, each with a link; the others are counted."""
+    store = shell.store()
+    found = [(t, s) for t, s in runs.recent(store) if t.key != without]
     if not found:
         st.caption("There is no run yet.")
         shell.link("pages/2_Distil.py", "Distil something", icon=":material/science:")
@@ -121,6 +122,14 @@ def recent(without: str = "") -> None:
             )
             origin = "shipped" if card.shipped else runs.ago(card.started)
             st.caption(f"{plain(card.facts)} · {origin}", width="content")
+    more = runs.count(store) - len(found) - bool(without)
+    if more > 0:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(
+                f"{more} more {'run is' if more == 1 else 'runs are'} not listed here.",
+                width="content",
+            )
+            shell.link("pages/4_Runs.py", "All runs", icon=":material/table_rows:")
 
 
 def show(key: str) -> None:

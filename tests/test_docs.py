@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import analysis.__main__
-import ddcore.cli
+import ddcore.cli.program
 import ddx
 from analysis import analyses
 from ddcore.base import paths

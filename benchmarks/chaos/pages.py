@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.chaos.damage import Trial
 
 ABOUT_RUNS = ("3_Run.py", "4_Images.py", "5_Evaluate.py", "6_Compare.py")
-GENERAL = ("", "9_Jobs.py", "8_Understand.py")
+GENERAL = ("", "4_Runs.py", "9_Jobs.py", "8_Understand.py")
 
 
 def look(trial: Trial, *, real: bool) -> None:

@@ -44,7 +44,7 @@ def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
         _let_leave(task)
     if missing:
         try:
-            with _submitting(store):
+            with submitting(store):
                 _queue(store, missing)
         except FileNotFoundError:
             raise NotReady("A task was deleted while it was being queued: try again.") from None
@@ -68,7 +68,7 @@ def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
 
 
 @contextlib.contextmanager
-def _submitting(store: Store) -> Iterator[None]:
+def submitting(store: Store) -> Iterator[None]:
     """One at a time looks whether a task is on its way and queues it, else several would do so."""
     lock = locks.acquire(store.root / "slots" / "submit.lock", SUBMIT_LIMIT_S, poll_s=0.01)
     if lock is None:
@@ -293,13 +293,18 @@ def _may_go(task: Task, states: tuple[str, ...], older_than_days: float) -> bool
 
 def _delete(store: Store, task: Task, seen: dict[str, Any]) -> bool:
     """Delete a folder under its locks, unless somebody holds it or it was queued since `seen`."""
-    with contextlib.ExitStack() as held:
-        for name in (".worker.lock", ".lock"):
-            lock = locks.acquire(task.folder / name) if task.folder.is_dir() else None
-            if lock is None:
-                return False
-            held.callback(lock.release)
-        if task.status() != seen:
+    with held(task) as free:
+        if not free or task.status() != seen:
             return False
         store.delete(task)
         return True
+
+
+@contextlib.contextmanager
+def held(task: Task) -> Iterator[bool]:
+    """Hold a folder's locks during the block; False where it is not there or somebody else holds one."""
+    with contextlib.ExitStack() as both:
+        yield all(
+            task.folder.is_dir() and both.enter_context(locks.holding(task.folder / name))
+            for name in (".worker.lock", ".lock")
+        )

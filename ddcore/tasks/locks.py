@@ -15,6 +15,7 @@ import os
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,17 @@ def acquire(path: Path, timeout: float = 0, poll_s: float = POLL_S) -> Lock | No
     if lock and _mark(opened[0]):
         lock.file = opened[0]
     return lock
+
+
+@contextlib.contextmanager
+def holding(path: Path, timeout: float = 0) -> Iterator[bool]:
+    """Hold the lock during the block; False where it could not be had within `timeout` seconds."""
+    lock = acquire(path, timeout)
+    try:
+        yield lock is not None
+    finally:
+        if lock:
+            lock.release()
 
 
 def is_held(path: Path) -> bool:

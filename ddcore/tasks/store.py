@@ -54,7 +54,7 @@ class Store:
         seen = set()
         for task in self.folders(kind):
             name = (task.kind, task.key)
-            hidden = not task.shipped and not task.is_done() and self._shipped_done(name)
+            hidden = not task.shipped and self._shipped_done(name) and not task.is_done()
             if name not in seen and not hidden:
                 seen.add(name)
                 yield task

@@ -11,6 +11,7 @@ from analysis import analyses
 from analysis.contract import MOST, Analysis
 from analysis.runs import ORDER
 from ddcore.base.foreign_text import plain
+from ddcore.tasks import stamps
 from ddcore.tasks.store import Store
 from pages.components import links, runs, shell
 
@@ -105,7 +106,7 @@ def answered(store: Store) -> Counter[Keys]:
 
 def answers_to(store: Store, analysis: Analysis) -> list[Keys]:
     """The choices of sets that an analysis has been computed for, as sorted keys, each once."""
-    done = (t for t in store.tasks(analysis.spec.KIND) if t.is_done())
+    done = (t for t in store.tasks(analysis.spec.KIND) if stamps.finished(t))
     asked = (tuple(sorted(runs.spec_of(task).get("run_keys", ()))) for task in done)
     return list(dict.fromkeys(keys for keys in asked if keys))
 

@@ -37,7 +37,6 @@ MOST = 4
 LETTERS = "ABCD"
 MARKS = ("circle", "square", "diamond", "triangle-up")
 OWN = "own"  # each run under its own protocol
-HIDDEN = ("data.fingerprint", "data.path")  # say nothing that the dataset's name does not say
 WAYS = {
     "pages/3_Run.py": "Run",
     "pages/4_Images.py": "Images",
@@ -165,7 +164,7 @@ def settings(side: Side) -> dict[str, str]:
     found = {}
     for name, value in run_views.flat(values):
         short = name.removeprefix("params.").removeprefix("knobs.")
-        if name not in HIDDEN:
+        if name not in run_views.HIDDEN:
             found[short] = value
     return found
 

@@ -20,7 +20,7 @@ from ddcore.base import paths
 from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.specs import TaskSpec
-from ddcore.tasks import jobs
+from ddcore.tasks import jobs, notes, trash
 from ddcore.tasks.files import write_json
 from ddcore.tasks.records import read_json
 from ddcore.tasks.store import Store, Task
@@ -138,6 +138,31 @@ def prune(store: Store, states: Iterable[str]) -> list[str]:
     """`jobs.prune`, for those who may."""
     check()
     return jobs.prune(store, states=states)
+
+
+def throw(store: Store, tasks: Iterable[Task]) -> list[Task]:
+    """`trash.throw`, for those who may."""
+    check()
+    return trash.throw(store, tasks)
+
+
+def restore(store: Store, keys: Iterable[str]) -> list[Task]:
+    """`trash.restore`, for those who may."""
+    check()
+    return trash.restore(store, keys)
+
+
+def empty_trash(store: Store) -> list[str]:
+    """Remove for good what was deleted, for those who may."""
+    check()
+    return trash.purge(store, older_than_days=0.0)
+
+
+def note(store: Store, keys: Iterable[str], **changes: Any) -> None:
+    """`notes.change` of several runs, for those who may."""
+    check()
+    for key in keys:
+        notes.change(store, key, **changes)
 
 
 def bring(store: Store, spec: ImportTask, files: Sequence[bytes], names: Sequence[str]) -> None:

@@ -17,6 +17,9 @@ from ddcore.measure.spec import default_evaluation
 from ddcore.tasks.store import Task
 from pages.components import charts, evaluation_views, runs, shell, task_panel
 
+# Settings that say nothing the dataset's name does not say.
+HIDDEN = ("data.fingerprint", "data.path")
+
 
 def curves(task: Task, key: str) -> None:
     """Loss and validation accuracy over the iterations, as far as they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 import time
 from collections.abc import Iterator
@@ -9,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.runs import ORDER
+from ddcore.base import paths
 from ddcore.base.errors import DDError
 from ddcore.base.specs import canonical_json
 from ddcore.data.registry import datasets
 from ddcore.distil.contract import DistillSpec, methods
 from ddcore.sets.distilled import KINDS
-from ddcore.tasks import jobs
+from ddcore.tasks import jobs, notes, stamps, trash
 from ddcore.tasks.store import Store, Task
 
 PARTS = {"labels": " labels", "parametrization": ""}  # of a run; what follows the name
@@ -27,7 +30,7 @@ class Card:
 
     `imported` names the layout of a set that was made elsewhere, `made_by` the method that its files or
     somebody named; "" for runs. Sets with the same `form` are for the very same images, each of `numbers`
-    values (0 while it is not finished).
+    values (0 while it is not finished). `name` is what people call it, "" where nobody gave it a name.
     """
 
     key: str
@@ -45,20 +48,27 @@ class Card:
     parts: str = ""  # labels and parametrization where they are not the usual ones
     form: str = ""
     numbers: int = 0
+    steps: tuple[int, ...] = ()  # at which images were kept, of a finished one
+    name: str = ""
+
+    @property
+    def made(self) -> str:
+        """Method, and variant; a file's name for a set made elsewhere."""
+        return f"{self.method_title}, {self.variant}" if self.variant else self.method_title
 
     @property
     def title(self) -> str:
-        """Method (and variant) on dataset; a file's name for a set made elsewhere."""
-        variant = f", {self.variant}" if self.variant else ""
-        return f"{self.method_title}{variant} on {self.dataset}"
+        """The name people gave it, else method on dataset."""
+        return self.name or f"{self.made} on {self.dataset}"
 
     @property
     def facts(self) -> str:
-        """Size and seed, or where it comes from."""
+        """Size and seed, or where it comes from; what it is first, where it has a name of its own."""
         origin = f"seed {self.seed}"
         if self.imported:
             origin = f"{self.made_by or 'method unknown'}, from a file ({self.imported})"
-        return ", ".join(filter(None, (f"{self.ipc} per class", self.parts, origin)))
+        made = f"{self.made} on {self.dataset}" if self.name else ""
+        return ", ".join(filter(None, (made, f"{self.ipc} per class", self.parts, origin)))
 
     @property
     def line(self) -> str:
@@ -69,7 +79,15 @@ class Card:
 
 
 def card(task: Task) -> Card:
-    """The card of a run folder, finished or not."""
+    """The card of a run folder, finished or not, read anew."""
+    return _named(_card(task), notes.read(paths.store_root(), task.key))
+
+
+def _named(card: Card, note: notes.Note) -> Card:
+    return dataclasses.replace(card, name=note.name) if note.name else card
+
+
+def _card(task: Task) -> Card:
     spec = task.document()["spec"]
     if task.kind == "import":
         return _imported(task, spec)
@@ -91,6 +109,7 @@ def card(task: Task) -> Card:
         parts=", ".join(f"{spec[n]}{word}" for n, word in PARTS.items() if unusual(spec, n)),
         form=canonical_json(spec["data"]),
         numbers=math.prod(result.get("shape", (0,))),
+        steps=tuple(task.snapshot_steps()) if result else (),
     )
 
 
@@ -121,11 +140,24 @@ def _imported(task: Task, spec: dict[str, Any]) -> Card:
 
 
 def readable(task: Task) -> Card | None:
-    """The card, or None for a folder that is damaged or has just been deleted (for lists)."""
+    """The card, or None for a folder that is damaged or has just been deleted (for lists).
+
+    That of a finished run is read once, until its folder changes.
+    """
+    done = stamps.finished(task)
+    return _finished(task, done) if done else _readable(task)
+
+
+def _readable(task: Task) -> Card | None:
     try:
-        return card(task)
+        return _card(task)
     except (DDError, OSError, KeyError, TypeError):
         return None
+
+
+@functools.lru_cache(maxsize=16_384)
+def _finished(task: Task, _stamp: stamps.Stamp) -> Card | None:
+    return _readable(task)
 
 
 def data_title(data: dict[str, Any]) -> str:
@@ -143,14 +175,22 @@ def _sets(store: Store) -> Iterator[Task]:
 
 def finished(store: Store) -> list[Card]:
     """Finished runs and opened sets: own ones newest first, then the shipped ones in a fixed order."""
-    cards = [c for t in _sets(store) if t.is_done() and (c := readable(t))]
-    return sorted(cards, key=lambda c: (c.shipped, *_rank(c)))
+    return [c for _, c, _ in sealed(store)]
+
+
+def sealed(store: Store) -> list[tuple[Task, Card, stamps.Stamp]]:
+    """The same with their folders and the stamps under which more can be kept of them."""
+    named = notes.every(store.root)
+    found = [
+        (t, _named(c, named.get(t.key, notes.NOTHING)), done)
+        for t in _sets(store)
+        if (done := stamps.finished(t)) and (c := _finished(t, done))
+    ]
+    return sorted(found, key=lambda tcd: (tcd[1].shipped, *_rank(tcd[1])))
 
 
 def _rank(c: Card) -> tuple:
-    return (
-        (c.dataset != "Digits", c.dataset, c.ipc, c.title, c.seed) if c.shipped else (-c.started,)
-    )
+    return (c.dataset != "Digits", c.dataset, c.ipc, c.made, c.seed) if c.shipped else (-c.started,)
 
 
 def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
@@ -158,6 +198,11 @@ def recent(store: Store, limit: int = 12) -> list[tuple[Task, dict[str, Any]]]:
     cards = [(t, c) for t in _sets(store) if (c := readable(t))]
     newest = sorted(cards, key=lambda tc: (tc[1].shipped, -tc[1].started))[:limit]
     return [(t, jobs.state(t)) for t, _ in newest]
+
+
+def count(store: Store) -> int:
+    """How many runs and opened sets there are, in every state."""
+    return sum(1 for _ in _sets(store))
 
 
 def featured(store: Store) -> Card | None:
@@ -170,19 +215,18 @@ def featured(store: Store) -> Card | None:
     cards = [c for c in finished(store) if not c.imported]
 
     def rank(c: Card) -> tuple:
-        steps = store.find(c.key).snapshot_steps()
         return (
             not c.shipped,
-            len(steps) < 2,
+            len(c.steps) < 2,
             c.parts != "",  # stored otherwise, networks may see more images than that
             "fixed" in c.variant,
             c.method not in ORDER,
             -c.numbers,
             abs(c.ipc - COMPARED),
-            steps[:1] != [0],
+            c.steps[:1] != (0,),
             c.seed,
             -(c.validation or 0.0),
-            c.title,
+            f"{c.made} on {c.dataset}",
         )
 
     return min(cards, key=rank, default=None)
@@ -195,7 +239,7 @@ def evaluations(store: Store, run_key: str) -> Iterator[Task]:
 
 def subject_of(task: Task) -> str:
     """The key of the run that a task is about; "" if it is about none or cannot be read."""
-    return spec_of(task).get("run_key", "")
+    return trash.subject(task)
 
 
 def spec_of(task: Task) -> dict[str, Any]:

@@ -174,23 +174,33 @@ def _live(task: Task, key: str) -> None:
         with st.container(border=True):
             _head(task, status)
             if status["state"] == "queued":
-                st.caption(_queue_text(task))
+                st.caption(queue_text(task))
             else:
-                step, total = status.get("step") or 0, status.get("total") or 0
-                share = min(1.0, step / total) if total else 0.0
-                st.progress(share, text=progress_text(status))
+                bar(status)
             if status.get("message"):
                 st.caption(plain(status["message"]))
-            stopping = (task.folder / "cancel").exists()
-            permissions.button(
-                "Stopping ..." if stopping else "Stop",
-                key=f"{key}.stop",
-                icon=":material/stop:",
-                disabled=stopping,
-                on_click=_stop,
-                args=[task],
-                help="It writes a checkpoint first, so that it can be resumed.",
-            )
+            stop_button(task, key)
+
+
+def bar(status: dict[str, Any]) -> None:
+    """How far it is."""
+    step, total = status.get("step") or 0, status.get("total") or 0
+    share = min(1.0, step / total) if total else 0.0
+    st.progress(share, text=progress_text(status))
+
+
+def stop_button(task: Task, key: str) -> None:
+    """Ask a task to stop."""
+    stopping = (task.folder / "cancel").exists()
+    permissions.button(
+        "Stopping ..." if stopping else "Stop",
+        key=f"{key}.stop",
+        icon=":material/stop:",
+        disabled=stopping,
+        on_click=_stop,
+        args=[task],
+        help="It writes a checkpoint first, so that it can be resumed.",
+    )
 
 
 def _stop(task: Task) -> None:
@@ -198,7 +208,8 @@ def _stop(task: Task) -> None:
         permissions.cancel(task)
 
 
-def _queue_text(task: Task) -> str:
+def queue_text(task: Task) -> str:
+    """Its place in the queue."""
     ahead = jobs.queue_position(shell.store(), task)
     if ahead is None:
         return "Waiting for the task before it."

@@ -17,6 +17,7 @@ from ddcore.distil.settings import make_spec
 from ddcore.sets import imported
 from ddcore.sets.imported_spec import propose
 from ddcore.sets.importers import examine, open_file
+from ddcore.tasks import notes
 from ddcore.tasks.store import Store, Task
 from ddcore.tasks.worker import run_task
 from tests.pages.fakes import SHAPE, done, evaluated, put, snapshots
@@ -73,6 +74,7 @@ def plant(store: Store, root: Path) -> dict[str, Task]:
     two = np.random.default_rng(0).normal(0.5, 0.5, (2, *SHAPE)).astype(np.float32)
     finished = done(store, run, images=two, labels=np.arange(2), class_names=names)
     evaluated(store, run)
+    notes.change(store, finished.key, name=NAME[: notes.MOST_NAME], text=NAME, add=[NAME[:30]])
     failed = put(store, run.replace(seed=1), "failed", message=NAME)
     snapshots(put(store, run.replace(seed=2), "cancelled"), 2)
     of = analyses()["pixels"]

@@ -23,6 +23,10 @@ UNREAD = {
     ("plotly_chart", "alt"),
     ("arrow_data_frame", "data"),
     ("code", "code_text"),
+    ("text", "body"),
+    ("text_area", "default"),
+    ("text_area", "value"),
+    ("multiselect", "default"),
     ("page_link", "query_string"),
 }
 
@@ -100,6 +104,7 @@ def test_the_open_page(visit, store, tmp_path):
         ("6_Compare.py", {"runs": HOSTILE}),
         ("8_Pixels.py", {"runs": HOSTILE, "set": f"a={HOSTILE}"}),
         ("8_Understand.py", {"runs": HOSTILE}),
+        ("4_Runs.py", {"q": HOSTILE, "tag": HOSTILE, "sort": HOSTILE}),
     ],
 )
 def test_a_hostile_link(visit, store, page, query):

@@ -285,6 +285,60 @@ def test_jobs_name_the_run_that_a_task_is_about(visit, store):
     assert run.key not in shown
 
 
+def test_jobs_name_the_sets_of_an_analysis(visit, store):
+    from analysis import analyses
+
+    first, second = done(store), done(store, spec(seed=1))
+    of = analyses()["pixels"]
+    put(store, of.spec(run_keys=(first.key, second.key)), "failed", message="It broke.")
+    links = {e.proto.label: e.proto for e in visit("9_Jobs.py").get("page_link")}
+    words = "Distribution matching on Digits, 1 per class"
+    link = links[f"{of.title}: {words}; {words}"]
+    assert link.page == "Pixels"
+    assert first.key in link.query_string and second.key in link.query_string
+
+
+def test_jobs_count_what_waits_and_stop_all(visit, store, alive):
+    tasks = [put(store, spec(seed=seed), "queued") for seed in range(3)]
+    running = put(store, spec(seed=9), "running", step=1, total=4)
+    for task in (*tasks, running):
+        alive(task)
+    app = visit("9_Jobs.py")
+    assert "Waiting 3" in text(app) and "Now (4)" in [h.value for h in app.header]
+    app.button(key="jobs.all.stop").click().run()
+    assert not app.exception
+    assert all((task.folder / "cancel").exists() for task in (*tasks, running))
+
+
+def test_jobs_are_all_there_in_pages(visit, store):
+    from pages.components import job_rows
+
+    keys = {put(store, spec(seed=s), "failed").key for s in range(job_rows.PER_PAGE + 2)}
+    app = visit("9_Jobs.py")
+    assert "1 to 25 of 27" in text(app)
+    seen = {b.key for b in app.button}
+    app.session_state["jobs.page.stopped"] = 2
+    app.run()
+    seen |= {b.key for b in app.button}
+    assert {f"jobs.delete.{key}" for key in keys} <= seen
+
+
+def test_a_finished_job_goes_to_the_trash(visit, store):
+    from ddcore.tasks import trash
+
+    finished = done(store)
+    visit("9_Jobs.py").button(key=f"jobs.delete.{finished.key}").click().run()
+    assert [each.task.key for each in trash.thrown(store)] == [finished.key]
+
+
+def test_run_says_how_many_it_leaves_out(visit, store):
+    for seed in range(14):
+        done(store, spec(seed=seed))
+    app = visit("3_Run.py")
+    assert "2 more runs are not listed here." in text(app)
+    assert "Runs" in [e.proto.page for e in app.get("page_link")]
+
+
 def test_jobs_delete_and_prune(visit, store):
     finished = done(store)
     failed = put(store, spec(seed=1), "failed", message="It broke.")
@@ -312,7 +366,7 @@ def test_jobs_name_damaged_folders_and_offer_what_helps(visit, store):
     (lacking.folder / "result.json").unlink()
     (unknown.folder / "spec.json").write_text("[1]")
     app = visit("9_Jobs.py")
-    assert "Damaged" in [h.value for h in app.header]
+    assert "Damaged (2)" in [h.value for h in app.header]
     keys = {b.key for b in app.button}
     assert f"jobs.recompute.{lacking.key}" in keys
     assert f"jobs.recompute.{unknown.key}" not in keys

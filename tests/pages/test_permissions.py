@@ -30,6 +30,7 @@ STARTERS = (
     "compare.go",
     "data.get",
     "jobs.",
+    "runs.do.",
 )
 
 
@@ -66,9 +67,12 @@ def test_pages_change_nothing_but_through_permissions(file):
             owner, _, last = name.rpartition(".")
             of_jobs = owner == "jobs" and last in CHANGES
             of_store = owner in ("store", "shell.store()") and last in ("create", "delete")
+            changed = owner == "trash" and last in ("throw", "restore", "purge")
             if (
                 of_jobs
                 or of_store
+                or changed
+                or name in ("notes.change", "notes.forget")
                 or name == "imported.bring"
                 or last in ("write_status", "unlink")
             ):
@@ -124,6 +128,10 @@ def test_the_functions_refuse_without_any_button(store, visitors, tmp_path):
     refused(permissions.resume, store, failed)
     refused(permissions.delete, store, run)
     refused(permissions.prune, store, ("failed",))
+    refused(permissions.throw, store, [run])
+    refused(permissions.restore, store, [run.key])
+    refused(permissions.empty_trash, store)
+    refused(permissions.note, store, [run.key])
     refused(permissions.bring, store, spec(seed=4), [b""], ["a.pt"])
     refused(permissions.data_folder, str(tmp_path))
     assert run.is_done() and failed.folder.exists() and not (busy.folder / "cancel").exists()
