@@ -12,7 +12,7 @@ from ddcore.base.texts import percent
 from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.worker import run_task
-from pages.components import evolution, nearest_views, one_image, player, stored_views
+from pages.components import evolution, nearest_views, drawer, player, stored_views
 from tests.pages.fakes import CLASSES, SHAPE, done, images, put, snapshots, spec, text
 
 PAGE = "4_Images.py"
@@ -196,7 +196,7 @@ def test_image_ids_survive_the_link():
 def test_zoom_has_whole_pixels_and_exact_values():
     for shape in ((1, 8, 8), (3, 28, 28), (3, 300, 200)):
         pixels = np.random.default_rng(0).normal(0.5, 0.5, shape).astype(np.float32)
-        figure = one_image.zoom(pixels, "clip")
+        figure = drawer.zoom(pixels, "clip")
         layout, trace = figure.layout, figure.data[0]
         assert layout.width % shape[2] == layout.height % shape[1] == 0
         assert np.shape(trace.z) == (*shape[1:], 3)
@@ -209,7 +209,7 @@ def test_facts_name_step_and_learned_step_sizes(store):
     movie = evolution.of(task)
     made = dataclasses.replace(movie.made, steps=2, lrs=np.array([0.1, 0.2, 0.3, 0.4], np.float32))
     movie = dataclasses.replace(movie, made=made)
-    shown = one_image.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
+    shown = drawer.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
     assert "| Used in step | 2 of 2 |" in shown
     assert "0.2, 0.4" in shown
 
@@ -217,7 +217,7 @@ def test_facts_name_step_and_learned_step_sizes(store):
 def test_a_step_size_that_all_steps_share_is_one_number(store):
     task = done(store, lrs=np.full(15, 0.25, np.float32))
     movie = evolution.of(task)
-    shown = one_image.facts(movie, movie.pixels(20)[0], 0, (0, 0), "digits-0-00")
+    shown = drawer.facts(movie, movie.pixels(20)[0], 0, (0, 0), "digits-0-00")
     assert "| Learned step size | 0.25 |" in shown
     assert "Beside them: 1 step size." in stored_views.budget(movie.made)
 
