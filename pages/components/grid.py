@@ -31,11 +31,16 @@ HTML = """<div class="grid">
 Escape chooses none.</p>
 <div class="lens" aria-hidden="true" hidden><canvas></canvas><p></p></div>
 </div>"""
+
+
+def source(file: Path) -> str:
+    """A script or style sheet without indentation and comments: it travels with every sheet."""
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
 COMPONENT = st.components.v2.component(
-    "grid",
-    html=HTML,
-    css=HERE.with_suffix(".css").read_text(encoding="utf-8"),
-    js=HERE.with_suffix(".js").read_text(encoding="utf-8"),
+    "grid", html=HTML, css=source(HERE.with_suffix(".css")), js=source(HERE.with_suffix(".js"))
 )
 ONE, MANY = "one", "many"  # how many images can be chosen
 HEIGHT = 560  # screen pixels that a sheet may take before its images become smaller, about

@@ -18,8 +18,8 @@ HTML = """<div class="magnified">
 COMPONENT = st.components.v2.component(
     "magnified",
     html=HTML,
-    css=HERE.with_suffix(".css").read_text(encoding="utf-8"),
-    js=HERE.with_suffix(".js").read_text(encoding="utf-8"),
+    css=grid.source(HERE.with_suffix(".css")),
+    js=grid.source(HERE.with_suffix(".js")),
 )
 SIDE = 384  # screen pixels, at most
 
