@@ -82,7 +82,9 @@ def look(
 ) -> int:
     """The sheets over the player, and what is stored for them; returns the iteration that is shown."""
     above = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(
+        horizontal=True, vertical_alignment="bottom", gap="medium", key="images.player"
+    ):
         step = player.player(movie, live)
     with above:
         index = None if image is None else int(movie.rows[image])

@@ -12,8 +12,11 @@ from pages.components.evolution import Evolution, film, image_id, outside, parse
 
 PARAMETER = "img"
 WIDTH = 400  # screen pixels
-# Beside a long sheet the drawer stays in view; where there is no room for both it lies below.
+# Beside a long sheet the drawer stays in view, as the player does below it; where there is no room for both
+# the drawer lies below.
 CSS = f"""<style>
+.st-key-images-player {{position: sticky; bottom: 0; z-index: 1; padding-bottom: 4px;
+  backdrop-filter: blur(12px)}}
 .st-key-images-left {{min-width: min(100%, 380px)}}
 @media (min-width: 1000px) {{.st-key-images-drawer {{position: sticky; top: 3.5rem; align-self: flex-start;
   max-height: calc(100vh - 4rem); overflow-y: auto; flex: 0 0 {WIDTH}px}}}}

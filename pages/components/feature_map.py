@@ -132,7 +132,7 @@ def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
     rows = _here(arrays, rows)
     if not rows:
         return
-    lines = [f"{names[labels[r]]}{' real' if source[r] == 0 else ''}" for r in rows]
+    lines = [f"{unescaped(names[labels[r]])}{' real' if source[r] == 0 else ''}" for r in rows]
     words = [unescaped(text.replace("<br>", ", ")) for text in describe(result, arrays)]
 
     def mark(chosen: tuple[int, ...]) -> None:

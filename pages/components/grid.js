@@ -311,7 +311,7 @@ class View {
   }
 
   showLens(tile) {
-    if (!this.sprite || !this.data.lens) return
+    if (!this.sprite) return
     const { width, height } = this.data
     const [picture, words] = this.lens.children
     const ratio = devicePixelRatio || 1

@@ -110,7 +110,6 @@ def show(
     size: int = 0,
     height: int = HEIGHT,
     note: str | None = "",
-    lens: bool = True,
     together: str = "",
 ) -> tuple[int, ...]:
     """Draw a sheet and return which of its images are chosen, sorted.
@@ -137,7 +136,6 @@ def show(
         "size": size,
         "room": height,
         "note": note,
-        "lens": lens,
         "together": together,
     }
 

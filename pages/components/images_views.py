@@ -15,6 +15,7 @@ from pages.components.evolution import Evolution, outside
 
 EVERY = "all"
 SIZES = {"fit": "Fit", "32": "Small", "64": "Medium", "128": "Large"}  # screen pixels of an image
+HEIGHT = 720  # screen pixels that the sheet may take, about: ten images of ten classes at twice their size
 PILLS = 110  # letters of class names that fit a row
 CLIPPED_MOST = 0.5  # share of clipped values from which black and white are no good scale
 Picked = Callable[[int], None]
@@ -93,6 +94,7 @@ def _sheet(
         chosen=() if image is None else (image,),
         on_pick=on_pick,
         size=view.size,
+        height=HEIGHT,
         note=_note(what.pixels, view.mode),
     )
 
