@@ -35,10 +35,12 @@ print(trained.predict(torch.from_numpy(images)))"""
 
 def main() -> None:
     """The whole page."""
-    st.title("Images", anchor=False)
-    st.markdown("What did it make? Every image pixel by pixel, from its start to its end.")
-    task = run_picker.pick(unfinished=True)
+    head, choice = st.columns([1, 4], vertical_alignment="bottom", gap="small")
+    head.title("Images", anchor=False)
+    with choice:
+        task = run_picker.pick(unfinished=True)
     if task is None:
+        st.markdown("What did it make? Every image pixel by pixel, from its start to its end.")
         return
     live = jobs.state(task)["state"] in jobs.ACTIVE
     every = player.TICK_S if player.is_playing(task) else LIVE_S if live else None
@@ -62,7 +64,7 @@ def viewer(task: Task, live: bool) -> None:
         data = task.document()["spec"]["data"]
         dataset = evolution.dataset_id(data["name"], runs.data_title(data))
         image = drawer.opened(movie, dataset)
-        st.html(drawer.CSS)
+        st.html(drawer.css())
         with st.container(horizontal=True, gap="medium"):
             with st.container(key="images.left"):
                 step = look(movie, live, view, dataset, image)

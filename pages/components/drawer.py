@@ -11,15 +11,17 @@ from pages.components import grid, magnified, nearest_views, orders, shell, stor
 from pages.components.evolution import Evolution, film, image_id, outside, parse_image_id
 
 PARAMETER = "img"
-WIDTH = 400  # screen pixels
-# Beside a long sheet the drawer stays in view, as the player does below it; where there is no room for both
-# the drawer lies below.
-CSS = f"""<style>
+WIDTH = 340  # screen pixels: ten times a pixel of CIFAR-10
+# Beside a long sheet the drawer stays in view, as the player does below it. Where there is no room for both
+# it lies over the page's right side.
+CSS = """<style>
 .st-key-images-player {{position: sticky; bottom: 0; z-index: 1; padding-bottom: 4px;
-  backdrop-filter: blur(12px)}}
-.st-key-images-left {{min-width: min(100%, 380px)}}
-@media (min-width: 1000px) {{.st-key-images-drawer {{position: sticky; top: 3.5rem; align-self: flex-start;
-  max-height: calc(100vh - 4rem); overflow-y: auto; flex: 0 0 {WIDTH}px}}}}
+  background: {back}}}
+.st-key-images-drawer {{position: sticky; top: 3.5rem; align-self: flex-start;
+  max-height: calc(100vh - 4rem); overflow-y: auto; flex: 0 0 {width}px}}
+@media (max-width: 1199px) {{.st-key-images-drawer {{position: fixed; right: 0; top: 3.5rem; bottom: 0;
+  max-height: none; width: {over}px; max-width: 90vw; padding: 1rem; z-index: 1000; background: {back};
+  box-shadow: -4px 0 16px rgba(0, 0, 0, .3)}}}}
 </style>"""
 Image = tuple[int, int]  # class, slot
 
@@ -28,6 +30,12 @@ def opened(movie: Evolution, dataset: str) -> Image | None:
     """The image that the link names; None if the drawer is closed."""
     ipc = movie.rows.shape[1]
     return parse_image_id(st.query_params.get(PARAMETER, ""), dataset, len(movie.names), ipc)
+
+
+def css() -> str:
+    """The style sheet of the drawer and of what is beside it, in the colours of the theme."""
+    back = st.get_option(f"theme.{st.context.theme.type or 'light'}.backgroundColor")
+    return CSS.format(back=back, width=WIDTH, over=WIDTH + 32)
 
 
 def open_at(movie: Evolution, dataset: str, index: int) -> None:
@@ -51,7 +59,7 @@ def show(movie: Evolution, step: int, mode: str, dataset: str, image: Image) -> 
         label=f"Distilled image {image[1] + 1} of class {name} at iteration {step}, enlarged. "
         "Arrow keys say the value of each pixel",
         mode=mode,
-        side=WIDTH - 60,
+        side=WIDTH - 12,
     )
     st.markdown(facts(movie, pixels, index, image, image_id(dataset, *image)))
     if movie.made is not None:

@@ -175,10 +175,10 @@ class View {
     const beside = data.across || !name ? 0 : this.gutter
     const room = Math.floor((this.width - gap - beside) / (cell + gap))
     const columns = Math.max(1, Math.min(room, data.across ? sizes.length : most))
-    const tall = rows => rows * (height + frame + line + gap) + gap
+    const tall = rows => rows * (height + frame + line + gap) // neighbours share a gap
     const lines = data.across
-      ? Math.ceil(sizes.length / columns) * (tall(most) + name)
-      : sizes.reduce((sum, size) => sum + tall(Math.ceil(size / columns)), 0)
+      ? Math.ceil(sizes.length / columns) * (tall(most) + gap + name)
+      : sizes.reduce((sum, size) => sum + tall(Math.ceil(size / columns)), gap)
     const whole = !data.across || columns === sizes.length
     return { k, width, height, cell, gap, columns, fits: room >= 1 && whole, lines }
   }
@@ -253,6 +253,7 @@ class View {
     const tile = event.target.closest('.tile')
     if (!tile) return
     this.goTo(tile)
+    if (this.data.pick) this.hideLens() // what was chosen is shown elsewhere
     this.choosePicture(+tile.dataset.index, event.shiftKey || event.ctrlKey || event.metaKey)
   }
 

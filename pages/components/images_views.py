@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -34,29 +35,29 @@ class View:
 
 def controls(movie: Evolution) -> View:
     """The row above the sheets; everything chosen is kept in the link."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        label = class_filter(movie.names)
-        order = links.choice("Order", orders.offered(movie, shell.store()), "order", width=190)
-        size = links.choice("Size", SIZES, "size", width=105)
-        usual = usual_mode(movie)
-        mode = links.choice("Pixel scale", sheet.SCALES, "scale", default=usual, width=165)
-        beside = st.toggle(
-            "With start",
-            key="start",
-            bind="query-params",
-            help="Shows the first images beside them.",
-        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        label = class_filter(movie.names, label_visibility="collapsed")
+        with st.popover("View", icon=":material/tune:", key="images.view"):
+            order = links.choice("Order", orders.offered(movie, shell.store()), "order")
+            size = links.choice("Size", SIZES, "size")
+            mode = links.choice("Pixel scale", sheet.SCALES, "scale", default=usual_mode(movie))
+            beside = st.toggle(
+                "With start",
+                key="start",
+                bind="query-params",
+                help="Shows the first images beside them.",
+            )
     return View(label, order, int(size) if size.isdigit() else 0, mode, beside)
 
 
-def class_filter(names: tuple[str, ...]) -> int | None:
+def class_filter(names: tuple[str, ...], **details: Any) -> int | None:
     """The class that is shown; None for all. Pills where the names fit a row."""
     if sum(len(name) + 3 for name in names) <= PILLS:
         options = {EVERY: "All", **{str(i): plain(name) for i, name in enumerate(names)}}
-        chosen = links.choice("Class", options, "cls", widget=st.pills, width="content")
+        chosen = links.choice("Class", options, "cls", widget=st.pills, width="content", **details)
     else:
         options = {EVERY: "All", **{str(i): name for i, name in enumerate(names)}}
-        chosen = links.choice("Class", options, "cls", width=150)
+        chosen = links.choice("Class", options, "cls", width=150, **details)
     return None if chosen == EVERY else int(chosen)
 
 

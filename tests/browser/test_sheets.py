@@ -37,6 +37,21 @@ def test_the_drawer_opens_by_mouse_and_keyboard_and_is_in_the_link(open_page):
     again.get_by_role("button", name="Close").wait_for()
 
 
+def test_the_large_image_says_its_values(open_page):
+    page = open_page("Images")
+    shown(page, "images-sheet").locator(".tile").first.click()
+    large = page.locator(".magnified[data-scale]")
+    large.wait_for()
+    words = large.locator(".words")
+    assert words.inner_text().startswith("Point at a pixel")
+    large.locator(".frame").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):  # the first one says where it begins
+        page.keyboard.press(key)
+    assert words.inner_text().startswith("Row 1, column 1: ")
+    large.locator("canvas").hover(position={"x": 2, "y": 2})
+    assert words.inner_text().startswith("Row 0, column 0: ")
+
+
 @pytest.mark.parametrize("address", ["Images", "Images?start=true", "Compare", "Influence"])
 def test_no_image_is_cut(open_page, address):
     page = open_page(address)
