@@ -65,7 +65,7 @@ def viewer(task: Task, live: bool) -> None:
         dataset = evolution.dataset_id(data["name"], runs.data_title(data))
         image = drawer.opened(movie, dataset)
         st.html(drawer.css())
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="small"):
             with st.container(key="images.left"):
                 step = look(movie, live, view, dataset, image)
             if image is not None:

@@ -26,6 +26,7 @@ from analysis.shared import drawing
 from analysis.task import lacks_images, load_arrays
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
+from ddcore.data.spec import DataSpec
 from ddcore.tasks.store import Store, Task
 from pages.components import (
     analysis_form,
@@ -33,6 +34,7 @@ from pages.components import (
     charts,
     grid,
     links,
+    reading,
     runs,
     shell,
     task_panel,
@@ -128,8 +130,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead) -> None:
     """The answer in a sentence, figures, images, what to take away."""
     result, arrays = task.result(), load_arrays(shell.store(), task)
     if lacks_images(arrays):
-        st.caption("Real images that belong here are shown once the dataset has been read:")
-        shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
+        reading.show(DataSpec.from_dict(result["data"]), f"{analysis.name}.data")
     shown = seen(result, plain)
     st.subheader(drawing.typeset(analysis.sentence(shown)), anchor=False)
     row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")

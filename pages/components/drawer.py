@@ -15,10 +15,10 @@ WIDTH = 340  # screen pixels: ten times a pixel of CIFAR-10
 # Beside a long sheet the drawer stays in view, as the player does below it. Where there is no room for both
 # it lies over the page's right side.
 CSS = """<style>
-.st-key-images-player {{position: sticky; bottom: 0; z-index: 1; padding-bottom: 4px;
+:has(> .st-key-images-player) {{position: sticky; bottom: 0; z-index: 1; padding-bottom: 4px;
   background: {back}}}
-.st-key-images-drawer {{position: sticky; top: 3.5rem; align-self: flex-start;
-  max-height: calc(100vh - 4rem); overflow-y: auto; flex: 0 0 {width}px}}
+:has(> .st-key-images-drawer) {{position: sticky; top: 3.5rem}}
+.st-key-images-drawer {{max-height: calc(100vh - 4rem); overflow-y: auto}}
 @media (max-width: 1199px) {{.st-key-images-drawer {{position: fixed; right: 0; top: 3.5rem; bottom: 0;
   max-height: none; width: {over}px; max-width: 90vw; padding: 1rem; z-index: 1000; background: {back};
   box-shadow: -4px 0 16px rgba(0, 0, 0, .3)}}}}

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ddcore.base.foreign_text import plain
 from ddcore.tasks.store import Task
-from pages.components import evolution, grid, shell
+from pages.components import evolution, grid, reading, shell
 from pages.components.evolution import Evolution
 
 if TYPE_CHECKING:
@@ -106,11 +106,5 @@ def seconds(task: Task, wanted: NearestTask) -> float | None:
 
 def is_quick(task: Task, wanted: NearestTask) -> bool:
     """Whether it can be computed unasked: in few seconds, from images that are here."""
-    from ddcore.data.registry import datasets
-    from ddcore.data.spec import dataset_task
-
-    data = task.spec().data
-    known = datasets().get(data.name)
-    here = shell.store().task(dataset_task(data)).is_done() or bool(known and known.bundled)
     expected = seconds(task, wanted)
-    return here and expected is not None and expected < QUICK_S
+    return expected is not None and expected < QUICK_S and reading.is_here(task.spec().data)
