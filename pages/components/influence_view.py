@@ -33,7 +33,7 @@ def lead(result: Result, arrays: Arrays, options: dict[str, str]) -> tuple[int, 
     labels, influence = arrays[f"labels.{key}"], arrays[f"influence.{key}"].astype(np.float32)
     if options["effect"] == CENTRED:
         influence = centred(influence, labels)
-    left, right = st.columns([1, 1], gap="medium")
+    left, right = st.columns([3, 2], gap="small")
     ours = Ours(arrays, key, names)
     theirs = Theirs(arrays, names)
     with left:

@@ -32,4 +32,5 @@ def main() -> None:
     st.write(f"chosen: {list(first)} and {list(second)}")
 
 
-main()
+if __name__ == "__main__":
+    main()
