@@ -28,6 +28,7 @@ UNREAD = {
     ("text_area", "value"),
     ("multiselect", "default"),
     ("page_link", "query_string"),
+    ("bidi_component", "json"),  # set as text by the browser's part of a sheet
 }
 
 
