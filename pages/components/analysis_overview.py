@@ -127,7 +127,7 @@ def _card(row: Row, preset: str) -> None:
     if row.refused:
         st.caption(plain(row.refused))
     elif row.state == "done":
-        st.caption(drawing.typeset(analysis.sentence(seen(analysis.result(row.task), plain))))
+        st.caption(drawing.typeset(analysis.headline(seen(analysis.result(row.task), plain))))
     elif panel:
         task_panel.show(row.task, key=f"suite.{analysis.name}")
     query = {**analysis_page.link_query(), "preset": preset}

@@ -139,7 +139,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart, head: DeltaGenerator) 
     result, arrays = analysis.result(task), load_arrays(shell.store(), task)
     shown = seen(result, plain)
     with head:
-        st.markdown(drawing.typeset(analysis.sentence(shown)))
+        st.markdown(drawing.typeset(analysis.headline(shown)))
         row = shell.bar(f"{analysis.name}.options")
     if lacks_images(arrays):
         st.caption("Real images that belong here are shown once the dataset has been read:")
@@ -153,6 +153,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart, head: DeltaGenerator) 
         st.caption(drawing.typeset(drawn.caption))
     for place, group in enumerate(analysis.pictures(result, arrays)):
         _pictures(group, f"{analysis.name}.pictures.{place}")
+    st.markdown(drawing.typeset(analysis.sentence(shown)))
     rows = analysis.table(result, arrays)
     with st.expander("Numbers", icon=":material/table_rows:", key=f"{analysis.name}.numbers"):
         if len(rows) > MOST_ROWS:

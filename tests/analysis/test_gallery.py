@@ -32,7 +32,7 @@ def test_every_promised_analysis_is_there_and_shows_without_data(spec):
     result = of.result(task)
     arrays = load_arrays(SHIPPED, task)
     assert of.figures(result, arrays, picked(of, result))
-    assert of.sentence(result).endswith(".")
+    assert of.sentence(result).endswith(".") and len(of.headline(result).split()) <= 20
     of.pictures(result, arrays)
 
 
