@@ -156,10 +156,11 @@ class Analysis(Generic[S, F]):
     otherwise than in their code, and why. `presets(data name, shape, ipc)` gives the fields that differ
     from the defaults under each name of `PRESETS`. `pools` are the shared tasks it will need, named (by the
     run's key where each run has its own), `cost` what comes on top. `found` is the schema of what is found.
-    Everything from `figures` on sees only a finished task's result and arrays. `options` yields choices one
-    after the other and is told what was picked so far. `smallest` are fields of a run of seconds, on which
-    every contract is tested. Sets with fewer than `least_ipc` images per class are refused, because
-    `least_why`.
+    Everything from `figures` on sees only a finished task's result and arrays. `headline` is the answer in
+    at most 20 words, with the number that matters; `sentence` is all of it, set by set. `options` yields
+    choices one after the other and is told what was picked so far. `smallest` are fields of a run of
+    seconds, on which every contract is tested. Sets with fewer than `least_ipc` images per class are
+    refused, because `least_why`.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Analysis(Generic[S, F]):
     figures: Callable[[Result[F], Arrays, dict[str, str]], list[Drawn]]
     static: Callable[[Result[F], Arrays], StaticFigure]
     table: Callable[[Result[F], Arrays], list[dict[str, Any]]]
+    headline: Callable[[Result[F]], str]
     sentence: Callable[[Result[F]], str]
     pools: Callable[[S, Chosen], Mapping[str, Pool]] = _no_pools
     options: Callable[[Result[F], dict[str, str]], Iterator[Option]] = _no_options

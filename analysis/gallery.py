@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from analysis import analyses
+from analysis import analyses, thumbnail
 from analysis.runs import choose
 from analysis.settings import make_spec
 from analysis.single.race import RaceTask
@@ -64,7 +64,7 @@ def build(
             if folder.name not in kept:
                 shutil.rmtree(folder)
     for task in found:
-        gallery.ship(task, target)
+        _ship(task, target)
     return [*(task.key for task in found), *build_recipes(target)]
 
 
@@ -72,8 +72,16 @@ def build_recipes(target: Path = paths.GALLERY) -> list[str]:
     """Copy the analyses that recipes have made in the user's store to `target`, computing nothing."""
     found = [task for task in of_recipes(Store(gallery=target)) if not task.shipped]
     for task in found:
-        gallery.ship(task, target)
+        _ship(task, target)
     return [task.key for task in found]
+
+
+def _ship(task: Task, target: Path) -> None:
+    """Copy a folder, and draw its small picture from what was copied: no real images are in it."""
+    gallery.ship(task, target)
+    shipped = Store(target, gallery=None)
+    if task.kind != RaceTask.KIND:
+        thumbnail.of_task(shipped, shipped.find(task.key))
 
 
 def of_recipes(store: Store) -> list[Task]:

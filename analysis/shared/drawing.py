@@ -100,3 +100,17 @@ def static_bytes(
     """The static figure of an analysis as bytes; safe to call from several threads."""
     with _LOCK:
         return figure_bytes(analysis.static(seen(result, unmathematical), arrays), format)
+
+
+def first_panel(analysis: Analysis[Any, F], result: Result[F], arrays: Arrays, width: int) -> bytes:
+    """PNG of the first panel of the static figure, `width` pixels wide."""
+    import matplotlib as mpl
+
+    out = io.BytesIO()
+    with _LOCK, mpl.rc_context(_STYLE):
+        figure = analysis.static(seen(result, unmathematical), arrays)
+        figure.draw_without_rendering()
+        inches = figure.dpi_scale_trans.inverted()
+        panel = figure.axes[0].get_tightbbox().transformed(inches).padded(0.08)
+        figure.savefig(out, format="png", dpi=width / panel.width, bbox_inches=panel)
+    return out.getvalue()

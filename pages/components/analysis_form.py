@@ -23,14 +23,21 @@ def ask(analysis: Analysis, chosen: Chosen) -> AnalysisTask:
     Without a preset in the link it is the largest that has been computed, so that a page opens on an answer.
     """
     known = known_preset(analysis, chosen, shell.store())
-    preset = links.choice("Preset", PRESETS, "preset", default=known, widget=st.segmented_control)
+    preset = links.choice(
+        "Preset",
+        PRESETS,
+        "preset",
+        default=known,
+        widget=st.segmented_control,
+        label_visibility="collapsed",
+    )
     base = make_spec(analysis, chosen, preset)
     given = dict(settings_form.from_link())
     changed: Settings = []
-    with st.expander("Settings", icon=":material/tune:", key=f"{analysis.name}.form"):
-        columns = st.columns(3, gap="large")
+    with st.popover("Settings", icon=":material/tune:", key=f"{analysis.name}.form"):
+        columns = st.columns(2, gap="large")
         for place, field in enumerate(_fields(base)):
-            with columns[place % 3]:
+            with columns[place % 2]:
                 changed += _asked(base, field, given, f"{analysis.name}.{preset}")
         command = st.empty()
     if given:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from analysis import analyses
+from analysis import analyses, thumbnail
 from analysis.contract import PRESETS, Analysis, AnalysisTask, seen
 from analysis.runs import Chosen, choose
 from analysis.settings import estimate, known_preset, make_spec
@@ -19,6 +19,10 @@ from ddcore.tasks.store import Store, Task
 from pages.components import analysis_page, analysis_runs, links, permissions, shell, task_panel
 
 COLUMNS = 3
+ABOUT = (
+    "After Yang et al. 2024, *What is Dataset Distillation Learning?*, repeated with spread over several "
+    "networks."
+)
 
 
 @dataclass(frozen=True)
@@ -38,25 +42,32 @@ class Row:
 
 def show() -> None:
     """The whole page below the frame."""
-    st.title("What do distilled images hold?", anchor=False)
-    st.markdown(
-        "Analyses of Yang et al. 2024 (*What is Dataset Distillation Learning?*), repeated with spread over "
-        "several networks. Choose runs; each page overlays them."
-    )
-    keys = analysis_runs.pick()
+    with shell.head():
+        st.title("What do distilled images hold?", anchor=False)
+        bar = shell.bar("overview.bar")
+        keys = analysis_runs.pick(bar)
     if not keys:
         return
     store = shell.store()
     chosen = choose(store, keys)
     known = [known_preset(a, chosen, store) for a in analyses().values()]
     usual = max(PRESETS, key=known.count)
-    preset = links.choice("Preset", PRESETS, "preset", default=usual, widget=st.segmented_control)
-    rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
-    _suite(store, rows, chosen)
+    with bar:
+        preset = links.choice(
+            "Preset",
+            PRESETS,
+            "preset",
+            default=usual,
+            widget=st.segmented_control,
+            label_visibility="collapsed",
+        )
+        rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
+        _suite(store, rows, chosen)
     for first in range(0, len(rows), COLUMNS):
         for column, row in zip(st.columns(COLUMNS), rows[first : first + COLUMNS]):
-            with column.container(border=True, height="stretch", gap="small"):
+            with column.container(border=True, height="stretch", gap="xsmall"):
                 _card(row, preset)
+    st.caption(ABOUT)
 
 
 def row_of(store: Store, analysis: Analysis, chosen: Chosen, preset: str) -> Row:
@@ -71,25 +82,24 @@ def row_of(store: Store, analysis: Analysis, chosen: Chosen, preset: str) -> Row
 def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
     """The button for all that is missing, with what it will take; the report of what is there."""
     ready = [row for row in rows if row.task and row.task.is_done()]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        start(store, rows, chosen)
-        if ready:
-            tasks = [row.task for row in ready]
+    start(store, rows, chosen)
+    if ready:
+        tasks = [row.task for row in ready]
 
-            def report() -> str:
-                from analysis.report import html
+        def report() -> str:
+            from analysis.report import html
 
-                return html(tasks, shell.store())
+            return html(tasks, shell.store())
 
-            st.download_button(
-                f"Report of {len(ready)} (HTML)",
-                report,
-                file_name="analyses.html",
-                mime="text/html",
-                key="suite.report",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        st.download_button(
+            f"Report of {len(ready)}",
+            report,
+            file_name="analyses.html",
+            mime="text/html",
+            key="suite.report",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def start(store: Store, rows: list[Row], chosen: Chosen) -> None:
@@ -117,18 +127,21 @@ def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:
 
 
 def _card(row: Row, preset: str) -> None:
-    """Question, state, answer, way to the page."""
-    analysis, panel = row.analysis, row.state not in ("done", "missing")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{analysis.title}**", width="content")
-        if not (row.refused or panel):  # a panel says it itself
-            task_panel.badge(row.state)
-    st.markdown(analysis.question)
-    if row.refused:
-        st.caption(plain(row.refused))
-    elif row.state == "done":
-        st.caption(drawing.typeset(analysis.sentence(seen(analysis.result(row.task), plain))))
-    elif panel:
-        task_panel.show(row.task, key=f"suite.{analysis.name}")
+    """Figure, answer, way to the page; without an answer question and state."""
+    analysis, state = row.analysis, row.state
     query = {**analysis_page.link_query(), "preset": preset}
-    shell.link(analysis_page.path(analysis), "Open", icon=analysis.icon, **query)
+    if row.task and state == "done":
+        headline = drawing.typeset(analysis.headline(seen(analysis.result(row.task), plain)))
+        picture = thumbnail.of_task(shell.store(), row.task)
+        st.image(picture, alt=f"{analysis.title}: {headline.replace('**', '')}", width="stretch")
+        shell.link(analysis_page.path(analysis), analysis.title, icon=analysis.icon, **query)
+        st.caption(headline)
+        return
+    shell.link(analysis_page.path(analysis), analysis.title, icon=analysis.icon, **query)
+    st.caption(analysis.question)
+    if row.refused or not row.task:
+        st.caption(plain(row.refused))
+    elif state == "missing":
+        task_panel.badge(state)
+    else:
+        task_panel.show(row.task, key=f"suite.{analysis.name}")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analysis import analysis as named
 from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, seen
@@ -71,25 +72,37 @@ def show(name: str, chart: Chart = figure, lead: Lead = nothing) -> None:
     with shell.page(
         analysis.title, section=shell.ANALYSES, icon=analysis.icon, about=analysis.question
     ):
-        st.title(analysis.question, anchor=False)
-        keys = analysis_runs.pick()
+        head = shell.head()
+        with head:
+            st.title(analysis.question, anchor=False)
+            bar = shell.bar(f"{name}.bar")
+            keys = analysis_runs.pick(bar)
         if keys:
             with shell.boundary():
-                _answer(analysis, keys, chart, lead)
-        _texts(analysis)
+                _answer(analysis, keys, chart, lead, bar, head)
+        with bar:
+            _texts(analysis)
 
 
-def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart, lead: Lead) -> None:
+def _answer(
+    analysis: Analysis,
+    keys: tuple[str, ...],
+    chart: Chart,
+    lead: Lead,
+    bar: DeltaGenerator,
+    head: DeltaGenerator,
+) -> None:
     store = shell.store()
     chosen = choose(store, keys)
-    spec = analysis_form.ask(analysis, chosen)
+    with bar:
+        spec = analysis_form.ask(analysis, chosen)
     task = task_panel.ensure(
         spec,
         key=f"{analysis.name}.task",
         estimate=_estimate(analysis, spec, chosen, store),
     )
     if task:
-        _result(analysis, task, chart, lead)
+        _result(analysis, task, chart, lead, head)
         return
     _offer(store, analysis, keys)
     if example := newest(store, analysis):
@@ -99,7 +112,7 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart, lead: Lead)
         same = example.spec().run_keys == spec.run_keys
         apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
         st.caption(f"Example: {plain(labels)}, {plain(about.data_label)}. {apart}.")
-        _result(analysis, example, chart, lead)
+        _result(analysis, example, chart, lead, shell.head("example"))
 
 
 def _offer(store: Store, analysis: Analysis, keys: analysis_runs.Keys) -> None:
@@ -137,35 +150,45 @@ def _reads(analysis: Analysis, task: Task) -> bool:
     return True
 
 
-def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead) -> None:
-    """The answer in a sentence, figures, images, what to take away."""
+def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: DeltaGenerator) -> None:
+    """The answer in few words and the choices of what is shown, in `head`; figures, images, the whole answer,
+    what to take away.
+    """
     result, arrays = analysis.result(task), load_arrays(shell.store(), task)
+    shown = seen(result, plain)
+    with head:
+        st.markdown(drawing.typeset(analysis.headline(shown)))
+        row = shell.bar(f"{analysis.name}.options")
     if lacks_images(arrays):
         reading.show(result.data, f"{analysis.name}.data")
-    shown = seen(result, plain)
-    st.subheader(drawing.typeset(analysis.sentence(shown)), anchor=False)
-    row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
-
-    def ask(option: Option) -> str:
-        with row:
-            return links.choice(option.label, option.choices, f"view_{option.name}", width=230)
-
-    options = picked(analysis, result, ask)
+    with row:
+        beside = st.container(width="stretch")  # the title of the first figure
+    options = picked(analysis, result, lambda option: _ask(option, row))
     done = lead(result, arrays, options)
     for place, drawn in enumerate(analysis.figures(shown, arrays, options)):
         if place in done:
             continue
-        st.markdown(f"**{drawn.title}**")
+        (st if place or done else beside).markdown(f"**{drawn.title}**")
         chart(f"{analysis.name}.figure.{place}", drawn, shown, arrays, options)
         st.caption(drawing.typeset(drawn.caption))
     for place, group in enumerate(analysis.pictures(result, arrays)):
         _pictures(group, f"{analysis.name}.pictures.{place}")
+    st.markdown(drawing.typeset(analysis.sentence(shown)))
     rows = analysis.table(result, arrays)
     with st.expander("Numbers", icon=":material/table_rows:", key=f"{analysis.name}.numbers"):
         if len(rows) > MOST_ROWS:
             st.caption(f"The first {MOST_ROWS} of {len(rows):,} rows; the file has all.")
         st.dataframe(rows[:MOST_ROWS], hide_index=True, key=f"{analysis.name}.table")
     _downloads(analysis, task, result, arrays, rows)
+
+
+def _ask(option: Option, row: DeltaGenerator) -> str:
+    """A choice in the row above the figure, its label in front of each of its words."""
+    words = {name: f"{option.label}: {text}" for name, text in option.choices.items()}
+    with row:
+        return links.choice(
+            option.label, words, f"view_{option.name}", width=250, label_visibility="collapsed"
+        )
 
 
 def _pictures(group: Pictures, key: str) -> None:
@@ -219,19 +242,19 @@ def spent(task: Task, result: Result) -> str:
 
 
 def _texts(analysis: Analysis) -> None:
-    """How to read it, how to doubt it, what the paper found, what is done otherwise."""
+    """How to read it, how to doubt it, what the paper found, what is done otherwise: one click away."""
     texts = {
         "How to read it": analysis.read,
         "How to doubt it": analysis.doubt,
         "What the paper found": analysis.paper,
         "What differs here": analysis.differs,
     }
-    items = list(texts.items())
-    for pair in (items[:2], items[2:]):
-        for column, (head, body) in zip(st.columns(2, gap="large"), pair):
-            with column.container(border=True, height="stretch"):
-                st.markdown(f"**{head}**\n\n{body}")
-    shell.link(OVERVIEW, "All analyses of these runs", icon=":material/psychology:", **link_query())
+    with st.popover("Read and doubt", icon=":material/menu_book:"):
+        for head, body in texts.items():
+            st.markdown(f"**{head}**\n\n{body}")
+        shell.link(
+            OVERVIEW, "All analyses of these runs", icon=":material/psychology:", **link_query()
+        )
 
 
 def link_query() -> dict[str, str]:

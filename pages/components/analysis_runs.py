@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analysis import analyses
 from analysis.contract import MOST, Analysis
@@ -13,17 +15,22 @@ from analysis.runs import ORDER
 from ddcore.base.foreign_text import plain
 from ddcore.tasks import stamps
 from ddcore.tasks.store import Store
-from pages.components import links, runs, shell
+from pages.components import charts, links, runs, shell
 
 PARAMETER = "runs"
 SHOWN = 4  # of the keys that a warning names
 Keys = tuple[str, ...]
+CHIPS = """<style>
+.chips { display: flex; flex-wrap: wrap; gap: 0 .75rem; align-items: center; font-size: .875rem; }
+.chips i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .35em; }
+</style>"""
 
 
-def pick() -> tuple[str, ...]:
+def pick(bar: DeltaGenerator | None = None) -> tuple[str, ...]:
     """Keys of the chosen runs; () after saying what to do when there are none to choose.
 
-    Without `runs` in the link those looked at last are taken, else those that are proposed.
+    What is chosen stands below as chips, the list behind a button in `bar`. Without `runs` in the
+    link those looked at last are taken, else those that are proposed.
     """
     known = {c.key: c for c in runs.finished(shell.store())}
     if not known:
@@ -42,9 +49,60 @@ def pick() -> tuple[str, ...]:
     if present and present != usual:
         st.query_params[PARAMETER] = ",".join(present)
     lines = {key: card.line for key, card in known.items()}
-    chosen = links.several(f"Runs (up to {MOST})", lines, PARAMETER, usual, most=MOST)
+    with bar or shell.bar("analysis.runs.bar"):
+        count = len(present or usual)
+        words = f"{count} set" + ("s" if count > 1 else "")
+        with st.popover(
+            words, icon=":material/layers:", help="Choose the sets", key="analysis.sets"
+        ):
+            chosen = links.several(f"Sets (up to {MOST})", lines, PARAMETER, usual, most=MOST)
+    chips([known[key] for key in chosen])
     st.session_state["analysis.runs"] = chosen
     return chosen
+
+
+def chips(cards: list[runs.Card]) -> None:
+    """The chosen sets in the colours that figures draw them in, after what they have in common."""
+    parts = [f'<span class="common">{escape(_common(cards))}</span>']
+    for card, name in zip(cards, _apart(cards)):
+        colour = charts.method_style(card.method)[0] if card.method else charts.GREY
+        parts.append(f'<span class="chip"><i style="background:{colour}"></i>{escape(name)}</span>')
+    st.html(f'{CHIPS}<div class="chips">{"".join(parts)}</div>', width="content")
+
+
+def _common(cards: list[runs.Card]) -> str:
+    """ "CIFAR-10, 10 per class": images are the same, sizes may be."""
+    return ", ".join([cards[0].dataset, *_size(cards)])
+
+
+def _size(cards: list[runs.Card]) -> list[str]:
+    return [f"{cards[0].ipc} per class"] if len({c.ipc for c in cards}) == 1 else []
+
+
+def _apart(cards: list[runs.Card]) -> list[str]:
+    """Each set by its method, with as much more as is needed to tell them apart."""
+
+    def names(*more: str) -> list[str]:
+        return [
+            ", ".join(filter(None, [c.method_title, *(_word(c, part) for part in more)]))
+            for c in cards
+        ]
+
+    for more in (
+        (),
+        ("ipc",),
+        ("ipc", "variant"),
+        ("ipc", "variant", "parts"),
+        ("ipc", "variant", "parts", "seed"),
+    ):
+        if len(set(found := names(*more))) == len(cards):
+            return found
+    return names("ipc", "variant", "parts", "key")
+
+
+def _word(card: runs.Card, part: str) -> str:
+    words = {"ipc": f"{card.ipc} per class", "seed": f"seed {card.seed}", "key": card.key[:6]}
+    return words[part] if part in words else getattr(card, part)
 
 
 # --- which sets are shown first -------------------------------------------------------------------
@@ -123,7 +181,5 @@ def titles(choices: Iterable[Keys], cards: Collection[runs.Card]) -> dict[Keys, 
 
 def _title(cards: list[runs.Card]) -> str:
     """ "CIFAR-10, 10 per class: Distribution matching, Gradient matching"."""
-    one = cards[0]
-    size = f", {one.ipc} per class" if len({c.ipc for c in cards}) == 1 else ""
     methods = ", ".join(dict.fromkeys(c.method_title for c in cards))
-    return f"{one.dataset}{size}: {methods}"
+    return f"{_common(cards)}: {methods}"

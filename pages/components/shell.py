@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ddcore.base import environment, paths
 from ddcore.base.errors import DDError, NotReady, refused_by_system
@@ -38,13 +39,15 @@ BADGE_EVERY_S = 3.0
 ANALYSES = "Understand"  # the section of analysis pages
 # Links show the keyboard's focus as buttons do; the chosen segment is as readable as the others (Streamlit
 # writes it in the primary colour, which has a contrast of 3.5 in the dark theme), and so is the word of an
-# open popover, which would have 1.2.
+# open popover, which would have 1.2. A title leaves the first screen to what the page is about.
 CSS = """<style>
 a[data-testid="stPageLink-NavLink"]:focus-visible {
   outline: 2px solid #3a8fa8; outline-offset: -2px;
 }
 button[data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
 button[data-variant="segmented_control"][data-selected]:not([data-disabled]) { color: inherit; }
+[data-testid="stMainBlockContainer"] { padding: 3rem 2.5rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.75rem; line-height: 1.2; padding: 0; }
 </style>"""
 
 
@@ -131,6 +134,16 @@ def link(path: str, label: str, *, icon: str | None = None, **query: str | None)
 def go(path: str, **query: str) -> None:
     """Switch to a page, as `link` would."""
     st.switch_page(path, query_params=query)
+
+
+def head(key: str = "page") -> DeltaGenerator:
+    """What stands above the thing itself, close together."""
+    return st.container(gap="xsmall", key=f"{key}.head")
+
+
+def bar(key: str) -> DeltaGenerator:
+    """A row of controls above what a page shows."""
+    return st.container(horizontal=True, vertical_alignment="center", gap="small", key=key)
 
 
 # --- the current run ------------------------------------------------------------------------------

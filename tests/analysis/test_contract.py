@@ -128,6 +128,8 @@ def test_table_sentence_and_pictures(name, finished, analysed):
     read = list(csv.DictReader(io.StringIO(csv_text(rows))))
     assert len(read) == len(rows) > 0
     assert all(np.isfinite(v) for row in rows for v in row.values() if isinstance(v, float))
+    short = of.headline(result)
+    assert short.endswith(".") and len(short.split()) <= 20, short
     text = of.sentence(result)
     assert text.endswith(".")
     assert len(text) > 40
@@ -146,7 +148,7 @@ def test_foreign_names_are_no_markup(name, finished, analysed):
     arrays, places = load_arrays(analysed, task), iter(range(1000))
     result = seen(of.result(task), lambda text: f"{hostile.NAME} {next(places)}")
     shown = seen(result, plain)
-    texts = [of.sentence(shown)]
+    texts = [of.headline(shown), of.sentence(shown)]
     for drawn in of.figures(shown, arrays, picked(of, shown)):
         texts += [drawn.title, drawn.caption, *map(str, leaves(drawn.figure.to_dict()))]
     for text in texts:

@@ -36,7 +36,7 @@ def test_every_promised_analysis_is_there_and_shows_without_data(spec):
     assert {name: written[name] for name in task.result()} == task.result()
     arrays = load_arrays(SHIPPED, task)
     assert of.figures(result, arrays, picked(of, result))
-    assert of.sentence(result).endswith(".")
+    assert of.sentence(result).endswith(".") and len(of.headline(result).split()) <= 20
     of.pictures(result, arrays)
 
 

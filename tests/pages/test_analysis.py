@@ -91,7 +91,9 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
     task = computed(store, smallest(store, name, keys))
     of, query = analysis(name), {"runs": ",".join(keys), "set": settings(name)}
     app = visit(page(name), **query)
-    assert app.subheader[0].value == typeset(of.sentence(of.result(task)))
+    result = of.result(task)
+    said = [each.value for each in app.markdown]
+    assert {typeset(of.headline(result)), typeset(of.sentence(result))} <= set(said)
     assert f"{name} {task.key}" in text(app)
     assert len(app.get("plotly_chart")) >= 1
     assert not app.warning
@@ -340,7 +342,7 @@ def test_overview_with_a_result_offers_the_report(visit, store):
     task = computed(store, quick)
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)
-    assert typeset(analysis("pixels").sentence(analysis("pixels").result(task))) in shown
+    assert typeset(analysis("pixels").headline(analysis("pixels").result(task))) in shown
     assert f"Run the other {len(analyses()) - 1}" in shown
     assert [d.label for d in app.get("download_button")] == ["Report of 1 (HTML)"]
 

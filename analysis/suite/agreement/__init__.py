@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.agreement.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.agreement.figures import (
+    figures,
+    headline,
+    options,
+    pictures,
+    sentence,
+    static,
+    table,
+)
 from analysis.suite.agreement.result import AgreementFound
 from analysis.suite.agreement.spec import AgreementTask, cost, pools, presets
 
@@ -62,6 +70,7 @@ near 52 % and above 56 %. They conclude that training on distilled data resemble
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     pictures=pictures,

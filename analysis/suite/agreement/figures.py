@@ -225,6 +225,19 @@ def table(result: AgreementResult, arrays: Arrays) -> list[dict[str, Any]]:
     return rows or [{"set": r.key, "label": r.label} for r in result.runs]
 
 
+def headline(result: AgreementResult) -> str:
+    """On which side how many sets are."""
+    leads = [lead for run in result.runs if (lead := result.found.sets[run.key].lead)]
+    if not leads:
+        return "No networks of equal accuracy could be compared."
+    ahead = sum(lead.mean > 0 for lead in leads)
+    verb = "agrees" if len(leads) == 1 else "agree"
+    return (
+        f"At equal accuracy, **{ahead} of {len(leads)}** {verb} more with early-stopped than with "
+        "subset-trained networks."
+    )
+
+
 def sentence(result: AgreementResult) -> str:
     """How many sets are nearer to early stopping, and the matched figures of each."""
     leads, parts = [], []

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
+from analysis.shared.texts import span
 from analysis.suite.curvature.maths import density, mean_and_error, moment_of, quadratic, smooth
 from analysis.suite.curvature.result import Course, CurvatureResult
 from analysis.suite.curvature.spec import GRID, LOWEST_DENSITY, REAL, VIEWS, WIDTH
@@ -314,6 +315,17 @@ def table(result: CurvatureResult, arrays: Arrays) -> list[dict[str, Any]]:
 def _cell(value: float) -> float | str:
     """Empty where it has not converged."""
     return float(value) if np.isfinite(value) else ""
+
+
+def headline(result: CurvatureResult) -> str:
+    """How bent the loss on the sets is in the end, beside that on real images."""
+    shares = [result.found.sets[run.key].smooth.last_to_real for run in result.runs]
+    known = [100 * share for share in shares if share is not None]
+    if not known:
+        return (
+            "The trace on real images is not positive in the end: there is nothing to compare with."
+        )
+    return f"In the end the Hessian's trace on the sets is **{span(known, '%')}** of that on real images."
 
 
 def sentence(result: CurvatureResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.dynamics.figures import figures, options, sentence, static, table
+from analysis.suite.dynamics.figures import figures, headline, options, sentence, static, table
 from analysis.suite.dynamics.result import DynamicsFound
 from analysis.suite.dynamics.spec import DynamicsTask, cost, presets
 
@@ -51,6 +51,7 @@ distribution matching near 73 % from about 150 on, while real test accuracy rise
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     smallest={"network": "convnet-4", "nets": 2, "iterations": 12, "every": 3, "test_images": 50},

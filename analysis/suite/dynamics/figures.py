@@ -10,6 +10,7 @@ import numpy as np
 from analysis.contract import Arrays, Drawn, Option
 from analysis.results import known
 from analysis.shared import colours, drawing
+from analysis.shared.texts import span
 from analysis.suite.dynamics.result import DynamicsResult
 from analysis.suite.dynamics.spec import MEASURES, TEST
 
@@ -172,6 +173,16 @@ def table(result: DynamicsResult, arrays: Arrays) -> list[dict[str, Any]]:
                 for t, *values in each
             ]
     return rows
+
+
+def headline(result: DynamicsResult) -> str:
+    """How much is recognised early on."""
+    sets, test = result.found.sets, result.found.sets[TEST]
+    early = span([100 * sets[run.key].then for run in result.runs], "%")
+    return (
+        f"After {test.moment} iterations **{early}** of the distilled images are recognised, and "
+        f"{100 * test.then:.0f} % of test images."
+    )
 
 
 def sentence(result: DynamicsResult) -> str:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.features.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.features.figures import (
+    figures,
+    headline,
+    options,
+    pictures,
+    sentence,
+    static,
+    table,
+)
 from analysis.suite.features.result import FeaturesFound
 from analysis.suite.features.spec import FeaturesTask, cost, pools, presets
 
@@ -44,6 +52,7 @@ it. Versions of UMAP differ in their maps even for the same random state.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     pictures=pictures,

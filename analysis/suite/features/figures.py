@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.shared import colours, drawing
+from analysis.shared.texts import span
 from analysis.suite.features.result import FeaturesResult
 from analysis.suite.features.spec import FOUND, MANY, MAPS, NONE, PIXELS, REAL, SHOWN
 from analysis.task import ROWS
@@ -276,6 +277,15 @@ def table(result: FeaturesResult, arrays: Arrays) -> list[dict[str, Any]]:
             first = {"set": run.key, "label": run.label, "network": 1, "image": i}
             rows.append({**first, "agreement": float(own == theirs), **each})
     return rows
+
+
+def headline(result: FeaturesResult) -> str:
+    """How many images have neighbours of their class."""
+    *sets, real = [100 * values.mean() for _, _, values in rows_of(result)]
+    return (
+        f"**{span(sets, '%')}** of the distilled images have mostly real neighbours of their class, "
+        f"{real:.0f} % of real ones."
+    )
 
 
 def sentence(result: FeaturesResult) -> str:

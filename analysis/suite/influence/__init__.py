@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.shared.loo_spec import loo_pools, loo_presets
-from analysis.suite.influence.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.influence.figures import (
+    figures,
+    headline,
+    options,
+    pictures,
+    sentence,
+    static,
+    table,
+)
 from analysis.suite.influence.result import InfluenceFound
 from analysis.suite.influence.spec import InfluenceTask, cost
 
@@ -53,6 +61,7 @@ all test images.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     pictures=pictures,

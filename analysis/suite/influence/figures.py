@@ -10,6 +10,7 @@ import numpy as np
 from analysis.contract import Arrays, Drawn, Option, Pictures, answers
 from analysis.shared import colours, drawing
 from analysis.shared.effects import CENTRED, EFFECTS, RAW
+from analysis.shared.texts import span
 from analysis.suite.influence.result import Estimates, InfluenceResult
 from analysis.suite.influence.spec import ESTIMATES, SHOWN, TOP
 from analysis.suite.influence.tiles import mean, of_class, of_image, of_test, sheet
@@ -237,6 +238,15 @@ def table(result: InfluenceResult, arrays: Arrays) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def headline(result: InfluenceResult) -> str:
+    """Whether it is the class that is taught."""
+    own = [100 * result.found.sets[run.key].same_class[RAW] for run in result.runs]
+    return (
+        f"Of the test images helped most, **{span(own, '%')}** are of the image's own class; chance "
+        f"{100 / len(result.class_names):.0f} %."
+    )
 
 
 def sentence(result: InfluenceResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.mixing.figures import figures, sentence, static, table
+from analysis.suite.mixing.figures import figures, headline, sentence, static, table
 from analysis.suite.mixing.result import MixingFound
 from analysis.suite.mixing.spec import MixingTask, cost, presets
 
@@ -52,6 +52,7 @@ class, since there are not 260 of each.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     smallest={"added": (0, 1, 3), "nets": 2, "network": "convnet-4", "iterations": 10},
 )

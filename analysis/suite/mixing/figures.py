@@ -10,6 +10,7 @@ import numpy as np
 from analysis.contract import Arrays, Drawn
 from analysis.shared import colours, drawing
 from analysis.shared.sources import SourceFacts
+from analysis.shared.texts import span
 from analysis.suite.mixing.result import MixingResult
 from ddcore.base.spread import deviation, deviations, plus_minus
 
@@ -165,11 +166,27 @@ def table(result: MixingResult, arrays: Arrays) -> list[dict[str, Any]]:
     ]
 
 
-def sentence(result: MixingResult) -> str:
-    """What the first real images bring to each set and to random real images."""
+def headline(result: MixingResult) -> str:
+    """What the first real images bring to the sets and to random ones."""
+    column, k = _first(result)
+    change = [(s, 100 * (v[column] - v[0]).mean()) for s, v, _ in curves(result)]
+    sets = span([v for s, v in change if s.method], "points", signed=True, digits=1)
+    real = span([v for s, v in change if not s.method], signed=True, digits=1)
+    adding = "The first real image" if k == 1 else f"The first {k} real images"
+    verb = "changes" if k == 1 else "change"
+    return f"{adding} per class {verb} accuracy by **{sets}**; of random images by {real}."
+
+
+def _first(result: MixingResult) -> tuple[int, int]:
+    """(place among the amounts, real images per class) of what counts as the first that are added."""
     smallest = min(source.ipc for source in result.found.sources)
     column = max([1] + [i for i, k in enumerate(result.found.added) if 0 < k <= smallest])
-    k = result.found.added[column]
+    return column, result.found.added[column]
+
+
+def sentence(result: MixingResult) -> str:
+    """What the first real images bring to each set and to random real images."""
+    column, k = _first(result)
 
     def words(source: SourceFacts, accuracy: np.ndarray) -> str:
         gain = 100 * (accuracy[column] - accuracy[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.neighbours.figures import figures, pictures, sentence, static, table
+from analysis.suite.neighbours.figures import figures, headline, pictures, sentence, static, table
 from analysis.suite.neighbours.result import NeighboursFound
 from analysis.suite.neighbours.spec import NeighboursTask, cost, pools, presets
 
@@ -46,6 +46,7 @@ a map. The page of a set's images answers the same question for one image at a t
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     pictures=pictures,
     smallest={"network": "convnet-4", "nets": 2, "epochs": 1, "held_out": 40, "neighbours": 2},

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Pictures
 from analysis.shared import colours, drawing
+from analysis.shared.texts import span
 from analysis.suite.neighbours.result import NeighboursResult
 from analysis.suite.neighbours.spec import BESIDE, DOTS, FEATURES, HELD_OUT, PIXELS, SPACES
 
@@ -169,6 +170,17 @@ def table(result: NeighboursResult, arrays: Arrays) -> list[dict[str, Any]]:
         for i, own in enumerate(arrays[f"labels.{key}"])
         for space in SPACES
     ]
+
+
+def headline(result: NeighboursResult) -> str:
+    """How far the nearest training image is."""
+    pixels, features = (
+        span([_middle(result, run.key, space) for run in result.runs], digits=1) for space in SPACES
+    )
+    return (
+        f"The nearest training image is **{pixels}** times as far as from held-out images (in features "
+        f"{features})."
+    )
 
 
 def sentence(result: NeighboursResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.pixels.figures import figures, options, sentence, static, table
+from analysis.suite.pixels.figures import figures, headline, options, sentence, static, table
 from analysis.suite.pixels.result import PixelsFound
 from analysis.suite.pixels.spec import PixelsTask, cost, presets
 
@@ -43,6 +43,7 @@ curve.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     smallest={"real_images": 2},

@@ -158,6 +158,14 @@ def table(result: PixelsResult, arrays: Arrays) -> list[dict[str, Any]]:
     ]
 
 
+def headline(result: PixelsResult) -> str:
+    """How much lies outside the range of real pixels."""
+    shares = sorted({_facts(result, run.key).outside for run in result.runs})
+    low, high = percent(shares[0]), percent(shares[-1])
+    words = low if low == high else f"{low} to {high}"
+    return f"**{words}** of the distilled pixel values lie outside the range of real ones."
+
+
 def sentence(result: PixelsResult) -> str:
     """How much of each set lies outside the range of real pixels."""
     parts = [f"**{share(_facts(result, r.key))}** of {r.label}" for r in result.runs]

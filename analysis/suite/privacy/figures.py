@@ -9,6 +9,7 @@ import numpy as np
 from analysis.contract import Arrays, Drawn, Pictures
 from analysis.results import known
 from analysis.shared import colours, drawing
+from analysis.shared.texts import span
 from analysis.suite.privacy.result import Giving, PrivacyResult
 from analysis.suite.privacy.spec import ALL, SAME, TITLES
 
@@ -130,6 +131,18 @@ def table(result: PrivacyResult, arrays: Arrays) -> list[dict[str, Any]]:
         for i, value in enumerate(facts.membership.auc):
             found.append({"set": key, "label": label, "number": i, "auc": value, **near})
     return found
+
+
+def headline(result: PrivacyResult) -> str:
+    """Copies, and what networks give away."""
+    runs = [result.found.sets[run.key] for run in result.runs]
+    count = sum(facts.copies or 0 for facts in runs)
+    copies = f"Copies of training images: **{count}**" if count else "No image is a copy"
+    auc = span([facts.membership.mean for facts in runs], digits=2)
+    return (
+        f"{copies}; networks tell training images from others with AUC **{auc}** (all data "
+        f"{result.found.sets[ALL].membership.mean:.2f})."
+    )
 
 
 def sentence(result: PrivacyResult) -> str:

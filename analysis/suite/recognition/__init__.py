@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.recognition.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.recognition.figures import (
+    figures,
+    headline,
+    options,
+    pictures,
+    sentence,
+    static,
+    table,
+)
 from analysis.suite.recognition.result import RecognitionFound
 from analysis.suite.recognition.spec import RecognitionTask, cost, pools, presets
 
@@ -47,6 +55,7 @@ four follow the same one.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     pictures=pictures,

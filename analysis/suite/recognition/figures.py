@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.shared import colours, drawing
+from analysis.shared.texts import span
 from analysis.suite.recognition.result import RecognitionResult
 from analysis.suite.recognition.spec import REAL, SHOWN
 from ddcore.base.foreign_text import wrapped_unmathematical
@@ -140,6 +141,15 @@ def table(result: RecognitionResult, arrays: Arrays) -> list[dict[str, Any]]:
         for net, each in zip(result.found.networks, values)
         for i, value in enumerate(each)
     ]
+
+
+def headline(result: RecognitionResult) -> str:
+    """How much is recognised."""
+    sets = [100 * v.mean() for key, _, v in rows_of(result) if key not in (REAL, "test")]
+    return (
+        f"Networks trained on real data recognise **{span(sets, '%')}** of the distilled and "
+        f"{100 * np.mean(result.found.test):.0f} % of test images."
+    )
 
 
 def sentence(result: RecognitionResult) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from analysis.contract import Analysis
 from analysis.shared.loo_spec import loo_pools, loo_presets
-from analysis.suite.semantics.figures import figures, options, pictures, sentence, static, table
+from analysis.suite.semantics.figures import (
+    figures,
+    headline,
+    options,
+    pictures,
+    sentence,
+    static,
+    table,
+)
 from analysis.suite.semantics.result import SemanticsFound
 from analysis.suite.semantics.spec import SemanticsTask, cost
 
@@ -46,6 +54,7 @@ with the procedure of Benjamini & Hochberg 1995.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     options=options,
     pictures=pictures,

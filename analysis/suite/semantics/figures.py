@@ -11,6 +11,7 @@ from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.runs import Run
 from analysis.shared import colours, drawing
 from analysis.shared.effects import CENTRED, RAW
+from analysis.shared.texts import span
 from analysis.suite.semantics.result import SemanticsResult
 from analysis.suite.semantics.spec import VIEWS
 
@@ -202,6 +203,14 @@ def table(result: SemanticsResult, arrays: Arrays) -> list[dict[str, Any]]:
                         }
                     )
     return found
+
+
+def headline(result: SemanticsResult) -> str:
+    """How many images teach more than their class."""
+    found = [result.found.sets[run.key].view(RAW) for run in result.runs]
+    share = span([100 * facts.share for facts in found], "%")
+    chance = span([100 * facts.control for facts in found], "%")
+    return f"**{share}** of the images teach an attribute beyond their class; by chance it would be {chance}."
 
 
 def sentence(result: SemanticsResult) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
+from analysis.shared.texts import span
 from analysis.suite.sensitivity.result import LevelFacts, SensitivityResult
 from analysis.suite.sensitivity.spec import FACTORS
 from ddcore.base.foreign_text import wrapped
@@ -213,6 +214,24 @@ def table(result: SensitivityResult, arrays: Arrays) -> list[dict[str, Any]]:
         for v, level in enumerate(result.found.levels)
         for i in range(result.found.nets)
     ]
+
+
+def headline(result: SensitivityResult) -> str:
+    """What the worst change costs the sets, and random real images."""
+    change, apart = changes(result), against_random(result)
+    costs, real = [], []
+    for source in result.found.sources:
+        if source.method and len(result.found.levels) > 1:
+            mean, beyond = change[source.key].mean(1), apart[source.key].mean(1)
+            worst = 1 + int(mean[1:].argmin())
+            costs.append(mean[worst])
+            real.append(mean[worst] - beyond[worst])
+    if not costs:
+        return "Nothing was changed."
+    return (
+        f"The worst change moves a set by **{span(costs, 'points', signed=True, digits=1)}**, random "
+        f"real images by {span(real, signed=True, digits=1)}."
+    )
 
 
 def sentence(result: SensitivityResult) -> str:

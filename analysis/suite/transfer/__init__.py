@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.transfer.figures import figures, sentence, static, table
+from analysis.suite.transfer.figures import figures, headline, sentence, static, table
 from analysis.suite.transfer.result import TransferFound
 from analysis.suite.transfer.spec import TransferTask, cost, presets
 
@@ -45,6 +45,7 @@ steps where there are many images.""",
     figures=figures,
     static=static,
     table=table,
+    headline=headline,
     sentence=sentence,
     smallest={"architectures": ("mlp-8",), "widths": (4, 6), "nets": 2, "iterations": 5},
 )

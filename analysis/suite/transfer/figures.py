@@ -11,6 +11,7 @@ import numpy as np
 from analysis.contract import Arrays, Drawn
 from analysis.results import known
 from analysis.shared import colours, drawing, significance
+from analysis.shared.texts import span
 from analysis.suite.transfer.result import KindOfSource, TransferResult
 from analysis.suite.transfer.spec import MEAN, RANDOM, SET
 from ddcore.base.foreign_text import wrapped
@@ -246,6 +247,18 @@ def shown(result: TransferResult) -> dict[str, bool]:
     own = np.stack([beyond[key][result.found.home[key]] for key in keys])
     p = significance.paired(own, significance.GREATER).p
     return dict(zip(keys, significance.discoveries(p).tolist()))
+
+
+def headline(result: TransferResult) -> str:
+    """What the sets gain where they were made, and elsewhere."""
+    beyond, home, elsewhere = gains(result), [], []
+    for key in (s.key for s in result.found.sources if s.kind == SET):
+        home.append(beyond[key][result.found.home[key]].mean())
+        if away := sorted({place for places in others(result, key) for place in places}):
+            elsewhere.append(beyond[key][away].mean())
+    own = span(home, "points", signed=True, digits=1)
+    words = f", elsewhere **{span(elsewhere, signed=True, digits=1)}**" if elsewhere else ""
+    return f"Beyond random real images: **{own}** in the network that made the set{words}."
 
 
 def sentence(result: TransferResult) -> str:
