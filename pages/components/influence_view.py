@@ -90,21 +90,20 @@ class Ours:
         first, *others = st.columns([1, 4, 4], gap="small")
         with first:
             theirs.one(i)
-        for column_, title, rows in zip(
-            others, ("help it most", "hurt it most"), (order[:few], order[::-1][:few])
-        ):
+        sides = (("help", order[:few]), ("hurt", order[::-1][:few]))
+        for column_, (verb, rows) in zip(others, sides):
             with column_:
                 grid.show(
                     grid.Sheet(self.pixels, words, [("", rows)], lines),
-                    key=f"influence.{title[:4]}",
-                    label=f"Images of the set that {title}",
+                    key=f"influence.that.{verb}",
+                    label=f"Images of the set that {verb} it most",
                     pick=grid.ONE,
                     chosen=(),
                     on_pick=_into("view_image"),
                     height=200,
                     note=None,
                 )
-                st.caption(f"They {title}.")
+                st.caption(f"They {verb} it most.")
 
 
 class Theirs:
