@@ -112,19 +112,24 @@ def fit(width: int, columns: int, room: int, largest: int) -> int:
 
 
 def how(pixels: np.ndarray, scale: int, mode: str) -> str:
-    """How values became colours, in one or two sentences."""
+    """How large values are drawn and how they became colours, in one or two sentences."""
+    size = "Shown pixel for pixel." if scale == 1 else f"Each pixel is drawn {scale} × {scale}."
+    return f"{size} {colours(pixels, mode)}"
+
+
+def colours(pixels: np.ndarray, mode: str) -> str:
+    """How values became colours, in a sentence."""
     from ddcore.sets import render
     from ddcore.sets.importers.scales import SATURATED
 
-    size = "Shown pixel for pixel." if scale == 1 else f"Each pixel is drawn {scale} × {scale}."
     if mode != "clip":
-        return f"{size} Shown with {render.MODES[mode]}."
+        return f"Shown with {render.MODES[mode]}."
     share = clipped(pixels)
     if share == 0 and (ends := saturated(pixels)) > SATURATED:
-        return f"{size} {percent(ends)} of the values are exactly black or white, maybe cut off earlier."
+        return f"{percent(ends)} of the values are exactly black or white, maybe cut off earlier."
     if share == 0:
-        return f"{size} No value is clipped."
-    return f"{size} {percent(share)} of the values lie outside 0..1 and are clipped."
+        return "No value is clipped."
+    return f"{percent(share)} of the values lie outside 0..1 and are clipped."
 
 
 def clipped(pixels: np.ndarray) -> float:

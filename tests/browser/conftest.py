@@ -5,6 +5,7 @@ Skipped where there is no Chromium; `CHROMIUM` names one that is not on the path
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -79,11 +80,17 @@ def browser() -> Iterator:
 @pytest.fixture(scope="module")
 def app(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The dashboard on a free port, with an empty store."""
-    folder = tmp_path_factory.mktemp("dashboard")
+    with served("app.py", tmp_path_factory.mktemp("dashboard")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def served(script: str, folder: Path) -> Iterator[App]:
+    """A Streamlit script on a free port, with an empty store in `folder`."""
     port = _free_port()
     one_thread = {"DD_THREADS": "1", "OMP_NUM_THREADS": "1", "DD_DEVICE": "cpu"}
     places = {"DD_CACHE": str(folder / "cache"), "DD_DATA": str(folder / "data")}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true"]
     with open(folder / "app.log", "wb") as log:
         process = subprocess.Popen(
             [*command, f"--server.port={port}"],

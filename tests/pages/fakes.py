@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import socket
 import time
 
@@ -125,6 +126,16 @@ def put(store: Store, wanted: TaskSpec, state: str, **status: object) -> Task:
     return task
 
 
+def sheets(app: AppTest, component: str = "grid") -> dict[str, dict]:
+    """What the browser is told of each sheet of the page, by key."""
+    protos = [element.proto for element in app.get("bidi_component")]
+    return {
+        proto.id.rpartition("-")[2]: json.loads(proto.json)
+        for proto in protos
+        if proto.component_name == component
+    }
+
+
 def text(app: AppTest) -> str:
     """Everything that can be read on the page."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
@@ -132,4 +143,6 @@ def text(app: AppTest) -> str:
     found += [f"{m.label} {m.value}" for m in app.metric]
     found += [b.label for b in app.button] + [e.label for e in app.expander]
     found += [c.value for c in app.code]
+    found += [sheet["note"] or "" for sheet in sheets(app).values()]
+    found += [image["hint"] for image in sheets(app, "magnified").values()]
     return "\n".join(found)

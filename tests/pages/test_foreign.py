@@ -26,6 +26,7 @@ UNREAD = {
     ("arrow_data_frame", "data"),
     ("code", "code_text"),
     ("page_link", "query_string"),
+    ("bidi_component", "json"),  # set as text by the browser's part of a sheet
 }
 
 
