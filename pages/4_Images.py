@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.single.nearest import NearestTask
+from ddcore.base.texts import duration
 from ddcore.sets.formats import FORMATS
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Task
 from pages.components import (
+    drawer,
     evolution,
     images_views,
     nearest_views,
-    one_image,
+    orders,
+    permissions,
     player,
     run_picker,
     runs,
@@ -31,10 +35,12 @@ print(trained.predict(torch.from_numpy(images)))"""
 
 def main() -> None:
     """The whole page."""
-    st.title("Images", anchor=False)
-    st.markdown("What did it make? Every image pixel by pixel, from its start to its end.")
-    task = run_picker.pick(unfinished=True)
+    head, choice = st.columns([1, 4], vertical_alignment="bottom", gap="small")
+    head.title("Images", anchor=False)
+    with choice:
+        task = run_picker.pick(unfinished=True)
     if task is None:
+        st.markdown("What did it make? Every image pixel by pixel, from its start to its end.")
         return
     live = jobs.state(task)["state"] in jobs.ACTIVE
     every = player.TICK_S if player.is_playing(task) else LIVE_S if live else None
@@ -54,55 +60,69 @@ def viewer(task: Task, live: bool) -> None:
             st.caption(
                 f"This run still goes on: its newest images are of iteration {movie.newest:,}."
             )
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            step = player.player(movie, live)
-            mode, beside = images_views.scale_mode()
-        images_views.sheets(movie, step, mode, beside)
-        if movie.made:
-            st.markdown(stored_views.budget(movie.made))
-        one(movie, step, mode)
+        view = images_views.controls(movie)
+        data = task.document()["spec"]["data"]
+        dataset = evolution.dataset_id(data["name"], runs.data_title(data))
+        image = drawer.opened(movie, dataset)
+        st.html(drawer.css())
+        with st.container(horizontal=True, gap="small"):
+            with st.container(key="images.left"):
+                step = look(movie, live, view, dataset, image)
+            if image is not None:
+                with st.container(key="images.drawer", width=drawer.WIDTH, gap="small"):
+                    drawer.show(movie, step, view.mode, dataset, image)
+        if image is not None or view.order == orders.NEAREST:
+            find_nearest(task)
 
 
-def one(movie: evolution.Evolution, step: int, mode: str) -> None:
-    """The chosen image."""
-    data = movie.task.document()["spec"]["data"]
-    dataset = evolution.dataset_id(data["name"], runs.data_title(data))
-    st.header("One image", anchor=False)
-    image = one_image.choose(movie, dataset)
-    one_image.detail(movie, step, mode, dataset, image)
-    if movie.made is None:
+def look(
+    movie: evolution.Evolution,
+    live: bool,
+    view: images_views.View,
+    dataset: str,
+    image: drawer.Image | None,
+) -> int:
+    """The sheets over the player, and what is stored for them; returns the iteration that is shown."""
+    above = st.container()
+    with st.container(
+        horizontal=True, vertical_alignment="bottom", gap="medium", key="images.player"
+    ):
+        step = player.player(movie, live)
+    with above:
+        index = None if image is None else int(movie.rows[image])
+        images_views.sheets(
+            movie, step, view, index, lambda row: drawer.open_at(movie, dataset, row)
+        )
+    if movie.made:
+        st.markdown(stored_views.budget(movie.made))
+    return step
+
+
+def find_nearest(task: Task) -> None:
+    """Begin to compute the nearest real images unasked where that is a matter of seconds."""
+    wanted = NearestTask(run_key=task.key)
+    known = shell.store().task(wanted)
+    if not task.is_done() or known.status()["state"] != "missing" or permissions.refusal():
         return
-    stored_views.show(movie.made, int(movie.rows[image]), mode)
-    task = shell.store().task(nearest_task(movie.task))
-    if task.is_done():
-        from analysis.single import nearest
-
-        st.header("Nearest real images", anchor=False)
-        index = int(movie.rows[image])
-        found = nearest.of_image(task.arrays(), index)
-        nearest_views.show(movie, index, mode, found, task.result())
-
-
-def nearest_task(task: Task) -> object:
-    """The spec of the run's nearest real images."""
-    from analysis.single.nearest import NearestTask
-
-    return NearestTask(run_key=task.key)
+    if nearest_views.is_quick(task, wanted):
+        permissions.submit(shell.store(), [wanted])
+        st.rerun()  # the whole page, which shows how far it is
 
 
 def compute_nearest(task: Task) -> None:
     """The panel that leads to the nearest real images; nothing once they are there."""
-    wanted = nearest_task(task)
+    wanted = NearestTask(run_key=task.key)
     if shell.store().task(wanted).is_done():
         return
     st.header("Nearest real images", anchor=False)
+    expected = nearest_views.seconds(task, wanted)
     task_panel.ensure(
         wanted,
         key="images.nearest.task",
         label="Find them",
         why="Is an image a copy of a training image? Compares each with every training image, pixel by "
         "pixel, and real held-out images for reference.",
-        estimate=nearest_views.cost(task, wanted),
+        estimate="" if expected is None else f"about {duration(expected)}",
     )
 
 

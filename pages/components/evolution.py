@@ -119,7 +119,16 @@ def film(steps: tuple[int, ...], count: int = FILM) -> list[int]:
 
 def outside(pixels: np.ndarray) -> float:
     """Share of the values that no display can show: outside 0..1 by more than half a grey level."""
-    return float(((pixels < -HALF_STEP) | (pixels > 1 + HALF_STEP)).mean())
+    return float(_beyond(pixels).mean())
+
+
+def outside_each(pixels: np.ndarray) -> np.ndarray:
+    """(M,) the same for each image of (M, C, H, W)."""
+    return _beyond(pixels).reshape(len(pixels), -1).mean(1)
+
+
+def _beyond(pixels: np.ndarray) -> np.ndarray:
+    return (pixels < -HALF_STEP) | (pixels > 1 + HALF_STEP)
 
 
 def following(steps: tuple[int, ...], step: int) -> int | None:
@@ -141,14 +150,14 @@ def image_id(dataset: str, label: int, slot: int) -> str:
     return f"{dataset}-{label}-{slot:02d}"
 
 
-def parse_image_id(text: str, dataset: str, classes: int, ipc: int) -> tuple[int, int]:
-    """(class, slot) of an id from a link; the first image if it is not one of this set."""
+def parse_image_id(text: str, dataset: str, classes: int, ipc: int) -> tuple[int, int] | None:
+    """(class, slot) of an id from a link; None if it is not one of this set."""
     name, *numbers = text[:200].rsplit("-", 2)
     if (
         name != dataset
         or len(numbers) != 2
         or not all(n.isascii() and n.isdigit() for n in numbers)
     ):
-        return 0, 0
+        return None
     label, slot = map(int, numbers)
-    return (label, slot) if label < classes and slot < ipc else (0, 0)
+    return (label, slot) if label < classes and slot < ipc else None

@@ -9,35 +9,36 @@ import streamlit as st
 
 from ddcore.base.foreign_text import plain
 from ddcore.tasks.store import Task
-from pages.components import evolution, sheet, shell
+from pages.components import evolution, grid, reading, shell
 from pages.components.evolution import Evolution
-from pages.components.images_views import WIDTH
 
 if TYPE_CHECKING:
     from analysis.single.nearest import NearestTask, Neighbours
+
+QUICK_S = 3.0
 
 
 def show(movie: Evolution, index: int, mode: str, found: Neighbours, result: dict) -> None:
     """The kept image beside the nearest training images, with distances and what they say."""
     real = found.images.astype(np.float32) / 255
-    pictures = np.concatenate([movie.made.pixels()[index][None], real])
     names = [movie.names[c] for c in found.classes]
-    left, right = st.columns([4, 3], gap="medium")
-    with left:
-        sheet.show(
-            pictures,
-            columns=len(pictures),
-            top=["distilled", *names],
-            key="images.nearest",
+    words = [f"{name}, {far:.3f} away" for name, far in zip(names, found.distances)]
+    grid.show(
+        grid.Sheet(
+            np.concatenate([movie.made.pixels()[index][None], real]),
+            ["The distilled image, as it was kept", *words],
+            lines=["distilled", *names],
             mode=mode,
-            max_width=WIDTH * 4 // 7 - 20,
-            alt=f"The distilled image, then the {len(real)} nearest training images, of classes "
-            + ", ".join(names),
-        )
-    with right:
-        st.markdown(_distances(found, names))
+        ),
+        key="images.nearest",
+        label=f"The distilled image, then the {len(real)} nearest training images",
+        height=200,
+        note=None,
+    )
     st.markdown(verdict(found, result))
-    st.caption(overall(result))
+    with st.expander("Distances", key="images.nearest.distances"):
+        st.markdown(_distances(found, names))
+        st.caption(overall(result))
 
 
 def _distances(found: Neighbours, names: list[str]) -> str:
@@ -84,10 +85,9 @@ def overall(result: dict) -> str:
     )
 
 
-def cost(task: Task, wanted: NearestTask) -> str:
-    """ "about 4 s", from the number of comparisons; "" if the dataset is unknown here."""
+def seconds(task: Task, wanted: NearestTask) -> float | None:
+    """How long it will take, from the number of comparisons; None if the dataset is unknown here."""
     from analysis.single.nearest import expected_seconds
-    from ddcore.base.texts import duration
     from ddcore.data.registry import datasets
     from ddcore.data.spec import dataset_task
 
@@ -99,6 +99,12 @@ def cost(task: Task, wanted: NearestTask) -> str:
     elif spec.data.name in datasets():
         train = datasets()[spec.data.name].train_size
     else:
-        return ""
+        return None
     images = len(evolution.made_by(task).images)
-    return f"about {duration(expected_seconds(images, train, c * h * w, wanted))}"
+    return expected_seconds(images, train, c * h * w, wanted)
+
+
+def is_quick(task: Task, wanted: NearestTask) -> bool:
+    """Whether it can be computed unasked: in few seconds, from images that are here."""
+    expected = seconds(task, wanted)
+    return expected is not None and expected < QUICK_S and reading.is_here(task.spec().data)

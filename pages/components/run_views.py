@@ -61,25 +61,23 @@ def _line(
 
 def then_and_now(task: Task, key: str) -> None:
     """The images at step 0 beside the newest ones."""
-    from pages.components import sheet
+    from pages.components import grid, sheet
 
     steps = task.snapshot_steps()
     if not steps:
         st.caption("The first images appear as soon as the data have been read.")
         return
     names, spec = class_names(task), task.document()["spec"]
-    shown = [steps[0], steps[-1]] if len(steps) > 1 else steps
-    for column, step in zip(st.columns(2, gap="large"), shown):
+    shown = {"start": steps[0], "now": steps[-1]} if len(steps) > 1 else {"start": steps[0]}
+    for column, (name, step) in zip(st.columns(2, gap="large"), shown.items()):
         with column:
             st.subheader("Start" if step == 0 else f"Iteration {step:,}", anchor=False)
             pixels = task.snapshot(step)["pixels"].astype("float32")
-            sheet.by_class(
-                pixels,
-                runs.labels_of(spec, len(pixels), len(names)),
-                names,
-                key=f"{key}.{step}",
-                max_width=380,
-                what=f"Images at iteration {step}",
+            grid.show(
+                grid.by_class(pixels, runs.labels_of(spec, len(pixels), len(names)), names),
+                key=f"{key}.{name}",
+                label=f"Images at iteration {step}",
+                note=sheet.colours(pixels, "clip"),
             )
 
 

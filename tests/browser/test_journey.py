@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from ddcore.base.spread import figure_text
 from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.store import Task
 from tests.browser.conftest import drawn
+from tests.browser.test_grid import READ, SIZES
 
 pytestmark = pytest.mark.browser
 
@@ -26,9 +25,8 @@ SETTINGS = {
     "real_batch": 16,
     "net.width": 8,
 }
-SHEET = ".st-key-pix-images-sheet img"
+SHEET = ".st-key-images-sheet .grid"
 SLIDER = ".st-key-images-step input"
-GAP = 3
 RUN_LIMIT_S = 90.0
 
 
@@ -81,37 +79,23 @@ def look_at_the_images(page, task) -> None:
     made = DistilledSet.from_task(task)
     steps = sorted({*task.snapshot_steps(), task.result()["best_step"]})
     assert_lossless(page, made.pixels())
-    source = page.get_attribute(SHEET, "src")
+    source = page.get_attribute(SHEET, "data-painted")
     page.locator(SLIDER).press("Home")
-    page.wait_for_function(
-        "([query, old]) => document.querySelector(query)?.src && !document.querySelector(query).src"
-        ".endsWith(old)",
-        arg=[SHEET, source],
-    )
     page.wait_for_url(f"**step={steps[0]}*")
+    page.locator(f"{SHEET}:not([data-painted='{source}'])").wait_for()
     assert_lossless(page, task.snapshot(steps[0])["pixels"].astype(np.float32))
 
 
 def assert_lossless(page, pixels: np.ndarray) -> None:
-    """The picture the browser got holds exactly the clipped, rounded pixels, each a whole square."""
-    page.wait_for_function("query => document.querySelector(query)?.complete", arg=SHEET)
+    """The browser shows exactly the clipped, rounded pixels, each a whole square."""
+    page.locator(f"{SHEET}[data-painted]").wait_for()
     drawn(page)
-    size = page.eval_on_selector(
-        SHEET, "e => [e.naturalWidth, e.getBoundingClientRect().width, e.currentSrc]"
-    )
-    assert size[0] == size[1]  # nothing is resampled on screen
-    content = page.request.get(size[2]).body()
-    shown = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-    rows, columns, h, w = 2, 10, *pixels.shape[2:]
-    scale = ((shown.shape[1] - GAP) // columns - GAP) // w
-    top = shown.shape[0] - rows * (h * scale + GAP) - GAP  # the names of the classes
+    sheet = page.locator(SHEET)
+    height, width = pixels.shape[2:]
+    shown = np.array(sheet.evaluate(READ), np.uint8).reshape(-1, height, width, 4)
     expected = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)[:, 0]
-    for label in range(columns):
-        for slot in range(rows):
-            y, x = top + GAP + slot * (h * scale + GAP), GAP + label * (w * scale + GAP)
-            cell = shown[y : y + h * scale, x : x + w * scale]
-            grey = expected[label * rows + slot].repeat(scale, 0).repeat(scale, 1)
-            np.testing.assert_array_equal(cell, np.repeat(grey[..., None], 3, -1))
+    np.testing.assert_array_equal(shown[..., 0], expected)
+    assert all(size % width == 0 for size, *_ in sheet.evaluate(SIZES))
 
 
 def take_them_away(page, task, folder) -> None:

@@ -12,8 +12,17 @@ from ddcore.base.texts import percent
 from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.worker import run_task
-from pages.components import evolution, nearest_views, one_image, player, stored_views
-from tests.pages.fakes import CLASSES, SHAPE, done, images, put, snapshots, spec, text
+from pages.components import (
+    drawer,
+    evolution,
+    images_views,
+    magnified,
+    nearest_views,
+    orders,
+    player,
+    stored_views,
+)
+from tests.pages.fakes import CLASSES, SHAPE, done, images, put, sheets, snapshots, spec, text
 
 PAGE = "4_Images.py"
 
@@ -57,8 +66,8 @@ def test_finished_shows_the_kept_set(visit, store):
     assert "Play" in labels(app)
     made = DistilledSet.from_task(task)
     assert f"{percent(made.clipped_share())} of the values lie outside 0..1" in text(app)
-    assert len(app.image) == 2  # the sheet and the strip
-    assert len(app.get("plotly_chart")) == 1
+    assert set(sheets(app)) == {"images.sheet"}
+    assert not app.get("plotly_chart")  # 4.7 MB that nothing here needs
     assert {"npz", "pt", "safetensors", "Hugging Face", "PNG"} <= set(labels(app))
     assert f'load("{exports.export_bytes(made, "npz")[1]}")' in text(app)
 
@@ -74,7 +83,7 @@ def test_running_shows_snapshots_without_files(visit, store, alive):
     assert "newest images are of iteration 20" in shown
     assert "running" in app.selectbox[0].options[0]
     assert "Take them with you" not in shown
-    assert len(app.image) == 2
+    assert set(sheets(app)) == {"images.sheet"}
 
 
 def test_running_has_the_slider_when_the_newest_is_not_followed(visit, store, alive):
@@ -123,7 +132,7 @@ def test_a_stopped_run_can_be_looked_at(visit, store):
     snapshots(task)
     app = visit(PAGE, run=task.key)
     assert "cancelled" in app.selectbox[0].options[0]
-    assert len(app.image) == 2
+    assert set(sheets(app)) == {"images.sheet"}
 
 
 # --- the slider -----------------------------------------------------------------------------------
@@ -149,16 +158,17 @@ def test_moving_the_slider_changes_the_link(visit, store):
 def test_start_beside(visit, store):
     app = visit(PAGE, run=done(store).key, start="true")
     assert [s.value for s in app.subheader] == ["Start", "Iteration 20 (kept)"]
-    assert len(app.image) == 3
+    assert set(sheets(app)) == {"images.first", "images.sheet"}
 
 
-def test_play_starts_over_goes_on_and_stops(visit, store):
+def test_play_starts_over_goes_on_and_stops(visit, store, monkeypatch):
+    monkeypatch.setattr(player, "TICK_S", 1e6)  # however slow this machine is
     app = visit(PAGE, run=done(store).key)
     app.button(key="images.play").click().run()
     assert in_link(app, "step") == "0"
     assert "Pause" in labels(app)
     for _ in range(2):  # to the last iteration, then the end
-        app.session_state[player.TICKED] = 0.0
+        app.session_state[player.TICKED] = -1e9
         app.run()
         assert not app.exception
         assert in_link(app, "step") == "20"
@@ -168,23 +178,37 @@ def test_play_starts_over_goes_on_and_stops(visit, store):
 # --- one image ------------------------------------------------------------------------------------
 
 
-def test_the_link_says_the_image(visit, store):
+def test_the_link_opens_the_drawer(visit, store):
     app = visit(PAGE, run=done(store).key, img="digits-3-00")
-    assert app.selectbox(key="images.class").value == 3
     assert "`digits-3-00`" in text(app)
+    assert sheets(app)["images.sheet"]["selected"] == [3]
     app.button(key="images.Next").click().run()
     assert in_link(app, "img") == "digits-4-00"
-    app.selectbox(key="images.class").set_value(7).run()
-    assert in_link(app, "img") == "digits-7-00"
-    assert "`digits-7-00`" in text(app)
+    assert "`digits-4-00`" in text(app)
+    app.button(key="images.close").click().run()
+    assert "img" not in app.query_params
+    assert "`digits" not in text(app)
+
+
+def test_the_first_comes_after_the_last(visit, store):
+    app = visit(PAGE, run=done(store).key, img="digits-9-00")
+    app.button(key="images.Next").click().run()
+    assert in_link(app, "img") == "digits-0-00"
+
+
+def test_the_strip_is_beside_the_iteration_that_is_shown(visit, store):
+    app = visit(PAGE, run=done(store).key, img="digits-3-00", step="0")
+    film = sheets(app)["images.film"]
+    assert film["words"] == ["3 at iteration 0", "3 at iteration 20 (kept)"]
+    assert film["selected"] == [0]
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "digits-10-00", "digits-1-05", "mnist-1-00", "digits--1-00", "digits-1-²", "-" * 999],
 )
-def test_other_image_ids_mean_the_first(text):
-    assert evolution.parse_image_id(text, "digits", 10, 5) == (0, 0)
+def test_other_image_ids_mean_none(text):
+    assert evolution.parse_image_id(text, "digits", 10, 5) is None
 
 
 def test_image_ids_survive_the_link():
@@ -193,15 +217,13 @@ def test_image_ids_survive_the_link():
         assert evolution.parse_image_id(name, dataset, 100, 500) == (12, 345)
 
 
-def test_zoom_has_whole_pixels_and_exact_values():
-    for shape in ((1, 8, 8), (3, 28, 28), (3, 300, 200)):
+def test_the_enlarged_image_knows_its_exact_values(monkeypatch):
+    monkeypatch.setattr("pages.components.grid.address", lambda content, place: place)
+    for shape in ((1, 8, 8), (3, 28, 20)):
         pixels = np.random.default_rng(0).normal(0.5, 0.5, shape).astype(np.float32)
-        figure = one_image.zoom(pixels, "clip")
-        layout, trace = figure.layout, figure.data[0]
-        assert layout.width % shape[2] == layout.height % shape[1] == 0
-        assert np.shape(trace.z) == (*shape[1:], 3)
-        found = [float(v) for v in trace.text[2][1].split(", ")]
-        np.testing.assert_allclose(found, pixels[:, 2, 1], atol=5e-5)
+        told = magnified.describe(pixels, "one", "clip")
+        assert (told["height"], told["width"]) == shape[1:]
+        np.testing.assert_allclose(told["values"][2 * shape[2] + 1], pixels[:, 2, 1], atol=5e-5)
 
 
 def test_facts_name_step_and_learned_step_sizes(store):
@@ -209,7 +231,7 @@ def test_facts_name_step_and_learned_step_sizes(store):
     movie = evolution.of(task)
     made = dataclasses.replace(movie.made, steps=2, lrs=np.array([0.1, 0.2, 0.3, 0.4], np.float32))
     movie = dataclasses.replace(movie, made=made)
-    shown = one_image.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
+    shown = drawer.facts(movie, made.pixels()[7], 7, (7, 0), "digits-7-00")
     assert "| Used in step | 2 of 2 |" in shown
     assert "0.2, 0.4" in shown
 
@@ -217,7 +239,7 @@ def test_facts_name_step_and_learned_step_sizes(store):
 def test_a_step_size_that_all_steps_share_is_one_number(store):
     task = done(store, lrs=np.full(15, 0.25, np.float32))
     movie = evolution.of(task)
-    shown = one_image.facts(movie, movie.pixels(20)[0], 0, (0, 0), "digits-0-00")
+    shown = drawer.facts(movie, movie.pixels(20)[0], 0, (0, 0), "digits-0-00")
     assert "| Learned step size | 0.25 |" in shown
     assert "Beside them: 1 step size." in stored_views.budget(movie.made)
 
@@ -234,12 +256,31 @@ def test_nearest_is_offered_and_queued(visit, store):
     assert store.task(NearestTask(run_key=task.key)).status()["state"] == "queued"
 
 
+@pytest.mark.parametrize("query", [{"img": "digits-3-00"}, {"order": "nearest"}])
+def test_nearest_is_computed_unasked_where_it_is_wanted_and_quick(visit, store, query):
+    task = done(store)
+    visit(PAGE, run=task.key, **query)
+    assert store.task(NearestTask(run_key=task.key)).status()["state"] == "queued"
+
+
+def test_nothing_is_computed_unasked_for_visitors_or_where_it_is_slow(visit, store, monkeypatch):
+    task = done(store)
+    wanted = store.task(NearestTask(run_key=task.key))
+    monkeypatch.setenv("DD_VISITORS", "1")
+    visit(PAGE, run=task.key, img="digits-3-00")
+    assert wanted.status()["state"] == "missing"
+    monkeypatch.delenv("DD_VISITORS")
+    monkeypatch.setattr(nearest_views, "QUICK_S", 1.0)
+    visit(PAGE, run=task.key, img="digits-3-00")
+    assert wanted.status()["state"] == "missing"
+
+
 def test_nearest_shows_distances_and_what_they_say(visit, store):
     task = done(store)
     found = nearest_done(store, task)
     app = visit(PAGE, run=task.key, img="digits-4-00")
     shown = text(app)
-    assert len(app.image) == 3
+    assert len(sheets(app)["images.nearest"]["words"]) == 6
     assert "**No copy:** all 130 held-out real images are nearer" in shown
     assert f"| {found.arrays()['distances'][4, 0]:.3f} |" in shown
     assert "of 1,167 training images" in shown
@@ -301,7 +342,7 @@ def test_a_canvas_is_repeated_and_its_seam_measured(visit, store):
     whole = seam(DistilledSet.from_task(task).preprocess.inverse(canvases()))
     own = seam(DistilledSet.from_task(task).preprocess.inverse(canvases()[3:4]))
     assert f"a ratio of **{own.ratio:.2f}**, over all canvases {whole.ratio:.2f}" in shown
-    assert len(app.image) == 4  # the sheet, the strip, the canvas, its windows
+    assert len(app.image) == 2  # the canvas, its windows
 
 
 def test_a_canvas_repeats_in_both_directions():
@@ -326,7 +367,7 @@ def test_shared_pictures_belong_to_all_classes(visit, store):
     bases = np.random.default_rng(0).normal(size=(7, 1, 4, 4)).astype(np.float32)
     stored = {"bases": bases, "coefficients": np.ones((20, 7), np.float32)}
     task = stored_done(store, "bases", stored)
-    app = visit(PAGE, run=task.key)
+    app = visit(PAGE, run=task.key, img="digits-0-00")
     shown = text(app)
     assert "**Stored for all classes: 7 pictures**" in shown
     assert "bases (7 × 1 × 4 × 4), coefficients (20 × 7)" in shown
@@ -338,8 +379,50 @@ def test_a_running_set_with_more_images_than_its_budget(visit, store, alive):
     snapshots(task, 160)
     alive(task)
     app = visit(PAGE, run=task.key)
-    assert len(app.image) == 2
+    assert sheets(app)["images.sheet"]["groups"][0] == ["0", 16]
     assert evolution.of(task).rows.shape == (10, 16)
+
+
+# --- orders, classes, scales ----------------------------------------------------------------------
+
+
+def test_most_clipped_first(visit, store):
+    task = done(store)
+    app = visit(PAGE, run=task.key, order="clipped")
+    told = sheets(app)["images.sheet"]
+    share = evolution.outside_each(DistilledSet.from_task(task).pixels())
+    order = np.argsort(-share, kind="stable")
+    assert told["words"][0].startswith(f"{order[0]}, image 1 of 1, ")
+    assert told["lines"] == [percent(share[i]) for i in order]
+
+
+def test_nearest_first(visit, store):
+    task = done(store)
+    distances = nearest_done(store, task).arrays()["distances"][:, 0]
+    told = sheets(visit(PAGE, run=task.key, order="nearest"))["images.sheet"]
+    assert told["words"][0].startswith(f"{np.argmin(distances)}, image 1 of 1, ")
+
+
+def test_worth_is_offered_once_an_analysis_knows_it(visit, store, monkeypatch):
+    task = done(store)
+    movie = evolution.of(task)
+    assert set(orders.offered(movie, store)) == {"class", "clipped", "nearest"}
+    monkeypatch.setattr(orders, "influence_of", lambda store, key: task)
+    assert "worth" in orders.offered(movie, store)
+    assert orders.ranked("worth", np.array([0.1, 0.3, -0.2])).tolist() == [1, 0, 2]
+    assert orders.text("worth", -0.2) == "-0.200"
+
+
+def test_one_class_by_its_pill(visit, store):
+    app = visit(PAGE, run=done(store).key, cls="3", order="clipped")
+    assert [w[:13] for w in sheets(app)["images.sheet"]["words"]] == ["3, image 1 of"]
+
+
+def test_a_scale_of_its_own_where_most_is_clipped(visit, store):
+    task = done(store, images=images() * 40)
+    app = visit(PAGE, run=task.key)
+    assert app.selectbox(key="choice.scale").value == "sigma"
+    assert images_views.usual_mode(evolution.of(done(store, spec(seed=1)))) == "clip"
 
 
 # --- files ----------------------------------------------------------------------------------------
