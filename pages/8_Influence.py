@@ -1,5 +1,5 @@
 """Influence: exact leave-one-out retraining of every distilled image."""
 
-from pages.components import analysis_page
+from pages.components import analysis_page, influence_view
 
-analysis_page.show("influence")
+analysis_page.show("influence", lead=influence_view.lead)

@@ -12,7 +12,7 @@ by that call. Nothing is computed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import streamlit as st
@@ -26,23 +26,26 @@ from analysis.shared import drawing
 from analysis.task import lacks_images, load_arrays
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
+from ddcore.data.spec import DataSpec
 from ddcore.tasks.store import Store, Task
 from pages.components import (
     analysis_form,
     analysis_runs,
     charts,
+    grid,
     links,
+    reading,
     runs,
-    sheet,
     shell,
     task_panel,
 )
 
 OVERVIEW = "pages/8_Understand.py"
-ROW = 10  # images beside each other
+PICTURES_HEIGHT = 300  # screen pixels of images that belong together, about
 MOST_ROWS = 500  # of a table
 Chart = Callable[[str, Drawn, Result, Arrays, dict[str, str]], None]  # the first is a widget key
-WIDTH = 820  # pixels of a row of images
+# Draws above all figures and says which of them it stands for.
+Lead = Callable[[Result, Arrays, dict[str, str]], Collection[int]]
 OFFERED = 4  # other choices of sets
 
 
@@ -56,8 +59,13 @@ def figure(key: str, drawn: Drawn, result: Result, arrays: Arrays, options: dict
     charts.show(drawn.figure, key=key, alt=drawn.caption)
 
 
-def show(name: str, chart: Chart = figure) -> None:
-    """The whole page of an analysis; `chart` draws its figures."""
+def nothing(result: Result, arrays: Arrays, options: dict[str, str]) -> Collection[int]:
+    """No more than the figures."""
+    return ()
+
+
+def show(name: str, chart: Chart = figure, lead: Lead = nothing) -> None:
+    """The whole page of an analysis; `chart` draws its figures, `lead` what comes before them."""
     analysis = named(name)
     with shell.page(
         analysis.title, section=shell.ANALYSES, icon=analysis.icon, about=analysis.question
@@ -66,11 +74,11 @@ def show(name: str, chart: Chart = figure) -> None:
         keys = analysis_runs.pick()
         if keys:
             with shell.boundary():
-                _answer(analysis, keys, chart)
+                _answer(analysis, keys, chart, lead)
         _texts(analysis)
 
 
-def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
+def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart, lead: Lead) -> None:
     store = shell.store()
     chosen = choose(store, keys)
     spec = analysis_form.ask(analysis, chosen)
@@ -80,7 +88,7 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
         estimate=_estimate(analysis, spec, chosen, store),
     )
     if task:
-        _result(analysis, task, chart)
+        _result(analysis, task, chart, lead)
         return
     _offer(store, analysis, keys)
     if example := newest(store, analysis):
@@ -89,7 +97,7 @@ def _answer(analysis: Analysis, keys: tuple[str, ...], chart: Chart) -> None:
         same = example.spec().run_keys == spec.run_keys
         apart = "The runs chosen above with other settings" if same else "Not the runs chosen above"
         st.caption(f"Example: {plain(labels)}, {plain(example.result()['data_label'])}. {apart}.")
-        _result(analysis, example, chart)
+        _result(analysis, example, chart, lead)
 
 
 def _offer(store: Store, analysis: Analysis, keys: analysis_runs.Keys) -> None:
@@ -118,12 +126,11 @@ def newest(store: Store, analysis: Analysis) -> Task | None:
     return max(own, key=lambda t: (t.folder / "done.json").stat().st_mtime, default=None)
 
 
-def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
+def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead) -> None:
     """The answer in a sentence, figures, images, what to take away."""
     result, arrays = task.result(), load_arrays(shell.store(), task)
     if lacks_images(arrays):
-        st.caption("Real images that belong here are shown once the dataset has been read:")
-        shell.link("pages/1_Data.py", "Read it", icon=":material/photo_library:")
+        reading.show(DataSpec.from_dict(result["data"]), f"{analysis.name}.data")
     shown = seen(result, plain)
     st.subheader(drawing.typeset(analysis.sentence(shown)), anchor=False)
     row = st.container(horizontal=True, gap="medium", key=f"{analysis.name}.options")
@@ -133,7 +140,10 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
             return links.choice(option.label, option.choices, f"view_{option.name}", width=230)
 
     options = picked(analysis, result, ask)
+    done = lead(result, arrays, options)
     for place, drawn in enumerate(analysis.figures(shown, arrays, options)):
+        if place in done:
+            continue
         st.markdown(f"**{drawn.title}**")
         chart(f"{analysis.name}.figure.{place}", drawn, shown, arrays, options)
         st.caption(drawing.typeset(drawn.caption))
@@ -148,20 +158,15 @@ def _result(analysis: Analysis, task: Task, chart: Chart) -> None:
 
 
 def _pictures(group: Pictures, key: str) -> None:
-    """Images in rows, with a line over each."""
+    """Images in rows, with a line below each."""
     st.markdown(f"**{plain(group.title)}**")
-    for first in range(0, len(group.labels), ROW):
-        part = slice(first, first + ROW)
-        pixels, labels = group.pixels[part], group.labels[part]
-        alt = f"{group.title}: {', '.join(labels)}"
-        sheet.show(
-            pixels,
-            columns=len(labels),
-            top=labels,
-            key=f"{key}.{first}",
-            alt=alt,
-            max_width=WIDTH,
-        )
+    grid.show(
+        grid.Sheet(group.pixels, group.labels, lines=group.labels),
+        key=key,
+        label=group.title,
+        height=PICTURES_HEIGHT,
+        note=None,
+    )
 
 
 def _downloads(

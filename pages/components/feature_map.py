@@ -11,12 +11,11 @@ from analysis.contract import Arrays, Drawn, Result
 from analysis.suite.features.figures import describe, found_point
 from analysis.suite.features.spec import PIXELS
 from ddcore.base.foreign_text import unescaped
-from pages.components import charts, sheet
+from pages.components import charts, grid, sheet
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"], "scrollZoom": True}
 MOST = 60  # images that are opened
-ROW = 12  # images beside each other
-WIDTH = 820  # pixels of a row
+HEIGHT = 300  # screen pixels of opened images, about
 TIP = 96  # screen pixels of the image under the mouse, about
 SPRITE_VALUES = 3_000_000  # of all images sent to the browser; with more, only distilled ones
 
@@ -128,15 +127,30 @@ def _around(row: int, result: Result, arrays: Arrays) -> None:
 
 
 def _row(rows: list[int], result: Result, arrays: Arrays, key: str) -> None:
+    """Images of points; choosing a distilled one marks its point in the map."""
     names, labels, source = result["class_names"], arrays["labels"], arrays["source"]
     rows = _here(arrays, rows)
-    scale = sheet.fit(result["shape"][-1], ROW, WIDTH, 8)
-    for first in range(0, len(rows), ROW):
-        part = rows[first : first + ROW]
-        tops = [f"{names[labels[r]]}{' real' if source[r] == 0 else ''}" for r in part]
-        alt = f"Images of {', '.join(tops)}"
-        images = pixels(result, arrays, part)
-        sheet.show(images, columns=len(part), top=tops, key=f"{key}.{first}", alt=alt, scale=scale)
+    if not rows:
+        return
+    lines = [f"{unescaped(names[labels[r]])}{' real' if source[r] == 0 else ''}" for r in rows]
+    words = [unescaped(text.replace("<br>", ", ")) for text in describe(result, arrays)]
+
+    def mark(chosen: tuple[int, ...]) -> None:
+        if chosen and source[row := rows[chosen[0]]] > 0:
+            own = row - int(np.searchsorted(source, source[row]))
+            st.query_params["view_find"] = result["runs"][source[row] - 1]["key"]
+            st.query_params["view_image"] = str(own)
+
+    grid.show(
+        grid.Sheet(pixels(result, arrays, rows), [words[r] for r in rows], lines=lines),
+        key=key,
+        label="Images of the chosen points",
+        pick=grid.ONE,
+        chosen=(),
+        on_pick=mark,
+        height=HEIGHT,
+        note=None,
+    )
 
 
 def _on_hover(plot: str, result: Result, arrays: Arrays) -> None:

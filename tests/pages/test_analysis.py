@@ -12,9 +12,17 @@ from analysis.runs import ORDER, choose
 from analysis.settings import make_spec as analysis_make_spec
 from analysis.settings import picked
 from analysis.shared.drawing import typeset
-from pages.components import analysis_page, analysis_runs, runs, settings_form, shell
+from analysis.task import load_arrays
+from pages.components import (
+    analysis_page,
+    analysis_runs,
+    influence_view,
+    runs,
+    settings_form,
+    shell,
+)
 from tests.analysis.conftest import computed, smallest, two_sets
-from tests.pages.fakes import done, put, spec, text
+from tests.pages.fakes import done, put, sheets, spec, text
 
 EACH = pytest.mark.parametrize("name", list(analyses()))
 OVERVIEW = "8_Understand.py"
@@ -111,6 +119,27 @@ def test_every_view_opens(visit, store, name):
     app.query_params["view_of"] = "<b>"
     app.run()
     assert not app.exception
+
+
+def test_influence_is_clicked_through(visit, store):
+    keys = two(store)
+    task = computed(store, smallest(store, "influence", keys))
+    app = visit(page("influence"), runs=",".join(keys), set=settings("influence"))
+    of, result, told = analysis("influence"), task.result(), sheets(app)
+    figures = of.figures(result, load_arrays(store, task), picked(of, result))
+    stood_for = {figures[place].title for place in influence_view.STANDS_FOR}
+    assert stood_for == {
+        "Whom the picked image helps and hurts",
+        "Which distilled images matter for the picked test image",
+    }
+    assert not stood_for & {m.value.strip("*") for m in app.markdown}
+    assert told["influence.set"]["selected"] == [0]
+    assert len(told["influence.set"]["borders"]) == 20
+    assert {"influence.helped", "influence.hurt"} <= set(told)
+    app.query_params["view_image"], app.query_params["view_test"] = "5", "0"
+    app.run()
+    assert not app.exception
+    assert sheets(app)["influence.set"]["selected"] == [5]
 
 
 @EACH
