@@ -8,17 +8,16 @@ import numpy as np
 import streamlit as st
 
 from ddcore.base.foreign_text import plain
-from pages.components import evolution, links, sheet, shell
+from pages.components import evolution, grid, images_views, links, magnified, sheet, shell
 
 if TYPE_CHECKING:
     from pages.components.compare_views import Side
 
 KEPT = "kept"
 STOPS = (*map(str, range(0, 101, 5)), KEPT)
-ALL = "all"
-WIDTH, HEIGHT = 810, 620  # screen pixels that the images may take, about
-LEAST = 24  # screen pixels of an image at least, where that is possible
-ACROSS = 20  # images of one class beside each other at most
+HEIGHT = 480  # screen pixels that the images may take, about
+LARGE = 220  # screen pixels of the chosen image
+CHOSEN = "compare.chosen"  # class and slot of the image that is compared
 
 
 def show(sides: list[Side]) -> None:
@@ -28,26 +27,50 @@ def show(sides: list[Side]) -> None:
             stop = slider()
             label = class_filter(sides)
             mode = links.choice("Pixel scale", sheet.SCALES, "scale", width=175)
-        movies = [evolution.of(side.task) for side in sides]
-        grids = [grid(movie, label) for movie in movies]
-        pictures = [movie.pixels(step_at(movie, stop)) for movie in movies]
-        stacked, scale = arrangement(grids, [p.shape[-2:] for p in pictures])
-        places = [st.container() for _ in sides] if stacked else st.columns(len(sides))
-        for place, side, movie, (order, left, top), pixels in zip(
-            places, sides, movies, grids, pictures
-        ):
-            with place:
+        for column, side in zip(st.columns(len(sides), gap="small"), sides):
+            movie = evolution.of(side.task)
+            with column:
                 st.markdown(f"**{plain(side.name)}**, {words(movie, stop)}")
-                sheet.show(
-                    pixels[order.ravel()],
-                    columns=order.shape[1],
-                    left=left,
-                    top=top,
-                    key=f"compare.{side.letter}",
-                    scale=scale,
-                    mode=mode,
-                    alt=f"Images of {side.name}, {words(movie, stop)}",
-                )
+                _side(side, movie, stop, label, mode)
+
+
+def _side(side: Side, movie: evolution.Evolution, stop: str, label: int | None, mode: str) -> None:
+    """The images of a set; the one that is chosen, in all sets the same, large below them."""
+    pixels, chosen = movie.pixels(step_at(movie, stop)), place(movie)
+
+    def choose(rows: tuple[int, ...]) -> None:
+        places = [
+            tuple(map(int, found)) for row in rows for found in np.argwhere(movie.rows == row)
+        ]
+        st.session_state[CHOSEN] = places[0] if places else None
+
+    grid.show(
+        grid.by_class(pixels, movie.labels, movie.names, only=label, mode=mode),
+        key=f"compare.{side.letter}",
+        label=f"Images of {side.name}, {words(movie, stop)}",
+        pick=grid.ONE,
+        chosen=() if chosen is None else (int(movie.rows[chosen]),),
+        on_pick=choose,
+        height=HEIGHT,
+        together="compare",
+        note=sheet.colours(pixels, mode),
+    )
+    if chosen is not None:
+        name = f"{movie.names[chosen[0]]}, image {chosen[1] + 1}"
+        st.markdown(f"**{plain(name)}**")
+        magnified.show(
+            pixels[movie.rows[chosen]],
+            key=f"compare.large.{side.letter}",
+            label=f"{name} of {side.name}, enlarged",
+            mode=mode,
+            side=LARGE,
+        )
+
+
+def place(movie: evolution.Evolution) -> tuple[int, int] | None:
+    """Class and slot of the chosen image, if this set has such a one."""
+    chosen = st.session_state.get(CHOSEN)
+    return chosen if chosen and all(map(int.__lt__, chosen, movie.rows.shape)) else None
 
 
 def slider() -> str:
@@ -74,9 +97,7 @@ def class_filter(sides: list[Side]) -> int | None:
     names = sides[0].made.class_names
     if any(side.made.class_names != names for side in sides):
         return None
-    options = {ALL: "All classes", **{str(i): name for i, name in enumerate(names)}}
-    chosen = links.choice("Class", options, "cls", width=150)
-    return None if chosen == ALL else int(chosen)
+    return images_views.class_filter(names)
 
 
 def step_at(movie: evolution.Evolution, stop: str) -> int:
@@ -92,53 +113,3 @@ def words(movie: evolution.Evolution, stop: str) -> str:
     step = step_at(movie, stop)
     kept = " (kept)" if step == movie.kept else ""
     return f"iteration {step:,} of {movie.steps[-1]:,}{kept}"
-
-
-Grid = tuple[np.ndarray, list[str] | None, list[str] | None]
-
-
-def grid(movie: evolution.Evolution, label: int | None) -> Grid:
-    """Which image is in which row and column, and the names of rows or columns."""
-    rows = movie.rows
-    if label is not None:
-        own = rows[label]
-        across = min(len(own), ACROSS)
-        return own[: len(own) // across * across].reshape(-1, across), None, None
-    if rows.shape[1] <= 5 and len(rows) <= ACROSS:
-        return rows.T, None, list(movie.names)
-    return rows, list(movie.names), None
-
-
-def arrangement(grids: list[Grid], sizes: list[tuple[int, int]]) -> tuple[bool, int]:
-    """Whether the sets lie below each other, and the scale they share: the largest that fits.
-
-    Below each other the same classes are in line; beside each other is for what would be too high,
-    unless images would become too small to see.
-    """
-
-    smallest = min(w for _, w in sizes)
-    rooms = [int(WIDTH / len(grids)) - 16 - sheet.gutter(left) for _, left, _ in grids]
-
-    def largest(rooms: list[int]) -> int:
-        return min(
-            sheet.fit(w, order.shape[1], room, 10)
-            for room, (order, *_), (_, w) in zip(rooms, grids, sizes)
-        )
-
-    def height(scale: int) -> int:
-        pairs = zip(grids, sizes)
-        return sum(len(order) * (h * scale + sheet.GAP) for (order, *_), (h, _) in pairs)
-
-    below = largest([WIDTH - sheet.gutter(left) for _, left, _ in grids])
-    least = min(below, -(-LEAST // smallest))
-    for scale in range(below, least - 1, -1):
-        if height(scale) <= HEIGHT:
-            return True, scale
-    beside = largest(rooms)
-    fits = all(
-        order.shape[1] * (w * beside + sheet.GAP) <= room
-        for room, (order, *_), (_, w) in zip(rooms, grids, sizes)
-    )
-    if fits and beside * smallest >= LEAST:
-        return False, beside
-    return True, least

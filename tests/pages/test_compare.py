@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from ddcore.measure.spec import default_evaluation
 from ddcore.training.protocols import PROTOCOLS
-from pages.components import compare_images, compare_views, evolution, sheet
-from tests.pages.fakes import done, evaluated, put, spec, text
+from pages.components import compare_images, compare_views, evolution
+from tests.pages.fakes import done, evaluated, put, sheets, spec, text
 from tests.pages.test_evaluate import measured, three
 
 PAGE = "6_Compare.py"
@@ -51,7 +50,7 @@ def test_one_run_is_not_enough(visit, store):
 def test_a_bad_link_is_no_exception(visit, store, runs):
     two(store)
     app = visit(PAGE, runs=runs, share="x", cls="99", protocol="<i>", scale="?")
-    assert len(app.image) == 2
+    assert len(sheets(app)) == 2
 
 
 def test_at_first_the_current_run_and_one_like_it(visit, store):
@@ -67,14 +66,14 @@ def test_absent_runs_are_named(visit, store):
     tasks = two(store)
     app = visit(PAGE, runs=f"{link(tasks)},0123456789abcdef")
     assert "0123456789abcdef" in app.warning[0].value
-    assert len(app.image) == 2
+    assert len(sheets(app)) == 2
 
 
 def test_more_than_four_runs_are_cut(visit, store):
     tasks = [done(store, spec(seed=s)) for s in range(5)]
     app = visit(PAGE, runs=link(tasks))
     assert len(app.multiselect(key="several.runs").value) == compare_views.MOST
-    assert len(app.image) == compare_views.MOST
+    assert len(sheets(app)) == compare_views.MOST
 
 
 def test_the_link_follows_the_choice(visit, store):
@@ -91,7 +90,7 @@ def test_an_unreadable_set_is_left_out(visit, store):
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     app = visit(PAGE, runs=link(tasks))
     assert "does not match its checksum" in app.error[0].value
-    assert len(app.image) == 2
+    assert len(sheets(app)) == 2
 
 
 def test_unfinished_runs_cannot_be_chosen(visit, store):
@@ -227,8 +226,23 @@ def test_one_slider_moves_all_sets(visit, store):
 
 def test_a_class_of_all_sets(visit, store):
     app = visit(PAGE, runs=link(two(store)), cls="3")
-    assert app.selectbox(key="choice.cls").value == "3"
-    assert len(app.image) == 2
+    told = sheets(app)
+    assert set(told) == {"compare.A", "compare.B"}
+    for sheet in told.values():
+        assert sheet["words"] == ["3, image 1 of 1"]
+        assert sheet["together"] == "compare"  # every pixel at the same size
+
+
+def test_the_chosen_image_is_large_in_all_sets(visit, store):
+    app = visit(PAGE, runs=link(two(store)))
+    app.session_state[compare_images.CHOSEN] = (4, 0)
+    app.run()
+    assert not app.exception
+    assert [sheet["selected"] for sheet in sheets(app).values()] == [[4], [4]]
+    assert len(sheets(app, "magnified")) == 2
+    app.session_state[compare_images.CHOSEN] = (4, 7)  # there is no such image
+    app.run()
+    assert not sheets(app, "magnified")
 
 
 def test_shares_find_the_nearest_images(store):
@@ -242,54 +256,14 @@ def test_shares_find_the_nearest_images(store):
     ]
 
 
-def movie(classes: int, ipc: int) -> evolution.Evolution:
-    """A run with so many images."""
-    labels = np.repeat(np.arange(classes), ipc)
-    return evolution.Evolution(None, (0,), None, None, labels, tuple(map(str, range(classes))))
-
-
-def test_grids_put_classes_in_line():
-    order, left, top = compare_images.grid(movie(3, 2), None)
-    assert order.tolist() == [[0, 2, 4], [1, 3, 5]]
-    assert (left, top) == (None, ["0", "1", "2"])
-    order, left, top = compare_images.grid(movie(3, 10), None)
-    assert order.shape == (3, 10)
-    assert (left, top) == (["0", "1", "2"], None)
-    order, *_ = compare_images.grid(movie(3, 4), 1)
-    assert order.tolist() == [[4, 5, 6, 7]]
-
-
-@pytest.mark.parametrize(
-    ("ipc", "sizes"), [(1, (8, 8)), (10, (8, 8, 8)), (10, (28, 32)), (50, (32, 32))]
-)
-def test_all_sets_share_the_largest_scale_that_fits(ipc, sizes):
-    grids = [compare_images.grid(movie(10, ipc), None) for _ in sizes]
-    stacked, scale = compare_images.arrangement(grids, [(s, s) for s in sizes])
-    room = compare_images.WIDTH if stacked else compare_images.WIDTH / len(sizes)
-    for (order, left, _), size in zip(grids, sizes):
-        width = order.shape[1] * (size * scale + sheet.GAP) + sheet.GAP + sheet.gutter(left)
-        assert width <= room or scale == 1
-    assert stacked or scale * min(sizes) >= compare_images.LEAST
-    assert stacked == (sizes != (28, 32))  # ten by ten of these fit beside each other
-
-
 def test_the_class_is_asked_only_where_all_sets_have_the_same(visit, store):
     tasks = two(store)
-    assert "All classes" in visit(PAGE, runs=link(tasks)).selectbox(key="choice.cls").options
+    assert [p for p in visit(PAGE, runs=link(tasks)).pills if p.key == "choice.cls"]
     other = done(store, spec(seed=2))
     result = json.loads((other.folder / "result.json").read_text())
     result["set"]["class_names"] = list("abcdefghij")
     (other.folder / "result.json").write_text(json.dumps(result))
     other.finish()
     app = visit(PAGE, runs=link([tasks[0], other]), cls="3")
-    assert len(app.image) == 2
-    assert not [s for s in app.selectbox if s.key == "choice.cls"]
-
-
-def test_the_scale_shrinks_until_all_sets_are_in_sight():
-    grids = [compare_images.grid(movie(10, ipc), None) for ipc in (5, 4, 1, 1)]
-    stacked, scale = compare_images.arrangement(grids, [(8, 8)] * 4)
-    rows = sum(len(order) for order, *_ in grids)
-    assert stacked
-    assert rows * (8 * scale + sheet.GAP) <= compare_images.HEIGHT
-    assert rows * (8 * (scale + 1) + sheet.GAP) > compare_images.HEIGHT
+    assert len(sheets(app)) == 2
+    assert not [p for p in app.pills if p.key == "choice.cls"]
