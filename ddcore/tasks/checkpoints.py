@@ -50,7 +50,7 @@ class Checkpoints:
         problems = []
         for path in sorted(self.folder.glob("*")):
             if path.name.startswith("."):  # of a write that was killed
-                path.unlink(missing_ok=True)
+                remove(path)
                 continue
             try:
                 state = _read(path)
