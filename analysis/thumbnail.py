@@ -11,7 +11,8 @@ from analysis.contract import of_spec
 from analysis.shared import drawing
 from analysis.task import load_arrays
 from ddcore.base.errors import StoreUnusable
-from ddcore.tasks.store import Store, Task, write_atomic
+from ddcore.tasks.files import write_atomic
+from ddcore.tasks.store import Store, Task
 
 NAME = ".thumbnail.png"
 WIDTH = 640  # pixels: twice what a card has, for screens with small ones

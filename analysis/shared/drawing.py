@@ -111,6 +111,8 @@ def first_panel(analysis: Analysis[Any, F], result: Result[F], arrays: Arrays, w
         figure = analysis.static(seen(result, unmathematical), arrays)
         figure.draw_without_rendering()
         inches = figure.dpi_scale_trans.inverted()
-        panel = figure.axes[0].get_tightbbox().transformed(inches).padded(0.08)
+        shown = figure.axes[0].get_tightbbox()
+        assert shown, "a panel that is seen"
+        panel = shown.transformed(inches).padded(0.08)
         figure.savefig(out, format="png", dpi=width / panel.width, bbox_inches=panel)
     return out.getvalue()
