@@ -20,7 +20,8 @@ from ddcore import cli
 from ddcore.base import outputs
 from ddcore.base.errors import NotReady, SpecError
 from ddcore.sets.distilled import KINDS
-from ddcore.tasks.store import Store, write_atomic
+from ddcore.tasks.files import write_atomic
+from ddcore.tasks.store import Store
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,7 +36,7 @@ from ddcore.distil.problem import Problem
 from ddcore.nets.network import Network
 from ddcore.pools.trajectory import file_name, train_experts
 from ddcore.pools.trajectory_spec import TrajectoryTask
-from ddcore.tasks.worker import same_every_time
+from ddcore.tasks.process import same_every_time
 from ddcore.training.chunks import limit_threads, nets_at_once
 from ddcore.training.train import train
 

@@ -55,7 +55,7 @@ class Plain:
     """What a plain loop needs: modules, images as a leaf, real data."""
 
     def __init__(self, distiller: Distiller) -> None:
-        self.problem, self.params = distiller.problem, distiller.params
+        self.problem, self.params = distiller.problem, distiller.problem.spec.params
         images, _ = distiller.synthetic.final()
         self.images = images.detach().clone().requires_grad_()
         self.labels = distiller.synthetic.classes_of(distiller.synthetic.decoder.final())

@@ -11,7 +11,8 @@ from benchmarks.chaos import damage, injuries, readers
 from ddcore.base import paths
 from ddcore.base.errors import DDError
 from ddcore.tasks import jobs
-from ddcore.tasks.store import Task, read_arrays, write_json
+from ddcore.tasks.files import read_arrays, write_json
+from ddcore.tasks.store import Task
 from ddcore.tasks.testing import SleepyTask
 
 

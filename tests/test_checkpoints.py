@@ -8,7 +8,7 @@ from safetensors.numpy import save
 
 from ddcore.tasks import worker
 from ddcore.tasks.checkpoints import Checkpoints
-from ddcore.tasks.store import write_atomic
+from ddcore.tasks.files import write_atomic
 from ddcore.tasks.testing import SleepyTask
 
 STATE = {"a": np.arange(3.0), "b": np.array(2), "c": np.zeros((0, 2), np.float32)}
@@ -61,6 +61,16 @@ def test_without_a_sound_one_the_task_begins_again(tmp_path, content):
         path.mkdir() if content is None else path.write_bytes(content)
     found, problems = Checkpoints(tmp_path).load(accept)
     assert found is None and len(problems) == 2 and list(own.folder.iterdir()) == []
+
+
+def test_what_a_killed_write_left_goes_whatever_it_has_become(tmp_path):
+    own = Checkpoints(tmp_path)
+    own.save(STATE, {"step": 1})
+    (own.folder / ".1.checkpoint.7.abcd.tmp").write_bytes(b"half")
+    (own.folder / ".0.checkpoint.8.abcd.tmp" / "inside").mkdir(parents=True)
+    found, problems = Checkpoints(tmp_path).load(accept)
+    assert found[1]["step"] == 1 and problems == []
+    assert [p.name for p in own.folder.iterdir()] == ["1.checkpoint"]
 
 
 def test_one_of_an_older_version_is_said_and_not_used(tmp_path):

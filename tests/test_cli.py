@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from ddcore import cli
-from ddcore.cli import main
+from ddcore.cli import follow, main
 from ddcore.distil.contract import methods
 from ddcore.measure import ranking
 from ddcore.measure.spec import default_evaluation
@@ -110,7 +109,7 @@ def test_a_shipped_evaluation_is_found_by_the_networks_name(store, capsys):
 
 def test_a_set_is_judged_at_other_widths(store, capsys, monkeypatch):
     asked = []
-    monkeypatch.setattr(cli, "compute", lambda store, spec: asked.append(spec) or given)
+    monkeypatch.setattr(follow, "compute", lambda store, spec: asked.append(spec) or given)
     shipped = next(r for r in gallery.runs() if r.method == "dm" and r.ipc == 1)
     given = Store().task(default_evaluation(shipped.key, shipped))
     arguments = ["evaluate", shipped.key, "--arch", "convnet-32", "convnet-128", "mlp-8", "mlp"]
@@ -245,7 +244,7 @@ def test_a_store_that_cannot_be_written_is_one_sentence(store, capsys, monkeypat
     def refused(path, content):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("ddcore.tasks.store.write_atomic", refused)
+    monkeypatch.setattr("ddcore.tasks.files.write_atomic", refused)
     assert main(["distill", "dm", "--json"]) == 2
     printed = capsys.readouterr()
     assert words in printed.err and len(printed.err.strip().splitlines()) == 1

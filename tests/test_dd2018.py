@@ -13,17 +13,17 @@ from ddcore.base.specs import task_from_document
 from ddcore.data import DataSpec, ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.distil.contract import method
-from ddcore.distil.methods.dd2018 import source_like
+from ddcore.distil.methods.dd2018.params import source_like
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
-from ddcore.measure import accuracy
 from ddcore.measure.attack import attack_figures
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets import NetSpec, pretrained
 from ddcore.nets.network import Network, to_module
 from ddcore.pools import bank
-from ddcore.sets import exports, use
+from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.use import Use
 from ddcore.training.labels import relabelled
 from ddcore.training.protocols import Protocol
 from tests.test_runner import SHAPE, tiny
@@ -166,7 +166,6 @@ def test_held_out_networks_neither_make_the_set_nor_choose_step_sizes(compute, m
         return real(start, network, part, need, device)
 
     monkeypatch.setattr(bank, "start_weights", watched)
-    monkeypatch.setattr("ddcore.distil.runner.start_weights", watched)
     compute(spec)
     assert {part for part, _ in needed} == {"training", "validation"}
     needed.clear()
@@ -212,15 +211,15 @@ def test_real_labels_are_changed_and_the_sets_own_are_not(compute, store):
 
 def test_an_attack_is_told_in_full(compute, store, monkeypatch):
     trained_on = []
-    real = use.train_for
+    real = Use.train
 
-    def watched(images, labels, *rest, **more):
+    def watched(self, images, labels, *rest, **more):
         trained_on.append(labels.tolist())
-        return real(images, labels, *rest, **more)
+        return real(self, images, labels, *rest, **more)
 
     spec = tiny("dd2018", setting="attack", attacked="2", target="5")
     compute(spec)
-    monkeypatch.setattr(accuracy, "train_for", watched)
+    monkeypatch.setattr(Use, "train", watched)
     rows = rows_of(compute, spec)
     assert set(rows) == {"distilled", "before", "random", "class_mean"}
     ordinary, changed = list(range(10)), [0, 1, 5, 3, 4, 5, 6, 7, 8, 9]

@@ -13,7 +13,8 @@ from ddcore.base.errors import DataError, SpecError
 from ddcore.data.preprocess import Preprocess
 from ddcore.nets import NetSpec
 from ddcore.sets.distilled import DistilledSet
-from ddcore.tasks.store import Store, Task, write_arrays, write_json
+from ddcore.tasks.files import write_arrays, write_json
+from ddcore.tasks.store import Store, Task
 from ddcore.tasks.testing import SleepyTask
 from ddcore.training.protocols import PROTOCOLS
 

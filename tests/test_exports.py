@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ddcore.base.errors import DataError, SpecError
-from ddcore.sets import exports, foreign_files, render
+from ddcore.sets import checks, exports, foreign_files, render
 from tests.test_distilled import VARIANTS, assert_same, make
 
 EXACT = ("npz", "pt", "safetensors", "hf")
@@ -367,7 +367,7 @@ def test_not_finite_and_wrong_preprocessing_are_refused_on_reading():
         arrays, meta = made.to_arrays()
         out = io.BytesIO()
         arrays |= {name: value}
-        meta["sha256"] = exports._digest(arrays, meta)  # as a hostile writer would
+        meta["sha256"] = checks.digest(arrays, meta)  # as a hostile writer would
         np.savez(out, **arrays, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8))
         with pytest.raises(DataError, match="expected"):
             exports.load_bytes(out.getvalue())

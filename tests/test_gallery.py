@@ -15,7 +15,9 @@ from ddcore.measure.evaluate import baseline_task
 from ddcore.measure.spec import AccuracyTask, default_evaluation
 from ddcore.recipes import gallery, table
 from ddcore.sets.distilled import DistilledSet
-from ddcore.tasks.store import Store, snapshot_name, write_arrays
+from ddcore.tasks.files import write_arrays
+from ddcore.tasks.store import Store
+from ddcore.tasks.task import snapshot_name
 from tests.pages.fakes import done
 
 SHIPPED = Store(paths.GALLERY, gallery=None)

@@ -15,8 +15,9 @@ import pytest
 
 from ddcore.base import paths
 from ddcore.base.errors import DDError, NotReady, SpecError, StoreUnusable
-from ddcore.tasks import jobs, locks, queue, worker
-from ddcore.tasks.store import Store, Task, write_json
+from ddcore.tasks import jobs, locks, process, queue, worker
+from ddcore.tasks.files import write_json
+from ddcore.tasks.store import Store, Task
 from ddcore.tasks.testing import SleepyTask
 
 LIMIT_S = 60
@@ -402,11 +403,11 @@ def test_a_worker_that_ends_badly_leaves_alone_what_was_queued_again(store, monk
     def fail(_):
         raise DDError("no")
 
-    monkeypatch.setattr(worker, "_work_one", fail)
+    monkeypatch.setattr(process, "_work_one", fail)
     monkeypatch.setattr(locks.Lock, "release", queue_again)
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        assert worker.work([task.folder]) == 1
+        assert process.work([task.folder]) == 1
     finally:
         signal.signal(signal.SIGTERM, handler)
     assert task.status()["state"] == "queued"

@@ -7,7 +7,7 @@ import torch
 from ddcore.base.errors import SpecError
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.distil.engines.kernel_regression import FeaturePool
+from ddcore.distil.contract import method
 from ddcore.distil.methods.krr_exact import METHOD
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
@@ -164,7 +164,7 @@ def test_any_set_can_be_judged_by_a_kernel(compute):
 def test_pool_training_is_torchs_adam_for_each_network(digits_problem):
     """Two of three networks in turn, against one optimiser per network."""
     problem = digits_problem("frepo", pool="3", nets="2", max_age="100", net_lr="0.01")
-    pool = FeaturePool(problem)
+    pool = method("frepo").build(problem)
     network = pool.some.with_nets(1)
     copies = [
         {k: w[i : i + 1].clone().requires_grad_() for k, w in pool.weights.items()}
@@ -186,7 +186,7 @@ def test_pool_training_is_torchs_adam_for_each_network(digits_problem):
 
 def test_networks_of_a_pool_together_equal_one_by_one(digits_problem):
     problem = digits_problem("frepo", pool="3", nets="3", real_batch="40")
-    pool = FeaturePool(problem)
+    pool = method("frepo").build(problem)
     pool.chosen = torch.arange(3)
     images, _ = pool.synthetic.final()
     real, _ = pool.real(0)
@@ -201,7 +201,7 @@ def test_networks_of_a_pool_together_equal_one_by_one(digits_problem):
 
 def test_an_old_network_of_the_pool_starts_afresh(digits_problem):
     problem = digits_problem("frepo", pool="2", nets="2", max_age="3", real_batch="40")
-    pool = FeaturePool(problem)
+    pool = method("frepo").build(problem)
     ages = []
     for iteration in range(6):
         pool.step(iteration)

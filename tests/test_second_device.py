@@ -26,7 +26,7 @@ from ddcore.measure.changes import ChangesTask
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets.architectures import NetSpec
 from ddcore.sets.distilled import DistilledSet
-from ddcore.tasks import worker
+from ddcore.tasks import process, worker
 from ddcore.tasks.store import Store, Task
 from ddcore.training import augment
 from ddcore.training.protocols import PROTOCOLS
@@ -52,7 +52,7 @@ def device():
     """The second device with nothing counted yet, asked for what workers ask of a GPU."""
     second_device.load()
     second_device.counts()
-    worker.same_every_time()
+    process.same_every_time()
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     yield
     torch.use_deterministic_algorithms(False)

@@ -7,8 +7,10 @@ import pytest
 
 from ddcore.base.errors import Damaged
 from ddcore.distil.runner import snapshot_steps
+from ddcore.tasks.files import write_arrays
 from ddcore.tasks.snapshots import LEVELS, chosen, packed, unpacked
-from ddcore.tasks.store import Task, snapshot_name, write_arrays
+from ddcore.tasks.store import Task
+from ddcore.tasks.task import snapshot_name
 
 
 def test_packed_images_are_off_by_half_a_level_of_their_own_range():

@@ -8,7 +8,7 @@ from ddcore.data import resolve
 from ddcore.measure.spec import AccuracyTask
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import cost
-from ddcore.tasks.store import write_json
+from ddcore.tasks.files import write_json
 from ddcore.training import speed
 from ddcore.training.protocols import PROTOCOLS
 

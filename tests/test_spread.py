@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddcore import cli
 from ddcore.base import spread
 from ddcore.base.spread import summary
+from ddcore.cli import console, runs
 from ddcore.measure import ranking
 from ddcore.recipes.base import Published
 
@@ -46,11 +46,11 @@ def test_the_command_line_prints_no_spread_of_one(one, capsys):
     facts = {"key": "k", "method": "m", "dataset": "d", "seconds": 1, "protocol": "p", "arch": "a"}
     attack = {"attacked": 1, "target": 2, "flipped": one, "others": TEN, "modified": one}
     answer = {**facts, "test_accuracy": one, "baselines": {"random": TEN}, "attack": {"x": attack}}
-    cli._print_run(answer)
+    runs._print_run(answer)
     out = capsys.readouterr().out
     assert out.count("84.2 % (n = 1)") == 3
     assert out.count("84.6 ± 1.2 % (n = 10)") == 2
-    assert cli._figure(one) == ONE
+    assert console.figure(one) == ONE
 
 
 def test_a_difference_with_a_single_figure_has_none():

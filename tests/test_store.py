@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ddcore.base.errors import Damaged, NotReady, StoreUnusable
 from ddcore.tasks import jobs
-from ddcore.tasks.store import Store, Task, write_arrays, write_atomic, write_json
+from ddcore.tasks.files import write_arrays, write_atomic, write_json
+from ddcore.tasks.store import Store, Task
 from ddcore.tasks.testing import SleepyTask
 
 
@@ -117,7 +118,7 @@ def test_verify_finds_a_swapped_spec(compute):
 
 
 def test_arrays_round_trip(tmp_path):
-    from ddcore.tasks.store import read_arrays
+    from ddcore.tasks.files import read_arrays
 
     arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.array([1], np.int64)}
     write_arrays(tmp_path / "a.safetensors", arrays)

@@ -26,7 +26,7 @@ from benchmarks.hostile_files import (
 from ddcore.base import isolated
 from ddcore.base.errors import DataError, SpecError
 from ddcore.data import dataset_task, resolve
-from ddcore.sets import exports, foreign_files
+from ddcore.sets import checks, exports, foreign_files
 from ddcore.sets.importers import examine, open_file
 from ddcore.sets.importers.reading import read
 
@@ -322,7 +322,7 @@ def test_names_of_classes_in_exports_are_texts(tmp_path):
     ):
         arrays, meta = exports.load_bytes(good()["own npz"][0][1]).to_arrays()
         meta["class_names"] = names
-        meta["sha256"] = exports._digest(arrays, meta)  # as a hostile writer would
+        meta["sha256"] = checks.digest(arrays, meta)  # as a hostile writer would
         text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
         with pytest.raises(DataError, match="names"):
             exports.load_bytes(npz(**arrays, meta=text))

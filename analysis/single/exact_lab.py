@@ -133,7 +133,7 @@ class Lab:
             found.append(((trained - weights).norm() / weights.norm()).item())
         return found
 
-    def _made(self, weights: Tensor, trial: Trial) -> krr_exact.ExactSet:
+    def _made(self, weights: Tensor, trial: Trial) -> krr_exact.Constructed:
         make = functools.partial(self._construct, weights, trial)
         free = make(lambda_s=0.0, root="+")
         if not trial.share:
@@ -143,7 +143,7 @@ class Lab:
 
     def _construct(
         self, weights: Tensor, trial: Trial, lambda_s: float, root: str
-    ) -> krr_exact.ExactSet:
+    ) -> krr_exact.Constructed:
         real = None
         if trial.start == "real":
             real = self.data.batch(self._order[: trial.points]).flatten(1)

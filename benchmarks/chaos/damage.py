@@ -14,12 +14,14 @@ import random
 import shutil
 import traceback
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.chaos import base, fixtures, injuries, pages, readers
 from benchmarks.chaos.base import Deadline, Outcome, say
 from benchmarks.chaos.target import Subject, Target
 from ddcore import cli
 from ddcore.base.errors import DDError
+from ddcore.cli import folders, listing
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store, Task
 
@@ -159,15 +161,15 @@ def _content(path: Path) -> bytes | str | None:
 
 def command(store: Store, line: list[str]) -> tuple[int, str]:
     """Exit code and traceback of a command of the command line, in this process."""
-    out, usual = io.StringIO(), cli.Store
-    cli.Store = lambda *_, **__: store
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+    with contextlib.ExitStack() as inside:
+        for redirected in (contextlib.redirect_stdout, contextlib.redirect_stderr):
+            inside.enter_context(redirected(io.StringIO()))
+        for group in (folders, listing):
+            inside.enter_context(mock.patch.object(group, "Store", lambda *_, **__: store))
+        try:
             return cli.main([*line, "--json"]), ""
-    except Exception:
-        return -1, traceback.format_exc(limit=-2)
-    finally:
-        cli.Store = usual
+        except Exception:
+            return -1, traceback.format_exc(limit=-2)
 
 
 def run(seed: int, count: int, minutes: float) -> Outcome:

@@ -72,13 +72,13 @@ def born(work: Callable[[], int], log: Path, root: Path) -> int:
 
 def launch(tasks: Sequence[Task]) -> int:
     """Stands in for `jobs.launch`: the same worker, forked."""
-    from ddcore.tasks import jobs, worker
+    from ddcore.tasks import jobs, process
     from ddcore.training.speed import measure_once
 
     folders = [t.folder for t in tasks]
     with jobs.begun(tasks):  # a fork keeps the marks
         return born(
-            lambda: worker.work(folders, after=measure_once),
+            lambda: process.work(folders, after=measure_once),
             folders[0] / "log.txt",
             folders[0].parent.parent,
         )

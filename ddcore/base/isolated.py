@@ -83,6 +83,7 @@ def call(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    assert process.stdin and process.stdout  # since both are pipes
     try:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(ask | {"limits": asdict(limits)}).encode())
@@ -231,12 +232,12 @@ def _limit(limits: Limits) -> None:
         "RLIMIT_CPU": seconds,
         "RLIMIT_CORE": 0,
     }
-    for name, value in wanted.items():
+    for name, least in wanted.items():
         kind = getattr(resource, name, None)
         if kind is None:
             continue
         hard = resource.getrlimit(kind)[1]
-        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        most = least if hard == resource.RLIM_INFINITY else min(least, hard)
         with contextlib.suppress(ValueError, OSError):  # macOS knows some limits by name only
             resource.setrlimit(kind, (most, most))
 

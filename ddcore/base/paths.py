@@ -16,12 +16,12 @@ GALLERY = PROJECT / "cache" / "gallery"
 
 def store_root() -> Path:
     """The writable store: `DD_CACHE`, else `cache/` beside the code."""
-    return _folder("DD_CACHE", PROJECT / "cache")
+    return _folder("DD_CACHE") or PROJECT / "cache"
 
 
 def data_root() -> Path:
     """Where datasets are looked for and downloaded to: `DD_DATA`, else `data/` in the store."""
-    return _folder("DD_DATA", None) or store_root() / "data"
+    return _folder("DD_DATA") or store_root() / "data"
 
 
 def typed(text: str, field: str = "path") -> Path:
@@ -32,11 +32,11 @@ def typed(text: str, field: str = "path") -> Path:
         raise SpecError(field, text, "a path; there is no such home folder") from None
 
 
-def _folder(variable: str, default: Path | None) -> Path | None:
+def _folder(variable: str) -> Path | None:
     """The folder a variable names, absolute at once: workers run in another working folder."""
     value = os.environ.get(variable)
     if not value:
-        return default
+        return None
     path = Path(os.path.abspath(typed(value, variable)))
     try:
         there = next(p for p in (path, *path.parents) if p.exists())

@@ -6,11 +6,20 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ddcore.base.errors import SpecError
 
-Plugin = TypeVar("Plugin")
+
+class Named(Protocol):
+    """What every plug-in has."""
+
+    @property
+    def name(self) -> str:
+        """By which it is asked for."""
+
+
+Plugin = TypeVar("Plugin", bound=Named)
 
 
 class Registry(Generic[Plugin]):

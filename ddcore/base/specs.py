@@ -56,9 +56,17 @@ def content_key(kind: str, version: Any, fields: dict[str, Any]) -> str:
 
 
 @functools.cache
+def _field_types(cls: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {n: h.__bound__ if isinstance(h, typing.TypeVar) else h for n, h in hints.items()}
+
+
 def field_types(cls: type) -> dict[str, Any]:
-    """Types of a class's fields: resolving them takes longer than all the rest of making a spec."""
-    return typing.get_type_hints(cls)
+    """Types of a class's fields, of a generic one the widest that are allowed.
+
+    They are kept, since resolving them takes longer than all the rest of making a spec.
+    """
+    return _field_types(cls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +153,7 @@ class TaskSpec(Spec):
             "spec": self.to_dict(),
         }
 
-    def run(self, context: Any) -> None:
+    def run(self, context: object) -> None:
         """Import and call the task's code (worker only)."""
         module, function = self.RUNNER.split(":")
         getattr(importlib.import_module(module), function)(context)

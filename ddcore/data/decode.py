@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 BLOCK = 4096
 
 
-def run(context: Context) -> None:
+def run(context: Context[DatasetTask]) -> None:
     """Decode, check and save; nothing is written before everything has been checked."""
-    task: DatasetTask = context.spec
+    task = context.spec
     _require_unchanged(task)
     raw = read(task, context.progress)
     _require_unchanged(task)  # a folder that was being copied to while it was read

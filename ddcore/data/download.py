@@ -23,6 +23,7 @@ from ddcore.data.sources._raw import Progress, no_progress
 from ddcore.data.sources._source import Source
 
 if TYPE_CHECKING:
+    from ddcore.data.spec import DownloadTask
     from ddcore.tasks.worker import Context
 
 POLL_S = 0.3
@@ -101,7 +102,7 @@ def _megabytes(folder: Path) -> int:
     return total >> 20
 
 
-def run(context: Context) -> None:
+def run(context: Context[DownloadTask]) -> None:
     """Runner of `DownloadTask`."""
     root = paths.data_root()
     source = get(context.spec.name)

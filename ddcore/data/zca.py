@@ -24,9 +24,9 @@ TOLERANCE = 1e-4
 BLOCK = 2048
 
 
-def run(context: Context) -> None:
+def run(context: Context[ZcaTask]) -> None:
     """Compute, check that it can be undone, save."""
-    task: ZcaTask = context.spec
+    task = context.spec
     data = context.need(task.dataset)
     arrays, classes = data.arrays(), len(data.result()["class_names"])
     labels = arrays["train_labels"]

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from ddcore.base.registry import Registry
 from ddcore.base.specs import Spec, TaskSpec
@@ -16,7 +16,13 @@ from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.bank_spec import Start
+from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.training.protocols import PROTOCOLS, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with defaults, which `typing` knows from Python 3.13 on
+else:
+    from typing import TypeVar
 
 INITS = ("real", "noise", "mean")
 LABELS = ("hard", "soft", "learned")
@@ -50,6 +56,14 @@ class Params(Spec):
         """The kernel machine that the set is made for; None for networks."""
         return None
 
+    def check_with(self, spec: DistillSpec) -> None:
+        """Raise `SpecError` where they do not go with the rest of the run."""
+
+    @property
+    def steps(self) -> int:
+        """Into how many parts the set is split that are used one after the other."""
+        return 1
+
     @property
     def relabel(self) -> tuple[int, int] | None:
         """(a, b) if networks are to call images of class a b; such a set is judged by these labels."""
@@ -59,6 +73,17 @@ class Params(Spec):
 @dataclass(frozen=True, kw_only=True)
 class Knobs(Spec):
     """Settings of a parametrization; each adds its own. Their names differ from all methods' parameters."""
+
+
+# A run's own kinds of both. A bare `DistillSpec` or `Problem` is one of any method and parametrization.
+if TYPE_CHECKING:
+    P = TypeVar("P", bound=Params, default=Params, covariant=True)
+    K = TypeVar("K", bound=Knobs, default=Knobs, covariant=True)
+else:
+    P = TypeVar("P", bound=Params, covariant=True)
+    K = TypeVar("K", bound=Knobs, covariant=True)
+OwnParams = TypeVar("OwnParams", bound=Params)  # of a declaration: what its functions are given
+OwnKnobs = TypeVar("OwnKnobs", bound=Knobs)
 
 
 @dataclass(frozen=True)
@@ -84,7 +109,7 @@ FAMILIES = {
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(Generic[OwnParams]):
     """A published method.
 
     `idea` is one sentence, `explanation` the three that a page shows. `family` is a key of `FAMILIES`.
@@ -105,22 +130,22 @@ class Method:
     explanation: str
     paper: str
     formula: str
-    params: type[Params]
-    build: Callable[[Any], Any]  # Problem -> Distiller
-    cost: Callable[[DistillSpec, Shape, int], Cost]
+    params: type[OwnParams]
+    build: Callable[[Any], Any]  # Problem[OwnParams] -> Distiller
+    cost: Callable[[DistillSpec[OwnParams], Shape, int], Cost]
     presets: Callable[[str, Shape, int, dict[str, str]], dict[str, dict[str, Any]]]
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     smallest: dict[str, str] = field(default_factory=dict)
     shipped: tuple[tuple[dict[str, str], tuple[int, ...]], ...] = (({}, (1,)),)
     caveat: str = ""
     measured: Callable[[dict[str, Any]], str] | None = None
-    prepares: Callable[[DistillSpec], list[TaskSpec]] = lambda spec: []
+    prepares: Callable[[DistillSpec[OwnParams]], Sequence[TrajectoryTask]] = lambda spec: ()
     not_labels: dict[str, str] = field(default_factory=dict)
     not_parametrizations: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Parametrization:
+class Parametrization(Generic[OwnKnobs]):
     """A way to store images within the budget of `ipc` images' worth of numbers per class.
 
     `per_class(spec, shape, classes)` is how many images of each class a network sees;
@@ -132,14 +157,14 @@ class Parametrization:
     title: str
     idea: str
     source: str
-    knobs: type[Knobs]
-    per_class: Callable[[DistillSpec, Shape, int], int]
-    build: Callable[[Any], Any]  # Problem -> Decoder
-    check: Callable[[DistillSpec], None] = lambda spec: None
+    knobs: type[OwnKnobs]
+    per_class: Callable[[DistillSpec[Params, OwnKnobs], Shape, int], int]
+    build: Callable[[Any], Any]  # Problem[Params, OwnKnobs] -> Decoder
+    check: Callable[[DistillSpec[Params, OwnKnobs]], None] = lambda spec: None
 
 
-METHODS: Registry[Method] = Registry("method", "ddcore.distil.methods", "METHOD")
-PARAMETRIZATIONS: Registry[Parametrization] = Registry(
+METHODS: Registry[Method[Any]] = Registry("method", "ddcore.distil.methods", "METHOD")
+PARAMETRIZATIONS: Registry[Parametrization[Any]] = Registry(
     "parametrization",
     "ddcore.distil.parametrizations",
     "PARAMETRIZATION",
@@ -156,7 +181,7 @@ def unfit(method_name: str) -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillSpec(TaskSpec):
+class DistillSpec(TaskSpec, Generic[P, K]):
     """One distillation: which images, how many, by which method, judged by which protocol.
 
     `ipc` is the budget: as many numbers as that many images per class have. `parametrization` says
@@ -177,14 +202,14 @@ class DistillSpec(TaskSpec):
     seed: int = 0
     net: NetSpec = field(default_factory=NetSpec)
     parametrization: str = "pixels"
-    knobs: Knobs = field(default_factory=Knobs)
+    knobs: K = field(default_factory=Knobs)  # type: ignore[assignment]  # narrowed at once, as `params`
     init: str = "real"
     labels: str = "hard"
     label_lr: float = 0.0
     protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
     validations: int = 8
     val_nets: int = 3
-    params: Params = field(default_factory=Params)
+    params: P = field(default_factory=Params)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         self._narrow("params", method(self.method).params, Params)
@@ -221,14 +246,12 @@ class DistillSpec(TaskSpec):
         if self.labels == "soft":
             self.require("init", self.init != "noise", "real or mean with soft labels")
         parametrization(self.parametrization).check(self)
-        check = getattr(self.params, "check_with", None)
-        if check:
-            check(self)
+        self.params.check_with(self)
 
     @property
     def steps(self) -> int:
         """Into how many parts the set is split that are used one after the other."""
-        return getattr(self.params, "steps", 1)
+        return self.params.steps
 
     @property
     def start(self) -> Start:

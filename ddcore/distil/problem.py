@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from ddcore.base import rng
 from ddcore.base.specs import TaskSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distil.contract import DistillSpec, parametrization
+from ddcore.distil.contract import DistillSpec, K, P, parametrization
 from ddcore.distil.synthetic import Synthetic
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.network import Network
@@ -26,10 +26,10 @@ def _no_tasks(spec: TaskSpec) -> Task:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Generic[P, K]):
     """A run's fixed surroundings: the spec, the data on the device, the device, other tasks' results."""
 
-    spec: DistillSpec
+    spec: DistillSpec[P, K]
     data: DeviceData
     device: str
     need: Callable[[TaskSpec], Task] = field(default=_no_tasks)
@@ -116,7 +116,7 @@ class Distiller:
     free_labels = False  # learned labels are targets of regression
 
     def __init__(self, problem: Problem) -> None:
-        self.problem, self.params = problem, problem.spec.params
+        self.problem = problem
         self.synthetic = problem.synthetic(free=self.free_labels)
         self.notes: dict[str, Any] = {}
 

@@ -20,13 +20,10 @@ from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.distil.contract import DistillSpec, method
 from ddcore.distil.problem import Current, Distiller, Problem
-from ddcore.pools.bank import start_weights
 from ddcore.sets.distilled import DistilledSet
-from ddcore.sets.use import train_for
+from ddcore.sets.use import Use
 from ddcore.tasks.worker import Context
 from ddcore.training.chunks import limit_threads
-from ddcore.training.labels import relabelled
-from ddcore.training.trained import agreement
 
 SNAPSHOTS = 30
 SNAPSHOT_BYTES = 60 << 20  # of a run's snapshots, before compression
@@ -36,9 +33,9 @@ HALVINGS = 2
 BEST, GOOD = "best.", "good."  # before the names of arrays in a checkpoint
 
 
-def run(context: Context) -> None:
+def run(context: Context[DistillSpec]) -> None:
     """Task `distill`."""
-    spec: DistillSpec = context.spec
+    spec = context.spec
     dataset = ensure(context, spec.data)
     problem = Problem(spec, DeviceData(dataset, context.device), context.device, context.need)
     limit_threads(problem.network(1), context.device)
@@ -132,7 +129,7 @@ class _Run:
     def report(self, metrics: dict[str, float]) -> None:
         event = self.step % self.event_every == 0 or "validation" in metrics
         try:
-            self.context.progress(self.step, self.total, **(metrics if event else {}))
+            self.context.progress(self.step, self.total, "", **(metrics if event else {}))
         except Cancelled:
             self.checkpoint()
             raise
@@ -148,22 +145,15 @@ class _Run:
 
     def validate(self) -> float:
         """Mean validation accuracy of a few fresh networks; the best set so far is kept."""
-        current = self.distiller.current()
-        made = self.distilled(current, {})
-        device, data = self.problem.device, self.problem.data
-        spec = self.spec
-        images, labels = (torch.from_numpy(a).to(device) for a in made.for_training(spec.protocol))
+        spec, data = self.spec, self.problem.data
+        use = Use(self.distilled(self.distiller.current(), {}), spec.protocol, spec.net)
         seeds = [rng.derive(spec.seed, "validation", i) for i in range(spec.val_nets)]
-        if current.init_weights or (spec.start.known and spec.protocol.ordered):
-            seeds = seeds[:1]
-        weights = None
-        if spec.start.bank and spec.protocol.ordered:
-            network = self.problem.network(len(seeds))
-            weights = start_weights(spec.start, network, "validation", self.context.need, device)
-        recipe = made.with_learned_lr(spec.protocol)
-        nets = train_for(images, labels, data, spec.net, recipe, seeds, made, weights=weights)
-        wanted = relabelled(data.val.labels, made.relabel)
-        accuracies = agreement(nets.predict(data.val), wanted)
+        # A set with an initialisation of its own has one network here under any protocol: stored runs
+        # were chosen so.
+        seeds = seeds[:1] if use.made.init_weights else use.few(seeds)
+        judges = use.bank("validation", len(seeds), data, self.context.need)
+        nets = use.train(*use.arrays(data.device), data, seeds, judges)
+        accuracies = use.scores(nets, data.val)
         score = statistics.fmean(accuracies)
         if math.isfinite(score) and score >= self.best["validation"]:
             self.best = {"validation": score, "step": self.step, "of": summary(accuracies)}

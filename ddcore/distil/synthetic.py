@@ -36,30 +36,37 @@ class Synthetic:
         self.classes = decoder.labels.to(device)
         self.device = device
         self.raw = None if labels is None else labels.to(device).clone()
-        self.learn, self.free = learn, free
-        if learn:
-            self.raw.requires_grad_()
+        self.free = free
+        self.learned: dict[str, Tensor] = {}  # the labels, if they are
+        if learn and self.raw is not None:
+            self.learned["labels"] = self.raw.requires_grad_()
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    @property
+    def learn(self) -> bool:
+        """Whether labels are learned."""
+        return bool(self.learned)
 
     # --- what is learned ------------------------------------------------------------------------
 
     def tensors(self) -> dict[str, Tensor]:
         """Learnable tensors by name."""
-        labels = {"labels": self.raw} if self.learn else {}
-        return {**self.decoder.tensors(), **labels}
+        return {**self.decoder.tensors(), **self.learned}
 
     def groups(self, lr: float, label_lr: float) -> list[dict]:
         """Parameter groups for the outer optimiser."""
         groups = [{"params": list(self.decoder.tensors().values()), "lr": lr}]
-        return groups + ([{"params": [self.raw], "lr": label_lr}] if self.learn else [])
+        labels = [{"params": list(self.learned.values()), "lr": label_lr}] if self.learned else []
+        return groups + labels
 
     def project(self) -> None:
         """After an outer step: labels non-negative, and whatever the decoder asks for."""
-        if self.learn and not self.free:
+        if not self.free:
             with torch.no_grad():
-                self.raw.clamp_(min=0)
+                for labels in self.learned.values():
+                    labels.clamp_(min=0)
         self.decoder.project()
 
     # --- one iteration --------------------------------------------------------------------------

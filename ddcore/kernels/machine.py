@@ -14,7 +14,7 @@ from ddcore.data.tensors import DeviceData, Part
 from ddcore.kernels import feature_maps, ntk, random_features, ridge
 from ddcore.kernels.feature_maps import FeatureMap
 from ddcore.kernels.spec import KernelSpec
-from ddcore.nets.network import Network
+from ddcore.nets.network import Network, shape_of
 from ddcore.nets.plan import Shape
 from ddcore.training.trained import Images, Trained, in_batches
 
@@ -46,7 +46,7 @@ def kernel_function(
 ) -> KernelFunction:
     """K(x, y) (n, m), float64, of images (n, C, H, W) and (m, C, H, W); `seed` draws random networks."""
     if kernel.random:
-        network = Network(kernel.net, shape, classes, kernel.nets)
+        network = Network(kernel.drawn, shape, classes, kernel.nets)
         weights = random_features.draw(network, rng.generator(seed, "random features"), device)
 
         def of_features(x: Tensor, y: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ def _solved(
     kernel: KernelSpec, support: Tensor, labels: Tensor, classes: int, seed: int
 ) -> Outputs:
     """f(x) = K(x, support) (K + rho I)^-1 labels."""
-    function = kernel_function(kernel, tuple(support.shape[1:]), classes, seed, support.device)
+    function = kernel_function(kernel, shape_of(support), classes, seed, support.device)
     k_ss = function(support, support)
     identity = torch.eye(len(k_ss)).to(k_ss)
     solved = ridge.kernel_predict(identity, k_ss, labels, ntk.ridge_of(k_ss, kernel.ridge))
@@ -217,7 +217,7 @@ def _kernel_path(
     seed: int,
 ) -> Outputs:
     """Outputs (ridges, B, K) of machines trained on one set at all ridges."""
-    function = kernel_function(kernel, tuple(support.shape[1:]), classes, seed, support.device)
+    function = kernel_function(kernel, shape_of(support), classes, seed, support.device)
     k_ss = function(support, support)
     values, vectors = torch.linalg.eigh(k_ss)
     floor = len(k_ss) * ridge.EPS * values.max()  # rounding, which a ridge of 0 would blow up

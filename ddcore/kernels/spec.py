@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ddcore.base.errors import SpecError
 from ddcore.base.specs import Spec
 from ddcore.nets.architectures import NetSpec
 
@@ -66,11 +67,18 @@ class KernelSpec(Spec):
         """Whether every machine draws a kernel of its own."""
         return self.kind == "features"
 
+    @property
+    def drawn(self) -> NetSpec:
+        """The architecture of its random networks, which only kind "features" has."""
+        if self.net is None:
+            raise SpecError("kind", self.kind, "features, the kernel that has networks")
+        return self.net
+
     def label(self) -> str:
         """Short name for tables."""
         layers = f"{self.depth} hidden layer{'s' if self.depth > 1 else ''}"
         if self.kind == "features":
-            return f"Kernel of {self.nets} random {self.net.label()}"
+            return f"Kernel of {self.nets} random {self.drawn.label()}"
         names = {
             "linear": "Linear ridge",
             "fcnn": f"Ridge on FCNN, {layers}",

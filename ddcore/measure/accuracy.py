@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ddcore.base import rng
+from ddcore.base.errors import SpecError
 from ddcore.base.spread import summary
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
 from ddcore.kernels import machine
+from ddcore.kernels.spec import KernelSpec
 from ddcore.measure import baselines
 from ddcore.measure.attack import attack_figures
 from ddcore.measure.spec import BEFORE, WHOLE, AccuracyTask
-from ddcore.nets.network import Network, Params
-from ddcore.pools.bank_spec import Start
+from ddcore.nets.network import Network
 from ddcore.sets.distilled import DistilledSet
-from ddcore.sets.use import train_for
+from ddcore.sets.use import Use, from_fresh_weights
+from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
 from ddcore.training.chunks import limit_threads
 from ddcore.training.estimate import protocol_work
 from ddcore.training.labels import relabelled, step_major, step_major_labels
-from ddcore.training.protocols import whole_protocol
+from ddcore.training.protocols import Protocol, whole_protocol
+from ddcore.training.train import train
 from ddcore.training.trained import Trained, TrainedNets, agreement, mean_losses
 from ddcore.training.whole import train_on_everything
 
@@ -35,182 +38,124 @@ BASELINE_LRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 WHOLE_NETS = 3
 
 
-def run_accuracy(context: Context) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """The networks that are tested, and what the result says of their training.
+
+    `work` are the multiply-adds of the training, `step_size` is what a baseline chose under the ordered
+    protocol, `learner` the kernel machine of a closed-form one, `relabel` the classes of an attack.
+    """
+
+    trained: Trained
+    protocol: Protocol
+    work: float
+    step_size: float | str | None = None
+    learner: KernelSpec | None = None
+    relabel: tuple[int, int] | None = None
+
+
+def run_accuracy(context: Context[AccuracyTask]) -> None:
     """Task `accuracy`: see `AccuracyTask`."""
-    dataset = ensure(context, context.spec.data)
-    data = DeviceData(dataset, context.device)
-    trial = _Trial(context, data)
-    trained = trial.trained()
-    logits = torch.cat(trained.logits_in_batches(data.test), dim=1)
+    data = DeviceData(ensure(context, context.spec.data), context.device)
+    limit_threads(Network(context.spec.net, data.shape, data.num_classes), context.device)
+    tested = _tested(_Trial(context, data))
+    logits = torch.cat(tested.trained.logits_in_batches(data.test), dim=1)
     predicted, true = logits.argmax(2), data.test.labels.cpu()
     accuracies = agreement(predicted, true)
     result = {
         **summary(accuracies),
         "accuracies": accuracies,
         "losses": mean_losses(logits, true),
-        "protocol": trial.protocol.to_dict(),
-        "step_size": trial.step_size,
-        "ridge": getattr(trained, "ridge", None),
-        "learner": trial.like.learner.label() if trial.protocol.closed_form else None,
+        "protocol": tested.protocol.to_dict(),
+        "step_size": tested.step_size,
+        "ridge": getattr(tested.trained, "ridge", None),
+        "learner": tested.learner.label() if tested.learner else None,
         "test_images": len(data.test),
         "device": context.device,
         "seconds": context.seconds,
         "cpu_seconds": context.cpu_seconds,
-        "work": trial.work(),
+        "work": tested.work,
     }
-    if trial.relabel:
-        result["attack"] = attack_figures(predicted, true, trial.relabel, data.num_classes)
+    if tested.relabel:
+        result["attack"] = attack_figures(predicted, true, tested.relabel, data.num_classes)
     context.save_result(result)
 
 
+@dataclass(frozen=True)
 class _Trial:
-    """Which networks an `AccuracyTask` tests: what they start from, and what they are trained on."""
+    """What every way of training needs: the task and its data."""
 
-    def __init__(self, context: Context, data: DeviceData) -> None:
-        self.context, self.data = context, data
-        self.spec: AccuracyTask = context.spec
-        spec = self.spec
-        self.network = Network(spec.net, data.shape, data.num_classes)
-        limit_threads(self.network, context.device)
-        self.seeds = [rng.derive(spec.seed, "evaluation", i) for i in range(spec.nets)]
-        self.protocol = spec.protocol
-        self.step_size: float | str | None = None  # of a baseline under the ordered protocol
-        self.count = 0  # images trained on
-        real = spec.subject in (WHOLE, BEFORE)
-        self.subject = None if real else context.need_key(spec.subject)
-        like = DistilledSet.from_task(context.need_key(spec.like)) if spec.like else None
-        if self.subject is not None and self.subject.kind != "baseline":
-            self.own = DistilledSet.from_task(self.subject)
-            self.protocol = self.own.with_learned_lr(self.protocol)
-            special = self.protocol.ordered or self.protocol.closed_form
-            like = like or (self.own if special else None)
-        if like is not None and spec.fresh:
-            like = dataclasses.replace(like, init_weights={}, start={})
-        self.like = like
-        self.start = Start.from_dict(like.start) if like else Start()
-        self.relabel = like.relabel if like else None
+    context: Context[AccuracyTask]
+    data: DeviceData
 
-    def trained(self) -> Trained:
-        """The networks to test."""
-        if self.spec.subject == WHOLE and self.protocol.closed_form:
-            check, kernel = self.context.check_cancel, self.like.learner
-            return machine.train_on_everything(kernel, self.data, self.seeds[:WHOLE_NETS], check)
-        if self.spec.subject == WHOLE:
-            self.protocol = whole_protocol(len(self.data.train))
-            self.seeds = self.seeds[:WHOLE_NETS]
-            self.count = len(self.data.train)
-            return train_on_everything(self.data, self.spec.net, self.seeds, self.context.progress)
-        if self.spec.subject == BEFORE:
-            return self._untouched()
-        if self.subject.kind == "baseline":
-            images, labels = self._baseline()
-        else:
-            images, labels = (
-                torch.from_numpy(a).to(self.data.device)
-                for a in self.own.for_training(self.protocol)
-            )
-            if self.protocol.closed_form and self.own.kernel is None:
-                self._choose_ridge(images, labels)  # made for networks: it has none of its own
-        self.count = len(labels)
-        if self._known() and images.ndim == 4:
-            self.seeds = self.seeds[:1]  # one known network and one set: nothing is random
-        weights = self._bank("held_out", len(self.seeds))
-        return self._on(images, labels, self.like, weights, self.context.progress)
+    @property
+    def spec(self) -> AccuracyTask:
+        return self.context.spec
 
-    def work(self) -> float:
-        """Multiply-adds of the training; 0 of kernel machines, which do not count as such."""
-        data, p = self.data, self.protocol
-        if p.closed_form:
-            return 0.0
-        each = protocol_work(p, self.spec.net, data.shape, data.num_classes, self.count)
-        if p.ordered:  # one step per learned step size, each on one part of the set
-            each *= len(self.like.lrs) / self.like.steps
-        return each * len(self.seeds)
+    @property
+    def seeds(self) -> list[int]:
+        """One for each network."""
+        return [rng.derive(self.spec.seed, "evaluation", i) for i in range(self.spec.nets)]
 
-    def _known(self) -> bool:
-        """Whether all networks start from the same weights."""
-        if self.like is None or self.spec.net != self.like.net:
-            return False
-        return bool(self.like.init_weights) or self.start.known
+    @property
+    def subject(self) -> Task:
+        """The run or the baseline that is measured."""
+        return self.context.need_key(self.spec.subject)
 
-    def _bank(self, part: str, count: int) -> Params | None:
-        """Weights of the bank's networks, for a set that is made for some."""
-        from ddcore.pools.bank import start_weights  # bank imports this module
+    def work(self, protocol: Protocol, images: int, nets: int, passes: float = 1.0) -> float:
+        """Multiply-adds of training so many networks on so many images, so many times over."""
+        shape, classes = self.data.shape, self.data.num_classes
+        return protocol_work(protocol, self.spec.net, shape, classes, images) * passes * nets
 
-        if not self.start.bank:
-            return None
-        network = self.network.with_nets(count)
-        return start_weights(self.start, network, part, self.context.need, self.context.device)
+    def check(self, step: int, total: int) -> None:
+        """A progress callback that only lets itself be stopped."""
+        self.context.check_cancel()
 
-    def _untouched(self) -> TrainedNets:
-        if self._known():
-            self.seeds = self.seeds[:1]
-        network = self.network.with_nets(len(self.seeds))
-        weights = self._bank("held_out", len(self.seeds))
-        if weights is None:
-            weights = self.like.starting_weights(network, self.seeds, self.data.device)
-        return TrainedNets(network, weights, network.init_stats(self.data.device))
 
-    def _baseline(self) -> tuple[Tensor, Tensor]:
-        """Images, a draw of their own for each network where chance is involved, and labels."""
-        images, labels = baselines.sets(self.subject, self.data.dataset, self.data.device)
-        # Network i sees draw i.
-        count = len(self.seeds)
-        soft = labels.is_floating_point()
-        images, labels = _each(images, count), _each(labels, count) if soft else labels
-        if self.protocol.closed_form:
-            self._choose_ridge(images, labels)
-        if not self.protocol.ordered:
-            return images, labels
-        classes = self.data.num_classes  # a set stored in parts may have more images than `ipc`
-        images = step_major(images, classes, self.like.steps)
-        if soft:
-            labels = step_major(labels[..., None, None], classes, self.like.steps)[..., 0, 0]
-        else:
-            labels = step_major_labels(classes, images.shape[-4] // classes, self.like.steps)
-            labels = relabelled(labels.to(self.data.device), self.relabel)
-        self.like, self.step_size = self._best_lrs(images, labels)
-        return images, labels
+def _tested(trial: _Trial) -> Tested:
+    """One of four ways: by a kernel, on everything, in the order of a set, or as networks usually are."""
+    spec = trial.spec
+    if spec.protocol.closed_form:
+        return _by_kernel(trial)
+    if spec.subject == WHOLE:
+        return _on_everything(trial)
+    if spec.protocol.ordered:
+        return _in_order(trial)
+    return _ordinarily(trial)
 
-    def _best_lrs(self, images: Tensor, labels: Tensor) -> tuple[DistilledSet, float | str]:
-        """The step sizes with which a baseline does best on validation data: learned or constant.
 
-        For a set made for a bank's networks they are tried on its validation networks, so that the
-        held-out ones choose nothing.
-        """
-        context = self.context
-        candidates: list[tuple[float | str, np.ndarray]] = [("learned", self.like.lrs)]
-        candidates += [(lr, np.full_like(self.like.lrs, lr)) for lr in BASELINE_LRS]
-        judges = self._bank("validation", self.start.validation)
-        if judges is not None and images.ndim == 5:
-            images = _cycled(images, self.start.validation)
-            labels = _cycled(labels, self.start.validation) if labels.ndim == 3 else labels
-        wanted = relabelled(self.data.val.labels, self.relabel)
-        scored = []
-        for name, lrs in candidates:
-            candidate = dataclasses.replace(self.like, lrs=lrs)
-            nets = self._on(images, labels, candidate, judges, lambda *_: context.check_cancel())
-            score = statistics.fmean(agreement(nets.predict(self.data.val), wanted.cpu()))
-            scored.append((score, name, candidate))
-        _, name, best = max(scored, key=lambda s: s[0])
-        return best, name
+# --- as networks usually are trained ------------------------------------------------------------------
 
-    def _choose_ridge(self, images: Tensor, labels: Tensor) -> None:
-        """Of the kernel in use, the ridge with which these images do best on validation data."""
-        kernel, classes = self.like.learner, self.data.num_classes
-        best = machine.best_ridge(kernel, images, labels, classes, self.seeds, self.data.val)
-        self.like = dataclasses.replace(self.like, kernel=best)
 
-    def _on(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        like: DistilledSet | None,
-        weights: Params | None,
-        on_step: Callable[[int, int], None],
-    ) -> Trained:
-        net, protocol, seeds = self.spec.net, self.protocol, self.seeds
-        return train_for(images, labels, self.data, net, protocol, seeds, like, on_step, weights)
+def _ordinarily(trial: _Trial) -> Tested:
+    """Minibatches in random order, from fresh weights."""
+    spec, subject, seeds, data = trial.spec, trial.subject, trial.seeds, trial.data
+    if subject.kind == "baseline":
+        protocol, (images, labels) = spec.protocol, _draws(trial, subject)
+    else:
+        use = Use(DistilledSet.from_task(subject), spec.protocol, spec.net)
+        protocol, (images, labels) = use.recipe, use.arrays(data.device)
+    progress = trial.context.progress
+    nets = train(spec.net, images, labels, data.num_classes, protocol, seeds, on_step=progress)
+    work = trial.work(protocol, len(labels), len(seeds))
+    return Tested(trained=nets, protocol=protocol, work=work)
+
+
+def _on_everything(trial: _Trial) -> Tested:
+    """On all real training images: a ceiling, under a protocol of its own."""
+    data, seeds = trial.data, trial.seeds[:WHOLE_NETS]
+    nets = train_on_everything(data, trial.spec.net, seeds, trial.context.progress)
+    protocol = whole_protocol(len(data.train))
+    work = trial.work(protocol, len(data.train), len(seeds))
+    return Tested(trained=nets, protocol=protocol, work=work)
+
+
+def _draws(trial: _Trial, baseline: Task) -> tuple[Tensor, Tensor]:
+    """A baseline's images, draw i for network i where chance is involved, and labels."""
+    data, count = trial.data, trial.spec.nets
+    images, labels = baselines.sets(baseline, data.dataset, data.device)
+    soft = labels.is_floating_point()
+    return _each(images, count), _each(labels, count) if soft else labels
 
 
 def _each(draws: Tensor, count: int) -> Tensor:
@@ -221,3 +166,129 @@ def _each(draws: Tensor, count: int) -> Tensor:
 def _cycled(draws: Tensor, count: int) -> Tensor:
     """Draw i for network i, from the first one on again where there are too few."""
     return draws[torch.arange(count) % len(draws)]
+
+
+def _way(trial: _Trial) -> DistilledSet:
+    """The set whose way of training is taken: that of `like`, else the subject's own."""
+    spec = trial.spec
+    key = spec.like or (spec.subject if spec.subject not in (WHOLE, BEFORE) else "")
+    if not key:
+        raise SpecError("like", spec.like, f"a run, whose way protocol {spec.protocol.name} takes")
+    made = DistilledSet.from_task(trial.context.need_key(key))
+    return from_fresh_weights(made) if spec.fresh else made
+
+
+# --- in the order of a set ----------------------------------------------------------------------------
+
+
+def _in_order(trial: _Trial) -> Tested:
+    """Through the steps of a set, in their order, at its step sizes, from the weights it is made for."""
+    spec, data = trial.spec, trial.data
+    use = Use(_way(trial), spec.protocol, spec.net)
+    if spec.subject == BEFORE:
+        return _untouched(trial, use)
+    subject, step_size = trial.subject, None
+    if subject.kind == "baseline":
+        images, labels = _as_steps(trial, use, *_draws(trial, subject))
+        use, step_size = _best_lrs(trial, use, images, labels)
+        protocol = spec.protocol
+    else:
+        own = Use(DistilledSet.from_task(subject), spec.protocol, spec.net)
+        protocol, (images, labels) = own.recipe, own.arrays(data.device)
+    # On one set from one start nothing is random.
+    seeds = use.few(trial.seeds) if images.ndim == 4 else trial.seeds
+    judges = use.bank("held_out", len(seeds), data, trial.context.need)
+    nets = use.train(images, labels, data, seeds, judges, trial.context.progress)
+    passes = len(use.made.step_sizes) / use.made.steps
+    return Tested(
+        trained=nets,
+        protocol=protocol,
+        work=trial.work(protocol, len(labels), len(seeds), passes),
+        step_size=step_size,
+        relabel=use.made.relabel,
+    )
+
+
+def _untouched(trial: _Trial, use: Use) -> Tested:
+    """The networks that a set is made for, as they start."""
+    data, seeds = trial.data, use.few(trial.seeds)
+    network = Network(use.net, data.shape, data.num_classes, len(seeds))
+    weights = use.bank("held_out", len(seeds), data, trial.context.need)
+    if weights is None:
+        weights = use.made.starting_weights(network, seeds, data.device)
+    nets = TrainedNets(network, weights, network.init_stats(data.device))
+    return Tested(trained=nets, protocol=use.protocol, work=0.0, relabel=use.made.relabel)
+
+
+def _as_steps(trial: _Trial, use: Use, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """A baseline's images and labels in the steps of a set, relabelled as its own are meant."""
+    classes, steps = trial.data.num_classes, use.made.steps
+    images = step_major(images, classes, steps)
+    if labels.is_floating_point():
+        return images, step_major(labels[..., None, None], classes, steps)[..., 0, 0]
+    # A set that is stored in parts may have more images than `ipc`.
+    labels = step_major_labels(classes, images.shape[-4] // classes, steps)
+    return images, relabelled(labels.to(trial.data.device), use.made.relabel)
+
+
+def _best_lrs(trial: _Trial, use: Use, images: Tensor, labels: Tensor) -> tuple[Use, float | str]:
+    """The step sizes with which a baseline does best on validation data: learned or constant.
+
+    For a set made for a bank's networks they are tried on its validation networks, so that the
+    held-out ones choose nothing.
+    """
+    data, count, lrs = trial.data, use.start.validation, use.made.step_sizes
+    candidates: list[tuple[float | str, np.ndarray]] = [("learned", lrs)]
+    candidates += [(lr, np.full_like(lrs, lr)) for lr in BASELINE_LRS]
+    judges = use.bank("validation", count, data, trial.context.need)
+    if judges is not None and images.ndim == 5:
+        images = _cycled(images, count)
+        labels = _cycled(labels, count) if labels.ndim == 3 else labels
+    scored = []
+    for name, candidate in candidates:
+        tried = dataclasses.replace(use, made=dataclasses.replace(use.made, lrs=candidate))
+        nets = tried.train(images, labels, data, trial.seeds, judges, trial.check)
+        scored.append((statistics.fmean(tried.scores(nets, data.val)), name, tried))
+    _, name, best = max(scored, key=lambda s: s[0])
+    return best, name
+
+
+# --- by a set's kernel machine ------------------------------------------------------------------------
+
+
+def _by_kernel(trial: _Trial) -> Tested:
+    """Ridge regression with the kernel of a set, or with the default one at the best ridge."""
+    spec, data, seeds = trial.spec, trial.data, trial.seeds
+    use = Use(_way(trial), spec.protocol, spec.net)
+    if spec.subject == WHOLE:
+        learner, check = use.made.learner, trial.context.check_cancel
+        machines = machine.train_on_everything(learner, data, seeds[:WHOLE_NETS], check)
+        return _solved(machines, use, spec.protocol)
+    subject = trial.subject
+    if subject.kind == "baseline":
+        protocol, (images, labels) = spec.protocol, _draws(trial, subject)
+        use = _best_ridge(trial, use, images, labels)
+    else:
+        own = Use(DistilledSet.from_task(subject), spec.protocol, spec.net)
+        protocol, (images, labels) = own.recipe, own.arrays(data.device)
+        if own.made.kernel is None:  # made for networks: it has none of its own
+            use = _best_ridge(trial, use, images, labels)
+    return _solved(use.train(images, labels, data, seeds), use, protocol)
+
+
+def _solved(machines: Trained, use: Use, protocol: Protocol) -> Tested:
+    """Kernel machines, whose operations do not count as training."""
+    return Tested(
+        trained=machines,
+        protocol=protocol,
+        work=0.0,
+        learner=use.made.learner,
+        relabel=use.made.relabel,
+    )
+
+
+def _best_ridge(trial: _Trial, use: Use, images: Tensor, labels: Tensor) -> Use:
+    """At the ridge with which the kernel in use does best on validation data, trained on these images."""
+    kernel, data = use.made.learner, trial.data
+    best = machine.best_ridge(kernel, images, labels, data.num_classes, trial.seeds, data.val)
+    return dataclasses.replace(use, made=dataclasses.replace(use.made, kernel=best))

@@ -28,9 +28,9 @@ JUDGES = 2  # networks per candidate
 JUDGE_IMAGES = 1024
 
 
-def run(context: Context) -> None:
+def run(context: Context[BaselineTask]) -> None:
     """Task `baseline`: stores chosen training indices, or images where they are new; soft labels if any."""
-    spec: BaselineTask = context.spec
+    spec = context.spec
     dataset = ensure(context, spec.data)
     smallest = int(np.bincount(dataset.train_labels).min())
     if smallest < spec.ipc:
@@ -45,13 +45,13 @@ def run(context: Context) -> None:
     context.save_result({"name": spec.name, "draws": list(range(len(chosen)))})
 
 
-def sets(task: Task, dataset: Dataset, device: str) -> tuple[Tensor, Tensor]:
+def sets(task: Task, dataset: Dataset, device: str | torch.device) -> tuple[Tensor, Tensor]:
     """The stored draws as (draws, K*ipc, C, H, W) preprocessed images, class-sorted, and labels.
 
     Labels are classes (K*ipc,), or soft (draws, K*ipc, K) where a teacher made them.
     """
     stored = task.arrays()
-    spec: BaselineTask = task.spec()
+    spec = task.spec_as(BaselineTask)
     labels = torch.arange(dataset.num_classes).repeat_interleave(spec.ipc).to(device)
     if "labels" in stored:
         labels = torch.from_numpy(stored["labels"]).to(device)
@@ -81,7 +81,7 @@ def _taught(
     )
 
     images = data.batch(torch.from_numpy(indices.ravel()))
-    labels = teacher_labels(spec.data, spec.net, images, context.need, context.device)
+    labels = teacher_labels(spec.data, spec.judge, images, context.need, context.device)
     return labels.numpy().reshape(*indices.shape, -1)
 
 
@@ -110,7 +110,8 @@ def _kmeans(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarra
 def _herding(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
     chosen = []
     for members, features in _class_features(spec, data, context):
-        mean, total, taken = features.mean(0), torch.zeros(features.shape[1]), []
+        mean, total = features.mean(0), torch.zeros(features.shape[1])
+        taken: list[int] = []
         for k in range(spec.ipc):
             distance = (mean - (total + features) / (k + 1)).norm(dim=1)
             distance[taken] = torch.inf
@@ -140,7 +141,7 @@ def _class_features(
 
     trained = train_on_everything(
         data,
-        spec.net,
+        spec.judge,
         [rng.derive(spec.seed, "feature network")],
         lambda step, total: context.progress(step, total),
     )
@@ -161,7 +162,7 @@ def _optimised_random(spec: BaselineTask, data: DeviceData, context: Context) ->
         context.progress(i, CANDIDATES)
         images = data.batch(torch.from_numpy(indices).to(data.device))
         seeds = [rng.derive(spec.seed, "judge", i, j) for j in range(JUDGES)]
-        nets = train(spec.net, images, labels, data.num_classes, PROTOCOLS["quick"], seeds)
+        nets = train(spec.judge, images, labels, data.num_classes, PROTOCOLS["quick"], seeds)
         scores.append(statistics.fmean(nets.accuracy(part)))
     best = np.argsort(scores)[::-1][: spec.draws]
     return candidates[best.copy()]

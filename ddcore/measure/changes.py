@@ -1,25 +1,20 @@
 """A set used otherwise than it was made to be: does it need its order, its step sizes, its labels?
 
 Sets that are learned together with the order and step sizes of their use (Wang et al. 2018) may be
-worth little without them, and learned or soft labels may carry more than the images. No torch here but
-in the task itself.
+worth little without them, and learned or soft labels may carry more than the images. No torch here: the
+networks are trained in `changed`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from ddcore.base import rng
 from ddcore.base.specs import TaskSpec
-from ddcore.data.spec import DataSpec
 from ddcore.sets.distilled import DistilledSet
-
-if TYPE_CHECKING:
-    from ddcore.tasks.worker import Context
 
 AS_MADE = "as_made"
 SHUFFLED = "shuffled"
@@ -50,7 +45,7 @@ class ChangesTask(TaskSpec):
     """
 
     KIND: ClassVar[str] = "changes"
-    RUNNER: ClassVar[str] = "ddcore.measure.changes:run"
+    RUNNER: ClassVar[str] = "ddcore.measure.changed:run"
 
     run_key: str
     nets: int = 10
@@ -82,11 +77,12 @@ def changed(made: DistilledSet, change: str) -> DistilledSet:
         return made.with_labels(made.hard_labels)
     if change == AS_MADE:
         return made
+    own = made.step_sizes
     lrs = {
-        "mean": lambda lrs: np.full_like(lrs, lrs.mean()),
-        "half": lambda lrs: lrs * np.float32(0.5),
-        "double": lambda lrs: lrs * np.float32(2),
-    }[change](made.lrs)
+        "mean": np.full_like(own, own.mean()),
+        "half": own * np.float32(0.5),
+        "double": own * np.float32(2),
+    }[change]
     return dataclasses.replace(made, lrs=lrs)
 
 
@@ -104,90 +100,7 @@ def in_order(made: DistilledSet, order: np.ndarray) -> DistilledSet:
         images=made.images[images],
         labels=made.labels[images],
         steps=len(order),
-        lrs=made.lrs[order],
+        lrs=made.step_sizes[order],
         parametrization="pixels",
         stored={},
     )
-
-
-def run(context: Context) -> None:
-    """Task `changes`: one row per change with every network's accuracy."""
-    from ddcore.base.spread import summary
-    from ddcore.data import ensure
-    from ddcore.data.tensors import DeviceData
-    from ddcore.nets.network import Network
-    from ddcore.training.chunks import limit_threads
-
-    spec: ChangesTask = context.spec
-    made = DistilledSet.from_task(context.need_key(spec.run_key))
-    data = DeviceData(ensure(context, DataSpec.from_dict(made.data)), context.device)
-    limit_threads(Network(made.net, data.shape, data.num_classes), context.device)
-    seeds = [rng.derive(spec.seed, "evaluation", i) for i in range(spec.nets)]
-    todo = changes_of(made)
-    rows = []
-    for index, change in enumerate(todo):
-        context.progress(index, len(todo), message=CHANGES[change])
-        if change == SHUFFLED:
-            orders = [rng.generator(s, "order") for s in seeds]
-            sets = [in_order(made, _permutation(len(made.lrs), g)) for g in orders]
-            found = [
-                accuracy
-                for i, shuffled in enumerate(sets)
-                for accuracy in _accuracies(context, data, shuffled, seeds, slice(i, i + 1))
-            ]
-        else:
-            every = slice(0, 1) if _known(made) else slice(0, len(seeds))
-            found = _accuracies(context, data, changed(made, change), seeds, every)
-        rows.append({"change": change, **summary(found), "accuracies": found})
-    context.progress(len(todo), len(todo))
-    context.save_result(
-        {"rows": rows, "arch": made.net.label(), "protocol": made.protocol.to_dict()}
-    )
-
-
-def _permutation(count: int, generator: object) -> np.ndarray:
-    import torch
-
-    return torch.randperm(count, generator=generator).numpy()
-
-
-def _known(made: DistilledSet) -> bool:
-    """Whether all networks start from the same weights, so that one figure says it all."""
-    from ddcore.pools.bank_spec import Start
-
-    return bool(made.init_weights) or Start.from_dict(made.start).known
-
-
-def _accuracies(
-    context: Context, data: object, made: DistilledSet, seeds: list[int], which: slice
-) -> list[float]:
-    """Test accuracies of the networks `which`, trained on a set by its own protocol."""
-    import torch
-
-    from ddcore.nets.network import Network, select
-    from ddcore.pools import bank
-    from ddcore.pools.bank_spec import Start
-    from ddcore.sets.use import train_for
-    from ddcore.training.labels import relabelled
-    from ddcore.training.trained import agreement
-
-    images, labels = (torch.from_numpy(a).to(data.device) for a in made.for_training(made.protocol))
-    start, weights = Start.from_dict(made.start), None
-    if not start.fresh:
-        network = Network(made.net, data.shape, data.num_classes, len(seeds))
-        weights = bank.start_weights(start, network, "held_out", context.need, context.device)
-        weights = select(weights, which)
-    protocol = made.with_learned_lr(made.protocol)
-    trained = train_for(
-        images,
-        labels,
-        data,
-        made.net,
-        protocol,
-        seeds[which],
-        made,
-        lambda *_: context.check_cancel(),
-        weights,
-    )
-    wanted = relabelled(data.test.labels, made.relabel)
-    return agreement(trained.predict(data.test), wanted.cpu())

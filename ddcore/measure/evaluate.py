@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ddcore.measure.spec import BEFORE, LABELLED, WHOLE, AccuracyTask, BaselineTask, EvaluateTask
+from ddcore.measure.spec import (
+    BEFORE,
+    LABELLED,
+    WHOLE,
+    AccuracyTask,
+    BaselineTask,
+    EvaluateTask,
+    Run,
+    run_of,
+)
 from ddcore.nets.architectures import NetSpec
-from ddcore.pools.bank_spec import Start
+from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.use import Use
 from ddcore.tasks.worker import Context
 
 RANDOM_DRAWS = 10
 
 
-def baseline_task(name: str, run: Any, nets: int, seed: int = 0) -> BaselineTask:
+def baseline_task(name: str, run: Run, nets: int, seed: int = 0) -> BaselineTask:
     """The baseline of the size of a run's set."""
     judged = name in ("herding", "kcenter", "optimised_random", LABELLED)
     many = max(nets, RANDOM_DRAWS)  # the same draws, whoever labels them
@@ -27,22 +37,21 @@ def baseline_task(name: str, run: Any, nets: int, seed: int = 0) -> BaselineTask
     )
 
 
-def run_evaluate(context: Context) -> None:
+def run_evaluate(context: Context[EvaluateTask]) -> None:
     """Task `evaluate`: accuracies of a run and its baselines, one row per subject and architecture."""
-    spec: EvaluateTask = context.spec
-    run = context.need_key(spec.run_key).spec()
+    spec = context.spec
+    task = context.need_key(spec.run_key)
+    run, made = run_of(task), DistilledSet.from_task(task)
     ordered, closed_form = spec.protocol.ordered, spec.protocol.closed_form
-    known_init = ordered and getattr(run.params, "setting", "") == "fixed"
-    start = run.start if ordered else Start()  # other protocols start afresh
     rows: list[dict[str, Any]] = []
     jobs: list[tuple[str, NetSpec, dict[str, Any]]] = []
     for net in spec.archs:
+        use = Use(made, spec.protocol, net)
         jobs.append(("distilled", net, {"subject": spec.run_key}))
-        special = bool(start.bank) or (start.known and net == run.net)
-        if special:
+        if use.pretrained:
             jobs.append((BEFORE, net, {"subject": BEFORE, "like": spec.run_key}))
         # Fresh networks have nothing to attack.
-        if (known_init and net == run.net) or (special and not run.params.relabel):
+        if use.fixed or (use.pretrained and not made.relabel):
             jobs.append(("other_inits", net, {"subject": spec.run_key, "fresh": True}))
         for name in spec.baselines:
             if name == WHOLE:
@@ -56,7 +65,7 @@ def run_evaluate(context: Context) -> None:
         context.progress(index, len(jobs), message=f"{name} in {net.label()}")
         if isinstance(fields["subject"], BaselineTask):
             fields = {**fields, "subject": context.need(fields["subject"]).key}
-        task = context.need(
+        judged = context.need(
             AccuracyTask(
                 data=run.data,
                 net=net,
@@ -66,15 +75,15 @@ def run_evaluate(context: Context) -> None:
                 **fields,
             )
         )
-        result = task.result()
+        result = judged.result()
         kept = ("mean", "std", "n", "accuracies", "losses", "step_size", "ridge", "attack")
         rows.append(
             {
                 "subject": name,
                 "arch": result.get("learner") or net.label(),
                 "net": net.to_dict(),
-                "key": task.key,
-                "seconds": task.status().get("seconds"),
+                "key": judged.key,
+                "seconds": judged.status().get("seconds"),
                 **{k: result[k] for k in kept if k in result},
             }
         )

@@ -63,8 +63,9 @@ class Improvement:
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> Difference:
     """The first figure minus the second; figures have `mean` and `std` over networks."""
-    stds = spread.of(one), spread.of(other)
-    return Difference(one["mean"] - other["mean"], None if None in stds else math.hypot(*stds))
+    ours, theirs = spread.of(one), spread.of(other)
+    both = None if ours is None or theirs is None else math.hypot(ours, theirs)
+    return Difference(one["mean"] - other["mean"], both)
 
 
 def with_own_labels(made: DistilledSet, protocol: Protocol) -> bool:

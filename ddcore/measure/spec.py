@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import typing
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, runtime_checkable
+from typing import Protocol as Interface
 
+from ddcore.base.errors import SpecError
 from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.bank_spec import Start
+from ddcore.tasks.store import Task
 from ddcore.training.protocols import PROTOCOLS, Protocol
 
 BASELINES = {
@@ -26,13 +28,29 @@ WHOLE = "whole"  # the whole training set: a ceiling rather than a set of the sa
 BEFORE = "before"  # no set at all: the networks that a set is made for, as they start
 
 
-class Run(typing.Protocol):
+@runtime_checkable
+class Run(Interface):
     """What measuring has to know of a run's spec, however the set is made."""
 
-    data: DataSpec
-    ipc: int
-    net: NetSpec
-    protocol: Protocol
+    @property
+    def data(self) -> DataSpec:
+        """The dataset it is made from."""
+
+    @property
+    def ipc(self) -> int:
+        """Its budget in images per class."""
+
+    @property
+    def net(self) -> NetSpec:
+        """The network it is made for."""
+
+    @property
+    def protocol(self) -> Protocol:
+        """How it is meant to be judged."""
+
+    @property
+    def labels(self) -> str:
+        """Where its labels come from."""
 
     @property
     def start(self) -> Start:
@@ -40,6 +58,14 @@ class Run(typing.Protocol):
 
     def images_per_class(self, shape: Shape, classes: int) -> int:
         """Images of each class that a network sees."""
+
+
+def run_of(task: Task) -> Run:
+    """The spec of a task that makes a set; `SpecError` for others."""
+    spec = task.spec()
+    if not isinstance(spec, Run):
+        raise SpecError("run", task.key, "a run, or a set that was opened")
+    return spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +93,13 @@ class BaselineTask(TaskSpec):
             self.require("net", self.net is not None, f"a network that labels {LABELLED}")
         self.require_range("ipc", 1, 1000)
         self.require_range("draws", 1, 1000)
+
+    @property
+    def judge(self) -> NetSpec:
+        """The network that chooses or labels; `SpecError` where none was given."""
+        if self.net is None:
+            raise SpecError("net", None, f"a network for baseline {self.name}")
+        return self.net
 
     def title(self) -> str:
         """Line for lists."""
@@ -130,14 +163,14 @@ class EvaluateTask(TaskSpec):
         return f"evaluation of {self.run_key}, {self.protocol.name}"
 
 
-def default_evaluation(run_key: str, run: Run, **changes: object) -> EvaluateTask:
+def default_evaluation(run_key: str, run: Run, **changes: Any) -> EvaluateTask:
     """The evaluation that belongs to a run: its own network and protocol.
 
     For a run made for a bank's networks `nets` is how many held-out ones it is judged on. A set with a
     teacher's soft labels is also compared with random images that have them.
     """
-    values = {"protocol": run.protocol, "nets": run.protocol.nets, "archs": (run.net,)}
-    task = EvaluateTask(run_key=run_key, **{**values, **changes})
-    if getattr(run, "labels", "") != "soft" or LABELLED in task.baselines:
+    own: dict[str, Any] = {"protocol": run.protocol, "nets": run.protocol.nets, "archs": (run.net,)}
+    task = EvaluateTask(run_key=run_key, **(own | changes))
+    if run.labels != "soft" or LABELLED in task.baselines:
         return task
     return task.replace(baselines=(*task.baselines, LABELLED))

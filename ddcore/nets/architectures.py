@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal, overload
 
 from ddcore.base.errors import SpecError
 from ddcore.base.specs import Spec
 from ddcore.nets.plan import (
     Act,
     Conv,
+    Layer,
     Linear,
     LocalResponseNorm,
     Norm,
@@ -77,6 +79,19 @@ class NetSpec(Spec):
                 "width", self.width is None or self.width % 4 == 0, "a multiple of 4 groups"
             )
 
+    @overload
+    def knob(self, name: Literal["width", "depth"]) -> int: ...
+
+    @overload
+    def knob(self, name: Literal["norm", "activation", "pooling"]) -> str: ...
+
+    def knob(self, name: str) -> int | str:
+        """The value of a knob that the architecture has; `SpecError` where it has none of that name."""
+        value: int | str | None = getattr(self, name)
+        if value is None:
+            raise SpecError("arch", self.arch, f"an architecture with a {name}")
+        return value
+
     def plan(self, shape: Shape, classes: int) -> Plan:
         """Layers for images of `shape` and `classes` outputs."""
         return ARCHITECTURES[self.arch].plan(self, shape, classes)
@@ -99,27 +114,29 @@ class Architecture:
 
     title: str
     plan: Callable[[NetSpec, Shape, int], Plan]
-    knobs: dict = field(default_factory=dict)
+    knobs: dict[str, int | str] = field(default_factory=dict)
     min_side: int = 1
 
 
 def _convnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    if shape[1] >> net.depth < 1 and net.pooling != "none":
+    depth, pooling = net.knob("depth"), net.knob("pooling")
+    if shape[1] >> depth < 1 and pooling != "none":
         largest = shape[1].bit_length() - 1
-        raise SpecError("depth", net.depth, f"at most {largest} for {shape[1]}x{shape[2]} images")
-    layers: list = []
-    for block in range(net.depth):
+        raise SpecError("depth", depth, f"at most {largest} for {shape[1]}x{shape[2]} images")
+    width, act = net.knob("width"), Act(net.knob("activation"))
+    layers: list[Layer] = []
+    for block in range(depth):
         # Padding 3 turns 28x28 grey images into a 32x32 grid (official code).
         padding = 3 if block == 0 and shape == (1, 28, 28) else 1
-        layers += [Conv(net.width, 3, padding=padding), Norm(net.norm), Act(net.activation)]
-        if net.pooling != "none":
-            layers.append(Pool(net.pooling, 2, 2))
+        layers += [Conv(width, 3, padding=padding), Norm(net.knob("norm")), act]
+        if pooling != "none":
+            layers.append(Pool(pooling, 2, 2))
     return (*layers, Linear(classes))
 
 
 def _mlp(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    hidden = [layer for _ in range(net.depth) for layer in (Linear(net.width), Act(net.activation))]
-    return (*hidden, Linear(classes))
+    hidden = (Linear(net.knob("width")), Act(net.knob("activation")))
+    return (*hidden * net.knob("depth"), Linear(classes))
 
 
 def _lenet(net: NetSpec, shape: Shape, classes: int) -> Plan:
@@ -138,9 +155,9 @@ def _alexcifarnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
 
 
 def _alexnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    relu, pool, norm = Act("relu"), Pool("max", 2, 2), Norm(net.norm)
+    relu, pool, norm = Act("relu"), Pool("max", 2, 2), Norm(net.knob("norm"))
     first = Conv(128, 5, padding=4 if shape == (1, 28, 28) else 2)
-    layers: list = [first, norm, relu, pool, Conv(192, 5, padding=2), norm, relu, pool]
+    layers: list[Layer] = [first, norm, relu, pool, Conv(192, 5, padding=2), norm, relu, pool]
     for out in (256, 192, 192):
         layers += [Conv(out, 3, padding=1), norm, relu]
     return (*layers, pool, Linear(classes))
@@ -152,13 +169,13 @@ def _alexnet224(net: NetSpec, shape: Shape, classes: int) -> Plan:
     Its strides leave nothing of images below 63 pixels: there the first one is 1, and a pooling that no
     longer fits is left out, so that the same layers can be tried on small images.
     """
-    relu, pool, width = Act("relu"), Pool("max", 3, 2), net.width
+    relu, pool, width = Act("relu"), Pool("max", 3, 2), net.knob("width")
     large = min(shape[1:]) >= 63
     first = Conv(width, 11, 4, padding=2) if large else Conv(width, 11, padding=5)
     convs = [(first, True), (Conv(3 * width, 5, padding=2), True)]
     convs += [(Conv(k * width, 3, padding=1), False) for k in (6, 4)]
     convs.append((Conv(4 * width, 3, padding=1), True))
-    layers: list = []
+    layers: list[Layer] = []
     for conv, pooled in convs:
         layers.append(conv)
         shape = output_shape(conv, shape)
@@ -171,20 +188,19 @@ def _alexnet224(net: NetSpec, shape: Shape, classes: int) -> Plan:
 
 
 def _vgg11(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    layers: list = []
-    for out in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool"):
-        if out == "pool":
-            layers.append(Pool(net.pooling, 2, 2))
-            continue
-        padding = 3 if not layers and shape == (1, 28, 28) else 1
-        layers += [Conv(out, 3, padding=padding), Norm(net.norm), Act("relu")]
+    layers: list[Layer] = []
+    for stage in ((64,), (128,), (256, 256), (512, 512), (512, 512)):
+        for out in stage:
+            padding = 3 if not layers and shape == (1, 28, 28) else 1
+            layers += [Conv(out, 3, padding=padding), Norm(net.knob("norm")), Act("relu")]
+        layers.append(Pool(net.knob("pooling"), 2, 2))
     return (*layers, Linear(classes))
 
 
 def _resnet(blocks: tuple[int, int, int, int]) -> Callable[[NetSpec, Shape, int], Plan]:
     def plan(net: NetSpec, shape: Shape, classes: int) -> Plan:
-        relu, norm, width = Act("relu"), Norm(net.norm), net.width
-        layers: list = [Conv(width, 3, padding=1, bias=False), norm, relu]
+        relu, norm, width = Act("relu"), Norm(net.knob("norm")), net.knob("width")
+        layers: list[Layer] = [Conv(width, 3, padding=1, bias=False), norm, relu]
         channels = width
         for stage, count in enumerate(blocks):
             out = width << stage
@@ -207,7 +223,7 @@ def _resnet(blocks: tuple[int, int, int, int]) -> Callable[[NetSpec, Shape, int]
     return plan
 
 
-_RESNET = {"width": 64, "norm": "batch"}
+_RESNET: dict[str, int | str] = {"width": 64, "norm": "batch"}
 ARCHITECTURES: dict[str, Architecture] = {
     "convnet": Architecture(
         "ConvNet",

@@ -20,6 +20,7 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import (
     Act,
     Conv,
+    Layer,
     Linear,
     LocalResponseNorm,
     Norm,
@@ -30,9 +31,15 @@ from ddcore.nets.plan import (
     output_shape,
 )
 
-Params = dict[str, Tensor]
+Params = dict[str, Tensor]  # stacked weights by name
 EPS = 1e-5
 BN_MOMENTUM = 0.1
+
+
+def shape_of(images: Tensor) -> Shape:
+    """(C, H, W) of images (..., C, H, W)."""
+    channels, height, width = images.shape[-3:]
+    return channels, height, width
 
 
 class Network:
@@ -314,34 +321,38 @@ def to_module(
 def _build(plan: Plan, shape: Shape) -> nn.Sequential:
     modules: list[nn.Module] = []
     for layer in plan:
-        c = shape[0]
-        if isinstance(layer, Conv):
-            m = nn.Conv2d(c, layer.out, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
-        elif isinstance(layer, Linear):
-            m = _FlatLinear(shape[0] * shape[1] * shape[2], layer.out)
-        elif isinstance(layer, Pool):
-            kind = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
-            m = kind(layer.kernel, layer.stride, layer.padding)
-        elif isinstance(layer, Norm):
-            groups = {"instance": c, "layer": 1, "group": 4}
-            if layer.kind == "batch":
-                m = nn.BatchNorm2d(c, eps=EPS, momentum=BN_MOMENTUM)
-            else:
-                m = (
-                    nn.GroupNorm(groups[layer.kind], c, EPS)
-                    if layer.kind != "none"
-                    else nn.Identity()
-                )
-        elif isinstance(layer, Act):
-            kinds = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "swish": nn.SiLU}
-            m = nn.LeakyReLU(0.01) if layer.kind == "leaky_relu" else kinds[layer.kind]()
-        elif isinstance(layer, LocalResponseNorm):
-            m = nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
-        else:
-            m = _ResidualModule(_build(layer.body, shape), _build(layer.shortcut, shape), nn.ReLU())
-        modules.append(m)
+        modules.append(_module(layer, shape))
         shape = output_shape(layer, shape)
     return nn.Sequential(*modules)
+
+
+def _module(layer: Layer, shape: Shape) -> nn.Module:
+    """torch's own layer for images of `shape`."""
+    if isinstance(layer, Conv):
+        size = (layer.kernel, layer.stride, layer.padding)
+        return nn.Conv2d(shape[0], layer.out, *size, bias=layer.bias)
+    if isinstance(layer, Linear):
+        return _FlatLinear(math.prod(shape), layer.out)
+    if isinstance(layer, Pool):
+        kind = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
+        return kind(layer.kernel, layer.stride, layer.padding)
+    if isinstance(layer, Norm):
+        return _norm(layer.kind, shape[0])
+    if isinstance(layer, Act):
+        kinds = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "swish": nn.SiLU}
+        return nn.LeakyReLU(0.01) if layer.kind == "leaky_relu" else kinds[layer.kind]()
+    if isinstance(layer, LocalResponseNorm):
+        return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
+    return _ResidualModule(_build(layer.body, shape), _build(layer.shortcut, shape), nn.ReLU())
+
+
+def _norm(kind: str, channels: int) -> nn.Module:
+    if kind == "none":
+        return nn.Identity()
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, eps=EPS, momentum=BN_MOMENTUM)
+    groups = {"instance": channels, "layer": 1, "group": 4}
+    return nn.GroupNorm(groups[kind], channels, EPS)
 
 
 class _FlatLinear(nn.Linear):

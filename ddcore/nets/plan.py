@@ -68,8 +68,8 @@ class Linear:
 class Residual:
     """`act(body(x) + shortcut(x))`; an empty shortcut is the identity."""
 
-    body: tuple
-    shortcut: tuple
+    body: Plan
+    shortcut: Plan
     act: Act
 
 
@@ -91,12 +91,12 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
     """Shape after a layer; a layer that no longer fits raises `SpecError`."""
     c, h, w = shape
     if isinstance(layer, (Conv, Pool)):
-        size = [(s + 2 * layer.padding - layer.kernel) // layer.stride + 1 for s in (h, w)]
-        if min(size) < 1:
+        height, width = ((s + 2 * layer.padding - layer.kernel) // layer.stride + 1 for s in (h, w))
+        if min(height, width) < 1:
             raise SpecError(
                 "net", f"{layer.kernel}x{layer.kernel} on {h}x{w}", "a network that fits the images"
             )
-        return (layer.out if isinstance(layer, Conv) else c, *size)
+        return (layer.out if isinstance(layer, Conv) else c, height, width)
     if isinstance(layer, Linear):
         return (layer.out, 1, 1)
     if isinstance(layer, Residual):

@@ -26,10 +26,10 @@ def alexnet_weights(
     params = network.with_nets(1).init(generator)
     if kind == "random":
         for w in params.values():
-            weight = w.ndim > 2  # (1, out, in, ...); biases are (1, out)
-            w.normal_(
-                0, math.sqrt(2 / w[0, 0].numel()), generator=generator
-            ) if weight else w.zero_()
+            if w.ndim > 2:  # weights (1, out, in, ...); biases are (1, out)
+                w.normal_(0, math.sqrt(2 / w[0, 0].numel()), generator=generator)
+            else:
+                w.zero_()
     else:
         published = list(imagenet_state().values())
         names = list(params)

@@ -31,8 +31,8 @@ def network(field: str, text: str, shape: Shape, classes: int) -> NetSpec:
     if min(shape[1:]) < least:
         raise SpecError(field, text, f"a network for {shape[1]} × {shape[2]} pixels (not {least})")
     side = shape[1]
-    depth = {"depth": 2 if side < 28 else 3 if side < 64 else 4} if arch == "convnet" else {}
-    net = NetSpec(arch=arch, width=width, **depth)
+    fitting = 2 if side < 28 else 3 if side < 64 else 4
+    net = NetSpec(arch=arch, width=width, depth=fitting if arch == "convnet" else None)
     cost(net.plan(shape, classes), shape)
     return net
 

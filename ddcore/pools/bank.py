@@ -31,9 +31,9 @@ TEACHERS = 5  # networks whose mean prediction makes soft labels
 _STATS = "stats."
 
 
-def run(context: Context) -> None:
+def run(context: Context[BankTask]) -> None:
     """Task `bank`: see `BankTask`. Networks are independent, so a stopped bank goes on where it was."""
-    spec: BankTask = context.spec
+    spec = context.spec
     dataset = ensure(context, spec.data)
     if spec.colour:
         dataset = in_colour(dataset)
@@ -85,10 +85,14 @@ def in_colour(dataset: Dataset) -> Dataset:
     """Grey images repeated in three channels, and so their normalisation; not for whitened ones."""
     if dataset.shape[0] == 3:
         return dataset
-    names = ("train_images", "val_images", "test_images")
-    changes = {name: np.repeat(getattr(dataset, name), 3, axis=1) for name in names}
-    changes |= {"mean": np.repeat(dataset.mean, 3), "std": np.repeat(dataset.std, 3)}
-    return dataclasses.replace(dataset, **changes)
+    return dataclasses.replace(
+        dataset,
+        train_images=np.repeat(dataset.train_images, 3, axis=1),
+        val_images=np.repeat(dataset.val_images, 3, axis=1),
+        test_images=np.repeat(dataset.test_images, 3, axis=1),
+        mean=np.repeat(dataset.mean, 3),
+        std=np.repeat(dataset.std, 3),
+    )
 
 
 def _arrays(nets: TrainedNets) -> dict[str, np.ndarray]:
@@ -102,7 +106,7 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def load(task: Task, device: str | torch.device = "cpu") -> TrainedNets:
     """The networks of a finished bank."""
-    spec: BankTask = task.spec()
+    spec = task.spec_as(BankTask)
     arrays = {k: torch.from_numpy(w).to(device) for k, w in task.arrays("weights").items()}
     params: Params = {k: w for k, w in arrays.items() if not k.startswith(_STATS)}
     stats = {k.removeprefix(_STATS): w for k, w in arrays.items() if k.startswith(_STATS)}

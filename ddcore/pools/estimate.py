@@ -41,8 +41,10 @@ def bank_seconds(
     start: Start, parts: dict[str, int], net: NetSpec, store: Store, shape: Shape, classes: int
 ) -> float:
     """Seconds to train the networks of a bank's parts (part to number) that are not there yet."""
+    if start.bank is None:
+        return 0.0
     seconds = 0.0
-    for part, nets in parts.items() if start.bank else ():
+    for part, nets in parts.items():
         wanted = start.bank.replace(part=part, nets=nets, net=net)
         if store.task(wanted).is_done():
             continue

@@ -19,7 +19,7 @@ from ddcore.base.spread import summary
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData, Part
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Network, Params, shape_of
 from ddcore.pools.real_spec import Counts, EarlyPool, Pool, RealPool, SubsetPool
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
@@ -51,8 +51,8 @@ def train_real(
     `on_iteration(t, nets)` sees the networks before the first update (t = 0) and after every one; their
     weights are those in training, so what is kept must be copied.
     """
-    device, shape = part.images.device, tuple(part.images.shape[1:])
-    network = Network(net, shape, classes, len(seeds))
+    device = part.images.device
+    network = Network(net, shape_of(part.images), classes, len(seeds))
     params = network.init([rng.generator(s, "init") for s in seeds], device)
     weights = [w.requires_grad_() for w in params.values()]
     nets = TrainedNets(network, params, network.init_stats(device))
@@ -98,7 +98,7 @@ def first_per_class(orders: list[np.ndarray], k: int) -> np.ndarray:
 
 def load(task: Task, device: str | torch.device = "cpu") -> TrainedNets:
     """The networks of a finished `RealPool`."""
-    spec: RealPool = task.spec()
+    spec = task.spec_as(RealPool)
     arrays = {k: torch.from_numpy(w).to(device) for k, w in task.arrays("weights").items()}
     params: Params = {k: w for k, w in arrays.items() if not k.startswith(_STATS)}
     stats = {k.removeprefix(_STATS): w for k, w in arrays.items() if k.startswith(_STATS)}
@@ -113,9 +113,9 @@ def load(task: Task, device: str | torch.device = "cpu") -> TrainedNets:
 class _Training:
     """What the three pools share: data, streams, chunks of networks, progress and checkpoints."""
 
-    def __init__(self, context: Context, nets: int) -> None:
+    def __init__(self, context: Context[Pool], nets: int) -> None:
         self.context, self.nets = context, nets
-        self.spec: Pool = context.spec
+        self.spec = context.spec
         self.data = DeviceData(ensure(context, self.spec.data), context.device)
         self.network = Network(self.spec.net, self.data.shape, self.data.num_classes)
         limit_threads(self.network, context.device)
@@ -201,9 +201,9 @@ class _Training:
         context.progress(1000, 1000)
 
 
-def run_real(context: Context) -> None:
+def run_real(context: Context[RealPool]) -> None:
     """Task `real_nets`: see `RealPool`."""
-    spec: RealPool = context.spec
+    spec = context.spec
     job = _Training(context, spec.nets)
     labels, classes = job.data.dataset.train_labels, job.data.num_classes
     _require(spec, "per_class", spec.per_class, labels)
@@ -235,9 +235,9 @@ def run_real(context: Context) -> None:
     )
 
 
-def run_early(context: Context) -> None:
+def run_early(context: Context[EarlyPool]) -> None:
     """Task `early_nets`: see `EarlyPool`."""
-    spec: EarlyPool = context.spec
+    spec = context.spec
     job = _Training(context, spec.nets)
     at_once = job.chunk(len(job.data.train))
     steps = np.arange(spec.every, spec.iterations + 1, spec.every)
@@ -257,9 +257,9 @@ def run_early(context: Context) -> None:
     job.save({**arrays, "steps": steps}, accuracy=summary(last))
 
 
-def run_subset(context: Context) -> None:
+def run_subset(context: Context[SubsetPool]) -> None:
     """Task `subset_nets`: see `SubsetPool`. Networks with sets of one size are trained together."""
-    spec: SubsetPool = context.spec
+    spec = context.spec
     nets = len(spec.sizes) * spec.draws
     job = _Training(context, nets)
     labels, classes = job.data.dataset.train_labels, job.data.num_classes

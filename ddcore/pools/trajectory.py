@@ -34,9 +34,9 @@ from ddcore.training.trained import TrainedNets
 _START, _MOVES = "start.", "moves."  # before a weight's name in an expert's file
 
 
-def run(context: Context) -> None:
+def run(context: Context[TrajectoryTask]) -> None:
     """Task `trajectories`: see `TrajectoryTask`. What finished before a stop is not trained again."""
-    spec: TrajectoryTask = context.spec
+    spec = context.spec
     data = DeviceData(ensure(context, spec.data), context.device)
     network = Network(spec.net, data.shape, data.num_classes)
     limit_threads(network, context.device)
@@ -169,7 +169,7 @@ class Trajectories:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.count = task.spec().nets
+        self.count = task.spec_as(TrajectoryTask).nets
         self._files: dict[int, safe_open] = {}
 
     def __len__(self) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from ddcore.base.specs import TaskSpec
 from ddcore.base.spread import plus_minus
@@ -18,8 +20,10 @@ from ddcore.distil.estimate import distillation
 from ddcore.distil.settings import make_spec
 from ddcore.measure.estimate import evaluation
 from ddcore.measure.spec import EvaluateTask, default_evaluation
+from ddcore.nets.plan import Shape
 from ddcore.nets.words import judge
 from ddcore.pools.estimate import trajectories
+from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.tasks.store import Store
 from ddcore.training.estimate import Estimate
 from ddcore.training.protocols import protocol
@@ -87,7 +91,7 @@ class Row:
         """The distillation; as a rehearsal two iterations on digits, with everything else as small."""
         if rehearsal:
             return self._rehearsed()
-        whitened = {"preprocess": "zca"} if self.whiten else {}
+        whitened: dict[str, Any] = {"preprocess": "zca"} if self.whiten else {}
         data = resolve(self.dataset, **whitened)
         # Given as such, another dataset's files need not be here: what will be done can be said.
         source = self.settings.get("source")
@@ -113,7 +117,7 @@ class Row:
     def evaluation(self, run: DistillSpec, key: str, judged: Judged) -> EvaluateTask:
         """How the run with this key is judged."""
         chosen = protocol(judged.protocol) if judged.protocol else run.protocol
-        changes = {"protocol": chosen, "nets": judged.nets or chosen.nets}
+        changes: dict[str, Any] = {"protocol": chosen, "nets": judged.nets or chosen.nets}
         if judged.net:
             changes["archs"] = (judge("net", judged.net, run.net, *form(run.data)),)
         return default_evaluation(key, run, **changes)
@@ -158,15 +162,21 @@ def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
     run = row.run(rehearsal)
     shape, classes = form(run.data)
     for spec in method(run.method).prepares(run):
-        yield Step(spec, row.name, lambda store, s=spec: trajectories(s, store, shape, classes))
+        yield Step(spec, row.name, partial(_expert_estimate, spec, shape, classes))
     yield Step(run, row.name, lambda store: distillation(run, store, shape, classes))
     for judged in row.judged:
         task = row.evaluation(run, run.key, judged)
         if rehearsal:
             short = task.protocol.replace(epochs=min(task.protocol.epochs, 2))
             task = task.replace(protocol=short, nets=2)
-        yield Step(
-            task,
-            row.name,
-            lambda store, t=task: evaluation(t, run, store, shape, classes),
-        )
+        yield Step(task, row.name, partial(_judging_estimate, task, run, shape, classes))
+
+
+def _expert_estimate(spec: TrajectoryTask, shape: Shape, classes: int, store: Store) -> Estimate:
+    return trajectories(spec, store, shape, classes)
+
+
+def _judging_estimate(
+    task: EvaluateTask, run: DistillSpec, shape: Shape, classes: int, store: Store
+) -> Estimate:
+    return evaluation(task, run, store, shape, classes)

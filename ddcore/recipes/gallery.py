@@ -23,7 +23,9 @@ from ddcore.measure.spec import BASELINES, WHOLE, default_evaluation
 from ddcore.recipes import table
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import jobs, snapshots
-from ddcore.tasks.store import Store, Task, snapshot_name, write_arrays
+from ddcore.tasks.files import write_arrays
+from ddcore.tasks.store import Store, Task
+from ddcore.tasks.task import snapshot_name
 from ddcore.training.speed import Calibration, here
 
 SHAPE = (1, 8, 8)
@@ -115,9 +117,11 @@ def _row(spec: DistillSpec, run: Task, judged: Task) -> str:
 
 def of_recipes(store: Store) -> list[Task]:
     """The finished runs, evaluations and accuracies behind the table of reproduction, but for huge sets."""
-    found = {}
+    found: dict[str, Task] = {}
     for line in table.lines(store):
-        if line.evaluation and line.run.checked("set.safetensors").stat().st_size < LARGEST:
+        if not line.run or not line.evaluation:
+            continue
+        if line.run.checked("set.safetensors").stat().st_size < LARGEST:
             rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
             found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
     return list(found.values())

@@ -48,7 +48,9 @@ def work_through(
     """
     steps = list(steps)
     end = time.time() + 60 * minutes
-    done, failed, broken = 0, {}, set()
+    done = 0
+    failed: dict[str, str] = {}
+    broken: set[str] = set()  # rows
     for number, step in enumerate(steps, 1):
         where = f"[{number}/{len(steps)}] {step.row or 'analysis'}: {step.spec.title()}"
         if store.task(step.spec).is_done():

@@ -14,8 +14,7 @@ from ddcore.base.specs import canonical_json
 from ddcore.base.spread import figure_text
 from ddcore.base.texts import duration
 from ddcore.data.registry import get
-from ddcore.distil.contract import method
-from ddcore.measure.spec import EvaluateTask
+from ddcore.distil.contract import DistillSpec, method
 from ddcore.recipes import recipes
 from ddcore.recipes.base import Judged, Published, Recipe, Row
 from ddcore.tasks.store import Store, Task
@@ -118,7 +117,7 @@ def _filled(line: Line, run: Task, judged: Judged, judgements: dict[str, Task]) 
         device=result["device"],
         seconds=result["cpu_seconds"] if result["device"] == "cpu" else result["seconds"],
     )
-    wanted: EvaluateTask = line.row.evaluation(run.spec(), run.key, judged)
+    wanted = line.row.evaluation(run.spec_as(DistillSpec), run.key, judged)
     evaluation = judgements.get(without_files(wanted.to_dict()))
     if evaluation is None:
         return line
@@ -163,7 +162,8 @@ def percent(figure: dict[str, Any] | None) -> str:
 def markdown(found_lines: Iterable[Line]) -> str:
     """What was measured as a table for a README, and the names of the rows that still wait."""
     head = "| set | protocol | published | ours | random real | class mean | distilling took |"
-    rows, waiting = [head, "|---|---|---|---|---|---|---|"], {}
+    rows = [head, "|---|---|---|---|---|---|---|"]
+    waiting: dict[str, dict[str, None]] = {}  # a recipe's rows, in order and once each
     for line in found_lines:
         if not line.ours:
             waiting.setdefault(line.recipe.name, {})[line.row.name] = None

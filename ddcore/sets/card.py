@@ -38,16 +38,8 @@ Made by {made.method}{_run(made)}.
 def card(made: DistilledSet, name: str) -> str:
     """README.md of a Hugging Face dataset folder: front matter, use, origin, caveats."""
     c, h, w = made.shape
-    front = {
-        "pretty_name": f"Distilled set {name}",
-        "task_categories": ["image-classification"],
-        "tags": ["dataset-distillation", "synthetic"],
-        "size_categories": [next((t for n, t in _SIZES if len(made.images) < n), "100K<n<1M")],
-    }
-    # JSON values are YAML values, so no class or data name can break the front matter.
-    yaml = "\n".join(f"{key}: {json.dumps(value)}" for key, value in front.items())
     return f"""---
-{yaml}
+{_front(made, name)}
 configs:
 - config_name: default
   data_files:
@@ -60,7 +52,34 @@ configs:
 {len(made.images)} synthetic images ({c} x {h} x {w}, float32) of {made.num_classes} classes on which a
 network is trained instead of on {_inline(made.data.get("name", "the original data"))}.
 
-## Loading
+{_loading(made)}
+{_origin(made)}
+## Caveats
+
+- The pictures are clamped to 8 bits: {_clipped(made)} Train on `pixels`.
+{_order_caveat(made)}- Accuracy in other networks, or under other protocols, is usually lower.
+- The licence of the data it was distilled from may apply to it.
+
+## Classes
+
+{_classes(made)}
+"""
+
+
+def _front(made: DistilledSet, name: str) -> str:
+    front = {
+        "pretty_name": f"Distilled set {name}",
+        "task_categories": ["image-classification"],
+        "tags": ["dataset-distillation", "synthetic"],
+        "size_categories": [next((t for n, t in _SIZES if len(made.images) < n), "100K<n<1M")],
+    }
+    # JSON values are YAML values, so no class or data name can break the front matter.
+    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in front.items())
+
+
+def _loading(made: DistilledSet) -> str:
+    c, h, w = made.shape
+    return f"""## Loading
 
 ```python
 import numpy as np
@@ -87,8 +106,11 @@ trained = made.train()
 | `step` | which step of training the image belongs to, from 0 |
 
 `distilled.safetensors` holds the whole set exactly{_extras(made)}; its header entry `meta` says the rest.
+"""
 
-## Preprocessing
+
+def _origin(made: DistilledSet) -> str:
+    return f"""## Preprocessing
 
 {_preprocessing(made)}
 
@@ -116,16 +138,6 @@ Shares, not per cent. An accuracy means nothing without its protocol and network
 ```json
 {_json(made.metrics)}
 ```
-
-## Caveats
-
-- The pictures are clamped to 8 bits: {_clipped(made)} Train on `pixels`.
-{_order_caveat(made)}- Accuracy in other networks, or under other protocols, is usually lower.
-- The licence of the data it was distilled from may apply to it.
-
-## Classes
-
-{_classes(made)}
 """
 
 

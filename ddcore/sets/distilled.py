@@ -23,6 +23,8 @@ from ddcore.training.protocols import Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
     from ddcore.nets.network import Network, Params
     from ddcore.tasks.store import Task
     from ddcore.tasks.worker import Context
@@ -115,7 +117,8 @@ class DistilledSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return tuple(self.images.shape[1:])
+        _, channels, height, width = self.images.shape
+        return channels, height, width
 
     @property
     def soft(self) -> bool:
@@ -295,13 +298,24 @@ class DistilledSet:
 
     # --- using ----------------------------------------------------------------------------------
 
+    @property
+    def step_sizes(self) -> np.ndarray:
+        """(steps * passes,) the learned step sizes; `DataError` where there are none."""
+        if self.lrs is None:
+            raise DataError(
+                "This distilled set has no learned step sizes: choose another protocol."
+            )
+        return self.lrs
+
     def with_learned_lr(self, protocol: Protocol) -> Protocol:
         """A protocol at the set's own step size, if it asks for that and the set has learned one."""
         if not protocol.learned_lr or self.lrs is None:
             return protocol
         return protocol.replace(lr=float(np.mean(self.lrs)))
 
-    def starting_weights(self, network: Network, seeds: Sequence[int], device: str) -> Params:
+    def starting_weights(
+        self, network: Network, seeds: Sequence[int], device: str | torch.device
+    ) -> Params:
         """The known weights the set was made for, or fresh ones, one network per seed.
 
         Those of a set made for a bank's networks are not in it: `DataError`.
@@ -356,7 +370,7 @@ class DistilledSet:
             return train(net, images, labels, self.num_classes, recipe, seeds)
         network = Network(net, self.shape, self.num_classes, nets)
         start = self.starting_weights(network, seeds, device) if weights is None else weights
-        lrs = as_tensor(self.lrs)
+        lrs = as_tensor(self.step_sizes)
         params = train_ordered(
             network, start, images, labels, lrs, self.steps, momentum=self.momentum
         )

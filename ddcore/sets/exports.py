@@ -14,13 +14,11 @@ No pickle is ever read. A path of the user's own data is reduced to its last par
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import math
 import os
 import shutil
-import tempfile
 import uuid
 import zipfile
 from pathlib import Path, PurePath
@@ -29,28 +27,21 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as safetensors_save
 
-from ddcore.base import isolated, outputs
+from ddcore.base import outputs
 from ddcore.base.errors import DataError, SpecError
-from ddcore.base.specs import canonical_json
-from ddcore.data.names import distinct_names
-from ddcore.sets import card, foreign_files, render
+from ddcore.sets import card, render
+from ddcore.sets.checks import check, digest
 from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.foreign_files import EXACT
 from ddcore.sets.formats import FOLDERS, FORMATS
-from ddcore.tasks.store import write_atomic
+from ddcore.sets.loading import load, load_bytes
+from ddcore.tasks.files import write_atomic
 
-MAX_IMAGES = 200_000
-MAX_BYTES = 2 << 30
-MAX_META_BYTES = 1 << 20  # those of the gallery have 2 KB
-MAX_CHANNELS = 4
-MAX_SIDE = 1024
 SHEET_WIDTH = 1600  # pixels, about
 
-EXACT = foreign_files.EXACT
+__all__ = ["export", "export_bytes", "file_stem", "load", "load_bytes"]
 MARKER = "export.json"  # lists a folder's files, so that we replace only what we wrote
 _MIME = {"npz": "application/zip", "zip": "application/zip"}
-
-
-# --- writing ----------------------------------------------------------------------------------------
 
 
 def export(made: DistilledSet, format: str, out: Path, *, force: bool = False) -> Path:
@@ -158,20 +149,11 @@ def _contents(made: DistilledSet) -> tuple[dict[str, np.ndarray], str]:
     if bank := meta["start"].get("bank"):
         meta["start"] = meta["start"] | {"bank": bank | {"data": _portable(bank["data"])}}
     try:
-        meta["sha256"] = _digest(arrays, meta)
+        meta["sha256"] = digest(arrays, meta)
         text = json.dumps(meta, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"The facts about this set cannot be written as JSON: {error}.") from error
     return {name: np.require(a, requirements="C") for name, a in arrays.items()}, text
-
-
-def _digest(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> str:
-    """sha256 of every number and fact: only the zip formats have checksums of their own."""
-    digest = hashlib.sha256(canonical_json(meta).encode())
-    for name, a in sorted(arrays.items()):
-        digest.update(f"{name} {a.dtype.str} {a.shape}\n".encode())
-        digest.update(np.require(a, requirements="C").data)
-    return digest.hexdigest()
 
 
 def _portable(data: dict[str, Any]) -> dict[str, Any]:
@@ -279,139 +261,3 @@ def _float_list(length: int) -> dict[str, Any]:
     # "Sequence" is understood by old and new releases of `datasets`, "List" by new ones only.
     value = {"dtype": "float32", "_type": "Value"}
     return {"feature": value, "length": length, "_type": "Sequence"}
-
-
-# --- reading ----------------------------------------------------------------------------------------
-
-
-def load(path: Path) -> DistilledSet:
-    """The set in a file or folder that `export` wrote; the content decides, not the name.
-
-    The file is understood in a process of its own, which may not take much more memory than it has
-    bytes. `DataError` if it is missing, damaged, too large, not finite or would need pickle.
-    """
-    path = Path(path)
-    if path.is_dir():
-        if not (path / EXACT).is_file():
-            preview = (path / "sheet.png").is_file()
-            why = "is a preview, which is never the data" if preview else f"has no {EXACT}"
-            raise DataError(f"{path} {why}: expected a set exported as npz, pt, safetensors or hf.")
-        path = path / EXACT
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from error
-    _check_size(size, str(path))
-    with tempfile.TemporaryDirectory(prefix="dd-load-", ignore_cleanup_errors=True) as folder:
-        request = {"path": str(path.resolve()), "name": str(path)}
-        limits = isolated.for_files(size)
-        function = "ddcore.sets.exports:_understand"
-        meta = isolated.call(function, request, Path(folder), limits, what=str(path))
-        arrays = {n: np.array(a) for n, a in isolated.arrays(Path(folder)).items()}
-    return DistilledSet.from_arrays(arrays, meta)
-
-
-def load_bytes(content: bytes, name: str = "The file") -> DistilledSet:
-    """Like `load`, for content at hand, in this process: sizes are checked, time and memory not limited."""
-    _check_size(len(content), name)
-    made = _parsed(content, name)
-    arrays, meta = made.to_arrays()
-    return DistilledSet.from_arrays({n: np.array(a) for n, a in arrays.items()}, meta)
-
-
-def _understand(request: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
-    """What the process of `load` does: arrays as files, the facts as its answer."""
-    made = _parsed(Path(request["path"]), request["name"])
-    arrays, meta = made.to_arrays()
-    isolated.write_arrays(folder, arrays)
-    return meta
-
-
-def _check_size(size: int, name: str) -> None:
-    if size > MAX_BYTES:
-        raise DataError(f"{name} has {size / 2**30:.1f} GiB: at most 2 GiB are read.")
-
-
-def _parsed(given: bytes | Path, name: str) -> DistilledSet:
-    """The set, its arrays still read-only views of the file."""
-    try:
-        content = foreign_files.content(
-            given, name, 2 * MAX_BYTES // 4
-        )  # .pt names its images twice
-        if len(content.data) < 8:
-            raise DataError(f"{name} is empty or cut off.")
-        return understood(foreign_files.tree(content), name)
-    except (DataError, MemoryError):
-        raise
-    except Exception as error:  # whatever a reader meets in bytes that anybody may have written
-        raise DataError(f"{name} is damaged or of another kind ({_short(error)}).") from error
-
-
-def understood(tree: Any, name: str) -> DistilledSet:
-    """The set in a file's plain contents; `DataError` if they are none of ours or do not add up."""
-    arrays = dict(tree) if isinstance(tree, dict) else {}
-    if not arrays or not all(isinstance(a, np.ndarray) for a in arrays.values()):
-        raise DataError(f"{name} is not a distilled set written by this program.")
-    text = arrays.pop("meta", None)
-    if text is None:
-        raise DataError(f"{name} is not a distilled set written by this program (no meta).")
-    if text.size > MAX_META_BYTES:
-        raise DataError(f"{name} has more than 1 MiB of facts beside its arrays.")
-    try:
-        meta = json.loads(text.astype(np.uint8).tobytes())
-        if isinstance(meta, dict) and "sha256" in meta:
-            # `data` and `label` of a .pt file repeat what `images` and `labels` hold.
-            arrays = {n: a for n, a in arrays.items() if n not in ("data", "label")}
-        if isinstance(meta, dict) and meta.pop("sha256", None) != _digest(arrays, meta):
-            raise DataError(f"{name} does not match its checksum: export or download it again.")
-        if isinstance(meta, dict) and "class_names" in meta:
-            distinct_names(meta["class_names"], name)
-        made = DistilledSet.from_arrays(arrays, meta)
-        check(made)
-    except DataError as error:
-        if name in str(error):
-            raise
-        raise DataError(f"{name}: {error}") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # facts that anybody may have written
-        raise DataError(f"{name} is damaged or of another kind ({_short(error)}).") from error
-    return made
-
-
-def check(made: DistilledSet) -> None:
-    """Refuse what no page or network could use: sizes beyond the limits, non-finite numbers."""
-    c, h, w = made.shape
-    arrays, _ = made.to_arrays()
-    _refuse(len(made.images) > MAX_IMAGES, f"{len(made.images)} images: at most {MAX_IMAGES}")
-    total = sum(a.nbytes for a in arrays.values())
-    _refuse(total > MAX_BYTES, f"{total / 2**30:.1f} GiB of numbers: at most 2 GiB")
-    _refuse(c > MAX_CHANNELS, f"{c} channels: from 1 to {MAX_CHANNELS}")
-    _refuse(max(h, w) > MAX_SIDE, f"images of {h} x {w} pixels: at most {MAX_SIDE} a side")
-    for name, a in arrays.items():
-        bad = a.dtype.kind not in "biuf" or not np.isfinite(a).all()
-        _refuse(bad, f"{name} with values that are not finite numbers: finite ones")
-    _check_preprocess(made)
-
-
-def _check_preprocess(made: DistilledSet) -> None:
-    given = made.preprocess
-    values = math.prod(made.shape)
-    expected = {"mean": made.shape[:1], "std": made.shape[:1]}
-    if given.zca_matrix is not None:
-        expected |= {"zca_mean": (values,), "zca_matrix": (values, values)}
-        expected |= {"zca_inverse": (values, values)}
-    for name, shape in expected.items():
-        found = np.shape(getattr(given, name))
-        _refuse(found != shape, f"{name} of shape {found}: {shape}")
-    _refuse(not np.all(given.std), "a std of 0: a larger one")
-
-
-def _refuse(bad: bool, what: str) -> None:
-    if bad:
-        has, _, allowed = what.rpartition(": ")
-        raise DataError(f"This distilled set has {has}: expected {allowed}.")
-
-
-def _short(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -20,7 +20,9 @@ from ddcore.sets.importers.facts import class_order
 from ddcore.sets.importers.files import base_name
 from ddcore.sets.importers.reading import read
 from ddcore.sets.importers.scales import to_pixels, to_preprocessed
-from ddcore.tasks.store import Store, Task, read_json, write_atomic, write_json
+from ddcore.tasks.files import write_atomic, write_json
+from ddcore.tasks.records import read_json
+from ddcore.tasks.store import Store, Task
 
 if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
@@ -53,9 +55,9 @@ def names_of(task: Task) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def run(context: Context) -> None:
+def run(context: Context[ImportTask]) -> None:
     """Task `import`: read, check against the dataset, store the set."""
-    spec: ImportTask = context.spec
+    spec = context.spec
     context.progress(0, 3, message="reading the files")
     names = names_of(context.task)
     report = read(_files(context.task, spec, names), spec.format, spec.experiment)
@@ -167,7 +169,8 @@ def _rebuilt(
 
 
 def _check_counts(spec: ImportTask, per_class: int, steps: int) -> None:
-    if (spec.images_per_class((), 0), spec.steps) != (per_class * spec.tiles**2, steps):
+    asked = spec.per_class or spec.ipc
+    if (asked, spec.steps) != (per_class * spec.tiles**2, steps):
         raise DataError(
             f"It has {per_class} images per class in {steps} steps, not what was asked for: open it again."
         )

@@ -1,68 +1,156 @@
-"""A set used the way it is meant to be: its protocol, its step sizes, its starting weights."""
+"""How a set is meant to be used: at which step size, from which weights, on one network or on many."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ddcore.base.specs import TaskSpec
+from ddcore.data.tensors import DeviceData, Part
+from ddcore.kernels import machine
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Params, select
-from ddcore.training.protocols import Protocol
-
-if TYPE_CHECKING:
-    from ddcore.sets.distilled import DistilledSet
-from ddcore.data.tensors import DeviceData
-from ddcore.kernels import machine
+from ddcore.pools import bank
+from ddcore.pools.bank_spec import Start
 from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.store import Task
 from ddcore.training.chunks import nets_at_once
+from ddcore.training.labels import relabelled
 from ddcore.training.ordered import train_ordered
+from ddcore.training.protocols import Protocol
 from ddcore.training.train import train
-from ddcore.training.trained import Trained, TrainedNets
+from ddcore.training.trained import Trained, TrainedNets, agreement
+
+OnStep = Callable[[int, int], None]  # step, total
 
 
-def train_for(
-    images: Tensor,
-    labels: Tensor,
-    data: DeviceData,
-    net: NetSpec,
-    protocol: Protocol,
-    seeds: list[int],
-    like: DistilledSet | None,
-    on_step: Callable[[int, int], None] = lambda step, total: None,
-    weights: Params | None = None,
-) -> Trained:
-    """Networks trained on a set: (M, ...) shared, or (N, M, ...) one set each; class or step order.
+def no_report(step: int, total: int) -> None:
+    """A progress callback that does nothing."""
 
-    Under the ordered protocol they start from `weights`, or from what `like` and the seeds say; a
-    closed-form one takes the kernel of `like`.
+
+@dataclass(frozen=True)
+class Use:
+    """Networks of one architecture trained by one protocol on a set, or on others in the set's way.
+
+    Only the ordered protocol starts them from the weights that a set is made for: those of a bank's
+    networks, weights that all networks share, or fresh ones. All others start afresh.
     """
-    if protocol.closed_form:
-        return machine.train(like.learner, images, labels, data.num_classes, seeds)
-    if not protocol.ordered:
-        return train(net, images, labels, data.num_classes, protocol, seeds, on_step=on_step)
-    count = len(next(iter(weights.values()))) if weights else len(seeds)
-    network = Network(net, data.shape, data.num_classes, count)
-    lrs = torch.from_numpy(like.lrs)
-    at_once = nets_at_once(network, images.shape[-4] // like.steps, data.device)
-    trained = []
-    for first in range(0, count, at_once):
-        part = slice(first, min(first + at_once, count))
-        few = network.with_nets(part.stop - first)
-        start = (
-            select(weights, part)
-            if weights
-            else like.starting_weights(few, seeds[part], data.device)
-        )
 
-        def report(step: int, _: Params, done: int = first, nets: int = few.num_nets) -> None:
-            on_step(done * len(lrs) + step * nets, count * len(lrs))
+    made: DistilledSet
+    protocol: Protocol
+    net: NetSpec
 
-        own = images if images.ndim == 4 else images[part]
-        wanted = labels if labels.ndim < 3 else labels[part]
-        end = train_ordered(few, start, own, wanted, lrs, like.steps, report, like.momentum)
-        trained.append(end)
-    joined = {k: torch.cat([t[k] for t in trained]) for k in trained[0]}
-    return TrainedNets(network, joined, network.init_stats(data.device))
+    # --- the rule -------------------------------------------------------------------------------
+
+    @property
+    def recipe(self) -> Protocol:
+        """The protocol, at the set's own step size where it asks for that."""
+        return self.made.with_learned_lr(self.protocol)
+
+    @property
+    def start(self) -> Start:
+        """The trained weights to start from."""
+        return Start.from_dict(self.made.start) if self.protocol.ordered else Start()
+
+    @property
+    def fixed(self) -> bool:
+        """Whether networks start from the one initialisation that the set holds."""
+        return self.protocol.ordered and bool(self.made.init_weights) and self.net == self.made.net
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether networks start from weights that were trained beforehand, whatever the set."""
+        start = self.start
+        return bool(start.bank) or (start.known and self.net == self.made.net)
+
+    @property
+    def one(self) -> bool:
+        """Whether all networks start from the same weights: on one set they are one network."""
+        return self.fixed or (self.start.known and self.net == self.made.net)
+
+    def few(self, seeds: list[int]) -> list[int]:
+        """Of these seeds, one for each network, those that differ in anything."""
+        return seeds[:1] if self.one else seeds
+
+    # --- what follows from it -------------------------------------------------------------------
+
+    def arrays(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The set's images and labels, as the protocol needs them."""
+        images, labels = self.made.for_training(self.protocol)
+        return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+
+    def bank(
+        self, part: str, nets: int, data: DeviceData, need: Callable[[TaskSpec], Task]
+    ) -> Params | None:
+        """Stacked weights of so many networks of a bank's part; None where no bank belongs to the set."""
+        if not self.start.bank:
+            return None
+        network = Network(self.net, data.shape, data.num_classes, nets)
+        return bank.start_weights(self.start, network, part, need, data.device)
+
+    def train(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        data: DeviceData,
+        seeds: list[int],
+        weights: Params | None = None,
+        on_step: OnStep = no_report,
+    ) -> Trained:
+        """Networks trained on sets: (M, ...) shared, or (N, M, ...) one each; in class or step order.
+
+        Under the ordered protocol they start from a bank's `weights`, or from what set and seeds say. A
+        closed-form one solves for the set's kernel machine.
+        """
+        classes, protocol = data.num_classes, self.recipe
+        if protocol.closed_form:
+            return machine.train(self.made.learner, images, labels, classes, seeds)
+        if not protocol.ordered:
+            return train(self.net, images, labels, classes, protocol, seeds, on_step=on_step)
+        return self._in_order(images, labels, data, seeds, weights, on_step)
+
+    def _in_order(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        data: DeviceData,
+        seeds: list[int],
+        weights: Params | None,
+        on_step: OnStep,
+    ) -> TrainedNets:
+        made = self.made
+        count = len(next(iter(weights.values()))) if weights else len(seeds)
+        network = Network(self.net, data.shape, data.num_classes, count)
+        lrs = torch.from_numpy(made.step_sizes)
+        at_once = nets_at_once(network, images.shape[-4] // made.steps, data.device)
+        trained = []
+        for first in range(0, count, at_once):
+            part = slice(first, min(first + at_once, count))
+            few = network.with_nets(part.stop - first)
+            if weights:
+                start = select(weights, part)
+            else:
+                start = made.starting_weights(few, seeds[part], data.device)
+
+            def report(step: int, _: Params, done: int = first, nets: int = few.num_nets) -> None:
+                on_step(done * len(lrs) + step * nets, count * len(lrs))
+
+            own = images if images.ndim == 4 else images[part]
+            wanted = labels if labels.ndim < 3 else labels[part]
+            end = train_ordered(few, start, own, wanted, lrs, made.steps, report, made.momentum)
+            trained.append(end)
+        joined = {k: torch.cat([t[k] for t in trained]) for k in trained[0]}
+        return TrainedNets(network, joined, network.init_stats(data.device))
+
+    def scores(self, nets: Trained, part: Part) -> list[float]:
+        """Each network's accuracy by the labels that the set is made to teach."""
+        return agreement(nets.predict(part), relabelled(part.labels, self.made.relabel))
+
+
+def from_fresh_weights(made: DistilledSet) -> DistilledSet:
+    """The set without the weights that it is made for."""
+    return dataclasses.replace(made, init_weights={}, start={})

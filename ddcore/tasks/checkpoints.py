@@ -17,7 +17,8 @@ from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
 from ddcore.base.errors import Damaged
-from ddcore.tasks.store import CHECKPOINTS, remove, write_atomic
+from ddcore.tasks.files import remove, write_atomic
+from ddcore.tasks.task import CHECKPOINTS
 
 META = "__meta__"
 OLD = "state.safetensors"  # of versions that knew no checksum: nothing says whether it is sound
@@ -50,7 +51,7 @@ class Checkpoints:
         problems = []
         for path in sorted(self.folder.glob("*")):
             if path.name.startswith("."):  # of a write that was killed
-                path.unlink(missing_ok=True)
+                remove(path)
                 continue
             try:
                 state = _read(path)

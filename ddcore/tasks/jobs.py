@@ -16,8 +16,9 @@ from ddcore.base import environment, paths
 from ddcore.base.errors import Damaged, DDError, NotReady, SpecError
 from ddcore.base.specs import TaskSpec
 from ddcore.tasks import locks, queue
+from ddcore.tasks.files import remove
 from ddcore.tasks.records import ACTIVE, STATES
-from ddcore.tasks.store import Store, Task, remove
+from ddcore.tasks.store import Store, Task
 
 NO_RESULTS = ("failed", "cancelled", "lost", "missing")
 HEARTBEAT_LIMIT_S = 60.0

@@ -22,12 +22,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ddcore.base.errors import StoreUnusable
-from ddcore.tasks.store import remove
+from ddcore.tasks.files import remove
 
-try:
+with contextlib.suppress(ImportError):  # it is missing where there are no marks either
     import fcntl
-except ImportError:
-    fcntl = None
 
 # The layout below is that of 64-bit Linux.
 MARKS = sys.platform == "linux" and sys.maxsize > 2**32 and hasattr(fcntl, "F_OFD_GETLK")

@@ -19,8 +19,9 @@ from typing import Any
 
 from ddcore.base.errors import Damaged, NotReady, SpecError
 from ddcore.tasks import locks
+from ddcore.tasks.files import write_json
 from ddcore.tasks.records import read_json
-from ddcore.tasks.store import KEY_PATTERN, Store, write_json
+from ddcore.tasks.store import KEY_PATTERN, Store
 
 FOLDER = "notes"
 MOST_NAME, MOST_TEXT, MOST_TAG, MOST_TAGS = 80, 2000, 30, 12

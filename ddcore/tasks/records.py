@@ -86,10 +86,9 @@ def manifest(path: Path) -> dict[str, dict[str, Any]]:
         raise Damaged(f"{path} does not match its checksum.")
     files = found.get("files") if isinstance(found, dict) else None
     # Every task has a result; a list without it is none.
-    sound = isinstance(files, dict) and RESULT in files and all(map(_entry, *zip(*files.items())))
-    if not sound:
-        raise Damaged(f"{path} is not a list of files with sizes and checksums.")
-    return files
+    if isinstance(files, dict) and RESULT in files and all(map(_entry, *zip(*files.items()))):
+        return files
+    raise Damaged(f"{path} is not a list of files with sizes and checksums.")
 
 
 def _entry(name: str, entry: Any) -> bool:
@@ -97,8 +96,8 @@ def _entry(name: str, entry: Any) -> bool:
     if not inside or not isinstance(entry, dict):
         return False
     size, digest = entry.get("size"), entry.get("sha256")
-    sound = type(size) is int and size >= 0 and isinstance(digest, str)
-    return sound and _SHA256.fullmatch(digest) is not None
+    sized = type(size) is int and size >= 0
+    return sized and isinstance(digest, str) and _SHA256.fullmatch(digest) is not None
 
 
 def events(content: bytes) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 
-from ddcore.tasks.store import DONE, SPEC, Task
+from ddcore.tasks.task import DONE, SPEC, Task
 
 Stamp = tuple[int, ...]
 # A folder's own time changes when a file in it appears, disappears or is replaced (a mark, a manifest).

@@ -33,9 +33,9 @@ class SleepyTask(TaskSpec):
         return f"sleepy {self.seed}"
 
 
-def run_sleepy(context: Context) -> None:
+def run_sleepy(context: Context[SleepyTask]) -> None:
     """Count, with a checkpoint at every step."""
-    spec: SleepyTask = context.spec
+    spec = context.spec
     if spec.need:
         context.need(SleepyTask(steps=spec.need, pause=spec.pause, seed=spec.seed + 1))
     found = context.load_checkpoint()

@@ -13,7 +13,7 @@ Everything is differentiable twice with respect to the images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain, islice
 from typing import Any, Self
@@ -68,7 +68,7 @@ class Draw:
         return self._map(lambda values: values.index_select(0, index))
 
     @classmethod
-    def cat(cls, draws: list[Self]) -> Self:
+    def cat(cls, draws: Sequence[Self]) -> Self:
         """The entries of several draws, one after the other."""
         return cls(*(torch.cat([getattr(d, f.name) for d in draws]) for f in fields(cls)))
 
@@ -187,7 +187,8 @@ def _crop(
 
 def _holes(draw: Draw, images: Tensor) -> tuple[Tensor, Tensor]:
     """Which rows (B, H) and which columns (B, W) are in the hole."""
-    return tuple(_hole(draw.hole[:, axis], images.shape[2 + axis]) for axis in (0, 1))
+    rows, columns = (_hole(draw.hole[:, axis], images.shape[2 + axis]) for axis in (0, 1))
+    return rows, columns
 
 
 def _hole(uniform: Tensor, side: int) -> Tensor:

@@ -27,7 +27,8 @@ def train_ordered(
     (steps * passes,).
     """
     per_step = images.shape[-4] // steps
-    params, velocity = dict(params), dict.fromkeys(params, 0.0)
+    params = dict(params)
+    velocity: dict[str, Tensor | float] = dict.fromkeys(params, 0.0)
     for k, lr in enumerate(lrs.tolist()):
         s = slice((k % steps) * per_step, (k % steps + 1) * per_step)
         x = images[s] if images.ndim == 4 else images[:, s]

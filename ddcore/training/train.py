@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ddcore.base import rng
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.network import Network
+from ddcore.nets.network import Network, shape_of
 from ddcore.training.batches import Batches
 from ddcore.training.chunks import nets_at_once
 from ddcore.training.losses import LOSSES
@@ -43,7 +43,7 @@ def train(
     divergence: the accuracy says it.
     """
     shared = images.ndim == 4
-    network = network or Network(net, tuple(images.shape[-3:]), classes)
+    network = network or Network(net, shape_of(images), classes)
     batch = protocol.batch or images.shape[-4]
     chunk = chunk or nets_at_once(network, min(batch, images.shape[-4]), images.device)
     trained = []

@@ -21,7 +21,9 @@ from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.specs import TaskSpec
 from ddcore.tasks import jobs, notes, trash
-from ddcore.tasks.store import Store, Task, read_json, write_json
+from ddcore.tasks.files import write_json
+from ddcore.tasks.records import read_json
+from ddcore.tasks.store import Store, Task
 
 if TYPE_CHECKING:
     from ddcore.sets.imported_spec import ImportTask

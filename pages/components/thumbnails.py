@@ -12,7 +12,8 @@ import numpy as np
 from ddcore.base.errors import DDError, StoreUnusable
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import stamps
-from ddcore.tasks.store import DONE, Task, write_atomic
+from ddcore.tasks.files import write_atomic
+from ddcore.tasks.task import DONE, Task
 from pages.components import sheet
 
 FOLDER = "thumbnails"

@@ -12,6 +12,7 @@ from ddcore.distil.engines import trajectory_match
 from ddcore.distil.engines.rules import GradientDescent
 from ddcore.distil.engines.trajectory_match import TrajectoryMatching, squared_distance
 from ddcore.distil.engines.unroll import full_autograd
+from ddcore.distil.methods.mtt import stretches
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
 from ddcore.nets.network import Network
@@ -60,7 +61,9 @@ def matching(dtype=torch.float32, **settings):
     settings = {**small, **{k: str(v) for k, v in settings.items()}}
     ipc = int(settings.pop("ipc", 1))
     spec = make_spec("mtt", resolve("digits"), SHAPE, ipc=ipc, settings=list(settings.items()))
-    engine = TrajectoryMatching(Problem(spec, data(), "cpu"), Experts(spec.net, dtype))
+    engine = TrajectoryMatching(
+        Problem(spec, data(), "cpu"), Experts(spec.net, dtype), stretches(spec.params)
+    )
     if dtype == torch.float64:
         for tensor in engine.tensors().values():
             tensor.data = tensor.data.double()

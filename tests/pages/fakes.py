@@ -17,7 +17,8 @@ from ddcore.distil.settings import make_spec
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets.plan import Shape
 from ddcore.sets.distilled import DistilledSet
-from ddcore.tasks.store import Store, Task, write_arrays
+from ddcore.tasks.files import write_arrays
+from ddcore.tasks.store import Store, Task
 from ddcore.tasks.worker import Context, run_task
 
 CLASSES = tuple("0123456789")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddcore import cli
 from ddcore.base import paths
+from ddcore.cli import setting
+from ddcore.cli.program import parser
 from ddcore.data.spec import DataSpec
 from ddcore.distil.settings import make_spec
 from ddcore.sets import render
@@ -99,8 +100,8 @@ def test_every_method_has_a_colour_and_dash_of_its_own():
 def test_the_command_line_makes_the_same_run():
     settings = [("lr", "2.5"), ("net.width", "8"), ("protocol", "t300")]
     line = settings_form.command("dm", DataSpec(), 2, 3, "teaching", settings)
-    options = cli._parser().parse_args(shlex.split(line)[3:])
-    given = [cli.setting(s) for s in options.set]
+    options = parser().parse_args(shlex.split(line)[3:])
+    given = [setting(s) for s in options.set]
     common = {"ipc": 2, "seed": 3, "preset": "teaching"}
     there = make_spec(
         options.method,

@@ -15,7 +15,8 @@ from ddcore.measure import changes, ranking
 from ddcore.measure.changes import ChangesTask
 from ddcore.measure.spec import BASELINES, LABELLED, WHOLE, default_evaluation
 from ddcore.nets.architectures import NetSpec
-from ddcore.tasks.store import Task, write_json
+from ddcore.tasks.files import write_json
+from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
 from pages.components import changes_views, evaluation_form, evaluation_views
 from tests.pages.fakes import SHAPE, done, evaluated, put, spec, text

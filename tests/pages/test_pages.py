@@ -88,7 +88,7 @@ def test_a_store_that_cannot_be_written_is_said(visit, store, monkeypatch, numbe
     def refused(path, content):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("ddcore.tasks.store.write_atomic", refused)
+    monkeypatch.setattr("ddcore.tasks.files.write_atomic", refused)
     app.button(key="data.decode.start").click().run()
     assert not app.exception
     assert [e.value for e in app.error if words in e.value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ddcore.data.sources._raw import MAX_BYTES, Decoded, Progress, RawData, no_p
 MEMORY = 1 << 30
 # CPU seconds for a megabyte: a thousand of the smallest pictures take one.
 SECONDS, PER_MEGABYTE = 60, 20
-READERS = {"folder": _folder.read, "parquet": _parquet.read}
+READERS: dict[str, Callable[..., Decoded]] = {"folder": _folder.read, "parquet": _parquet.read}
 
 
 def read(
@@ -82,6 +83,7 @@ def _decode(request: dict[str, Any], place: Path, progress: Progress) -> dict[st
     found = READERS[request["kind"]](
         Path(request["folder"]), form=Form(**request["form"]), progress=progress, room=room, **extra
     )
-    found.images.flush()
+    if isinstance(found.images, np.memmap):  # `room` is one
+        found.images.flush()
     isolated.write_arrays(place, {"labels": found.labels, "held": found.held})
     return {"class_names": found.class_names, "jpeg": found.jpeg, "images": made[-1]}

@@ -37,11 +37,12 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 def read_mnist_layout(folder: Path, classes: tuple[str, ...]) -> RawData:
     """The four idx files of MNIST and the sets that copy its format."""
-    parts: list[np.ndarray] = []
-    for part in ("train", "t10k"):
-        parts.append(read_idx(folder / f"{part}-images-idx3-ubyte", 3)[:, None])
-        parts.append(read_idx(folder / f"{part}-labels-idx1-ubyte", 1).astype(np.int64))
-    return RawData(*parts, class_names=classes)
+
+    def part(name: str) -> tuple[np.ndarray, np.ndarray]:
+        images = read_idx(folder / f"{name}-images-idx3-ubyte", 3)[:, None]
+        return images, read_idx(folder / f"{name}-labels-idx1-ubyte", 1).astype(np.int64)
+
+    return RawData(*part("train"), *part("t10k"), class_names=classes)
 
 
 def mnist_layout(name: str) -> tuple[str, ...]:

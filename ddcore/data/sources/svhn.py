@@ -17,13 +17,13 @@ def read(root: Path) -> RawData:
     """The two Matlab files of cropped digits; torchvision turns label 10 into 0."""
     from torchvision.datasets import SVHN
 
-    parts: list[np.ndarray] = []
-    for part in ("train", "test"):
-        _, file, md5 = SVHN.split_list[part]
+    def part(name: str) -> tuple[np.ndarray, np.ndarray]:
+        _, file, md5 = SVHN.split_list[name]
         require_md5(root / file, md5)
-        data = SVHN(str(root), split=part)
-        parts += [np.ascontiguousarray(data.data), data.labels.astype(np.int64)]
-    return RawData(*parts, class_names=CLASSES)
+        data = SVHN(str(root), split=name)
+        return np.ascontiguousarray(data.data), data.labels.astype(np.int64)
+
+    return RawData(*part("train"), *part("test"), class_names=CLASSES)
 
 
 SOURCE = Source(

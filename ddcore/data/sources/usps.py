@@ -17,13 +17,13 @@ def read(root: Path) -> RawData:
     """The two libsvm text files that torchvision downloads."""
     from torchvision.datasets import USPS
 
-    parts: list[np.ndarray] = []
-    for part in ("train", "test"):
-        _, file, md5 = USPS.split_list[part]
+    def part(name: str) -> tuple[np.ndarray, np.ndarray]:
+        _, file, md5 = USPS.split_list[name]
         require_md5(root / file, md5)
-        data = USPS(str(root), train=part == "train")
-        parts += [data.data[:, None], np.asarray(data.targets, dtype=np.int64)]
-    return RawData(*parts, class_names=CLASSES)
+        data = USPS(str(root), train=name == "train")
+        return data.data[:, None], np.asarray(data.targets, dtype=np.int64)
+
+    return RawData(*part("train"), *part("test"), class_names=CLASSES)
 
 
 SOURCE = Source(

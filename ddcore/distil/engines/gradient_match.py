@@ -254,13 +254,12 @@ class GradientMatching(Distiller):
         groups, count = labels.shape
         found = []
         for part in chunks(groups, self.images_at_once // count):
-            total = None
+            total: tuple[Tensor, ...] = ()
             for images in chunks(count, self.images_at_once // (part.stop - part.start)):
                 x, y = real[part, images], labels[part, images]
-                gradients = group_gradients(self.fast, self.weights, x, y, self.compared)
-                # A part's mean counts by its size.
-                gradients = torch._foreach_mul(gradients, y.shape[1] / count)
-                total = gradients if total is None else torch._foreach_add(total, gradients)
+                mean = group_gradients(self.fast, self.weights, x, y, self.compared)
+                part_of = torch._foreach_mul(mean, y.shape[1] / count)  # it counts by its size
+                total = torch._foreach_add(total, part_of) if total else part_of
             found.append(total)
         return [torch.cat(parts, dim=1) for parts in zip(*found)]
 

@@ -7,6 +7,8 @@ each iteration (RFAD), or of networks in a pool that are trained on the set now 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,14 +21,54 @@ from ddcore.nets.network import Params, select
 Pair = tuple[Tensor, Tensor]  # K_SS (..., m, m) and K_TS (..., n, m)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """How many real images are looked at, the ridge relative to the kernel's mean diagonal, and the step
+    size for the images (0 where they stay as they are).
+    """
+
+    real_batch: int
+    ridge: float
+    lr: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infinite(Regression):
+    """With the kernel `kernel_of` (ntk or nngp) of `depth` hidden layers."""
+
+    kernel_of: str
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomNets(Regression):
+    """With `nets` networks drawn in each iteration; `platt` has a scale that is learned at `lr_tau`."""
+
+    nets: int
+    platt: bool
+    lr_tau: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Regression):
+    """With `nets` of a pool of `pool` networks, trained at `net_lr` for `max_age` steps at most."""
+
+    nets: int
+    pool: int
+    max_age: int
+    net_lr: float
+
+
 class KernelRegression(Distiller):
     """Adam on images, and on labels if they are learned, for the loss of regression on the set."""
 
     free_labels = True
+    params: Regression
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, params: Regression) -> None:
         super().__init__(problem)
-        groups = self.synthetic.groups(self.params.lr, problem.spec.label_lr)
+        self.params = params
+        groups = self.synthetic.groups(params.lr, problem.spec.label_lr)
         self.optimiser = torch.optim.Adam(groups)
         self.centre = 1 / problem.classes
 
@@ -75,13 +117,18 @@ class KernelRegression(Distiller):
 class KernelInducingPoints(KernelRegression):
     """KIP: the kernel of infinitely wide fully connected networks (Nguyen, Chen & Lee 2021)."""
 
+    params: Infinite
+
+    def __init__(self, problem: Problem, params: Infinite) -> None:
+        super().__init__(problem, params)
+
     def kernels(self, iteration: int, images: Tensor, real: Tensor) -> Pair:
         """The same kernel in every iteration."""
         return infinite(self.params, images, real)
 
 
-def infinite(params: object, images: Tensor, real: Tensor) -> Pair:
-    """`params.kernel_of` (ntk or nngp) of `params.depth` hidden layers."""
+def infinite(params: Infinite, images: Tensor, real: Tensor) -> Pair:
+    """Both kernels of infinitely wide networks."""
     x, y = images.flatten(1), real.flatten(1)
     name, depth = params.kernel_of, params.depth
     return (
@@ -93,8 +140,9 @@ def infinite(params: object, images: Tensor, real: Tensor) -> Pair:
 class LabelSolve(Distiller):
     """Images stay as they start; the labels that do best on them follow in closed form."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, params: Infinite) -> None:
         super().__init__(problem)
+        self.params = params
         images, _ = self.synthetic.final()
         self.images = images.detach().clone()
         self.labels = self.images.new_zeros(len(images), problem.classes, dtype=torch.float64)
@@ -132,9 +180,11 @@ class RandomFeatures(KernelRegression):
     With the `platt` loss, cross-entropy on outputs times exp(tau); tau is learned.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
-        self.network = problem.network(self.params.nets)
+    params: RandomNets
+
+    def __init__(self, problem: Problem, params: RandomNets) -> None:
+        super().__init__(problem, params)
+        self.network = problem.network(params.nets)
         self.tau = torch.zeros((), device=problem.device, dtype=torch.float64)
         if self.params.platt:
             self.tau.requires_grad_()
@@ -171,10 +221,11 @@ class FeaturePool(KernelRegression):
     """
 
     BETAS, EPS = (0.9, 0.999), 1e-8
+    params: Pool
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
-        p = self.params
+    def __init__(self, problem: Problem, params: Pool) -> None:
+        super().__init__(problem, params)
+        p = params
         network = problem.network(p.pool)
         self.some = network.with_nets(p.nets)
         self.weights = network.init(

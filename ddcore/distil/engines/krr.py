@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,15 +17,28 @@ from torch import Tensor
 from ddcore.distil.engines import krr_exact
 from ddcore.distil.problem import Current, Distiller, Problem, to_numpy
 from ddcore.kernels import machine, ridge
+from ddcore.kernels.spec import KernelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ridge:
+    """The kernel machine, the ridge `lam` of the model that is copied (0: best on validation data), and how
+    the set is to be trained on: ridge `lambda_s`, and which `root` of the two.
+    """
+
+    kernel: KernelSpec
+    lam: float
+    lambda_s: float
+    root: str
 
 
 class ExactRidge(Distiller):
     """One step: train on everything, construct, verify."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, params: Ridge) -> None:
         super().__init__(problem)
         spec, device = problem.spec, torch.device(problem.device)
-        self.kernel = self.params.kernel(spec)
+        self.params, self.kernel = params, params.kernel
         size = problem.data.train.images[0].numel()
         self.phi = machine.feature_map(self.kernel, size).to(device)
         images, classes = self.synthetic.final()
@@ -86,7 +100,6 @@ class ExactRidge(Distiller):
             self.scale.item() ** 2 * self.params.lambda_s,
             self.params.root,
             self.start,
-            krr_exact.Diagnostics(**said) if (said := self.notes.get("diagnostics")) else None,
         )
 
     def findings(self) -> dict[str, Any]:
@@ -101,7 +114,7 @@ class ExactRidge(Distiller):
         whole, small = nets.accuracy(data.test)
         found = {
             "weight_error": check.weights,
-            "agreement": min(check.test_agreement, check.random_agreement),
+            "agreement": check.agreement,
             "exact": check.exact,
             "test_difference": check.test_output,
             "random_difference": check.random_output,

@@ -66,7 +66,13 @@ class ExactSet:
     lambda_s: float
     root: str
     start: str
-    diagnostics: Diagnostics | None  # None before anything was constructed
+
+
+@dataclass(frozen=True, eq=False)
+class Constructed(ExactSet):
+    """A set as it comes from `construct`, with what theory says of it."""
+
+    diagnostics: Diagnostics
 
 
 def construct(
@@ -80,7 +86,7 @@ def construct(
     lambda_s: float = 0.0,
     root: str = "+",
     generator: torch.Generator,
-) -> ExactSet:
+) -> Constructed:
     """A set of `points` images on which ridge regression with `lambda_s` gives `weights` (k, p).
 
     `start` "noise" draws Z from `generator` (Gaussian), "real" keeps D as near as possible to that of
@@ -96,18 +102,7 @@ def construct(
     _validate(weights, phi, points, start, real, labels, lambda_s, root)
     weights, rank_weights = _cleaned(weights)
     labels, near = _start(weights, phi, points, start, real, labels, lambda_s, generator)
-    wanted, carried = weights, labels
-    if phi.unit is not None:  # one more output, which is 1 on every image
-        wanted = torch.cat([weights, phi.unit[None]])
-        carried = torch.cat([labels, labels.new_ones(points, 1)], 1)
-    inverse = torch.linalg.pinv(carried.T, rtol=RANK)  # Y_S^+ (m, k)
-    if start == "noise":
-        near = near * (NOISE * (inverse @ wanted).std())
-    residual = _relative(carried.T @ (inverse @ wanted), wanted)
-
-    if phi.span is not None:  # from here on in coordinates of the subspace that features can reach
-        wanted, near = wanted @ phi.span, near @ phi.span
-    d = near + inverse @ (wanted - carried.T @ near)
+    d, residual = _pseudo_inverse(weights, labels, near, phi, noise=start == "noise")
     left, sigma, right = torch.linalg.svd(d, full_matrices=False)
     bound = 1 / (4 * sigma.max().item() ** 2)
     if lambda_s > bound * (1 + 1e-12):
@@ -118,31 +113,45 @@ def construct(
         features = features @ phi.span.T
     scale = phi.shrink(features)
     images = phi.preimage(scale * features)
-
     rank = int((sigma > 0).sum())
-    reachable = phi.exact or phi.span is not None
-    if phi.unit is not None:  # q'Phi_S = 1' D D^+ is 1' only if D can make it
-        ones, made = left.new_ones(points), left[:, :rank]
-        reachable = _relative(made @ (made.T @ ones), ones) <= EXACT / 10
-    return ExactSet(
-        images=images,
-        labels=scale * labels,
-        lambda_s=scale**2 * lambda_s,
-        root=root,
-        start=start,
-        diagnostics=Diagnostics(
-            guaranteed=residual <= EXACT / 10 and reachable,
-            reason=phi.reason,
-            rank_weights=rank_weights,
-            rank=rank,
-            condition=(sigma[0] / sigma[rank - 1]).item(),
-            bound=bound,
-            residual=residual,
-            scale=scale,
-            soft_labels=not torch.equal(labels, ridge.targets(labels.argmax(1), labels.shape[1])),
-            moved=None if start == "noise" else _relative(images, real.double()),
-        ),
+    diagnostics = Diagnostics(
+        guaranteed=residual <= EXACT / 10 and _reachable(phi, left[:, :rank]),
+        reason=phi.reason,
+        rank_weights=rank_weights,
+        rank=rank,
+        condition=(sigma[0] / sigma[rank - 1]).item(),
+        bound=bound,
+        residual=residual,
+        scale=scale,
+        soft_labels=not torch.equal(labels, ridge.targets(labels.argmax(1), labels.shape[1])),
+        moved=None if start == "noise" or real is None else _relative(images, real.double()),
     )
+    return Constructed(images, scale * labels, scale**2 * lambda_s, root, start, diagnostics)
+
+
+def _pseudo_inverse(
+    weights: Tensor, labels: Tensor, near: Tensor, phi: FeatureMap, *, noise: bool
+) -> tuple[Tensor, float]:
+    """D (m, p), in coordinates of the subspace that features can reach, and the share of W it misses."""
+    wanted, carried = weights, labels
+    if phi.unit is not None:  # one more output, which is 1 on every image
+        wanted = torch.cat([weights, phi.unit[None]])
+        carried = torch.cat([labels, labels.new_ones(len(labels), 1)], 1)
+    inverse = torch.linalg.pinv(carried.T, rtol=RANK)  # Y_S^+ (m, k)
+    if noise:
+        near = near * (NOISE * (inverse @ wanted).std())
+    residual = _relative(carried.T @ (inverse @ wanted), wanted)
+    if phi.span is not None:
+        wanted, near = wanted @ phi.span, near @ phi.span
+    return near + inverse @ (wanted - carried.T @ near), residual
+
+
+def _reachable(phi: FeatureMap, made: Tensor) -> bool:
+    """Whether images can have these features, whose left singular vectors are `made` (m, rank)."""
+    if phi.unit is None:
+        return phi.exact or phi.span is not None
+    ones = made.new_ones(len(made))  # q'Phi_S = 1' D D^+ is 1' only if D can make it
+    return _relative(made @ (made.T @ ones), ones) <= EXACT / 10
 
 
 def feature_values(sigma: Tensor, lambda_s: float, root: str) -> Tensor:
@@ -206,7 +215,7 @@ def _start(
 ) -> tuple[Tensor, Tensor]:
     """Labels (m, k), and the matrix (m, p) that D is to be near: noise, or D of the real images."""
     chosen = default_labels(weights, phi, points) if labels is None else labels.double()
-    if start == "noise":
+    if start == "noise" or real is None:
         drawn = torch.randn(points, phi.features, generator=generator, dtype=torch.float64)
         return chosen, drawn.to(weights)
     left, values, right = torch.linalg.svd(phi(real.double()), full_matrices=False)
@@ -251,10 +260,15 @@ class Check:
     uint8: float
 
     @property
+    def agreement(self) -> float:
+        """The smaller of both shares."""
+        given = (self.random_agreement, self.test_agreement)
+        return min(share for share in given if share is not None)
+
+    @property
     def exact(self) -> bool:
         """Whether nothing but rounding is left."""
-        agreements = (self.random_agreement, self.test_agreement)
-        return self.weights <= EXACT and all(a in (None, 1.0) for a in agreements)
+        return self.weights <= EXACT and self.agreement == 1.0
 
 
 def verify(

@@ -5,6 +5,8 @@ Zhao & Bilen 2021. All classes and all networks go through one forward pass each
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -30,12 +32,26 @@ def class_means(features: Tensor, classes: Tensor, count: int) -> Tensor:
     return torch.einsum("bk,nbf->nkf", share / share.sum(0), features)
 
 
-class FeatureMatching(Distiller):
-    """DM: `nets` fresh networks per iteration, one siamese augmentation draw per class."""
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """`nets` fresh networks and `real_batch` real images of each class in every iteration.
 
-    def __init__(self, problem: Problem) -> None:
+    One draw of `augment` for each class ("" for none). The images follow by SGD with `lr` and `momentum`.
+    """
+
+    nets: int
+    real_batch: int
+    augment: str
+    lr: float
+    momentum: float
+
+
+class FeatureMatching(Distiller):
+    """DM: class means in fresh networks, one siamese augmentation draw per class."""
+
+    def __init__(self, problem: Problem, params: Features) -> None:
         super().__init__(problem)
-        p = self.params
+        self.params = p = params
         self.network = problem.network(p.nets)
         groups = self.synthetic.groups(p.lr, problem.spec.label_lr)
         self.optimiser = torch.optim.SGD(groups, momentum=p.momentum)

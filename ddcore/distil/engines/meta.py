@@ -8,7 +8,9 @@ networks are the same loop.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -152,7 +154,7 @@ class MetaLearning(Distiller):
             size = (self.inner.steps,) if self.inner.learned == "step" else ()
             found["raw"] = torch.full(size, math.log(math.expm1(self.inner.lr)))
         if self.inner.learn_momentum:
-            m = self.inner.rule.momentum
+            m = _momentum(self.inner.rule)
             found["raw_momentum"] = torch.tensor(math.log(m / (1 - m)))
         return {k: v.to(self.problem.device).requires_grad_() for k, v in found.items()}
 
@@ -168,7 +170,7 @@ class MetaLearning(Distiller):
         """Half a cosine, or stepwise decay."""
         o = self.outer
         if o.cosine:
-            wave = 0.5 * (1 + math.cos(math.pi * iteration / self.params.iterations))
+            wave = 0.5 * (1 + math.cos(math.pi * iteration / self.problem.spec.params.iterations))
             return o.cosine + (1 - o.cosine) * wave
         return o.decay ** (iteration // o.decay_every) if o.decay_every else 1.0
 
@@ -185,17 +187,9 @@ class MetaLearning(Distiller):
         leaves, hyper = self.synthetic.leaves(fresh), self._hyper()
         state = self.inner.rule.start(tuple(weights.values()))
         state = run(inner, self.inner.rule, state, leaves, hyper, range(steps.start))
+        every = _sum_of(outer) if self.outer.intermediate else None
         meta = meta_gradient(
-            inner,
-            outer,
-            self.inner.rule,
-            state,
-            leaves,
-            hyper,
-            steps,
-            every=(lambda theta: sum(part(theta) for part in outer))
-            if self.outer.intermediate
-            else None,
+            inner, outer, self.inner.rule, state, leaves, hyper, steps, every=every
         )
         losses = len(steps) if self.outer.intermediate else 1
         share = 1 / (self.nets * losses)
@@ -343,10 +337,18 @@ class MetaLearning(Distiller):
             now.images,
             now.labels,
             to_numpy(hyper[0]) if self.inner.learned else None,
-            hyper[1].item() if len(hyper) > 1 else getattr(self.inner.rule, "momentum", 0.0),
+            hyper[1].item() if len(hyper) > 1 else _momentum(self.inner.rule),
             {k: to_numpy(w) for k, w in self.known.items()},
             now.stored,
         )
+
+
+def _momentum(rule: Rule) -> float:
+    return rule.momentum if isinstance(rule, GradientDescent) else 0.0
+
+
+def _sum_of(losses: list[OuterLoss]) -> OuterLoss:
+    return lambda theta: functools.reduce(operator.add, (part(theta) for part in losses))
 
 
 def _for_all(draw: augment.Draw, count: int) -> augment.Draw:

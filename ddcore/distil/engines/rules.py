@@ -40,7 +40,7 @@ class GradientDescent:
         if self.weight_decay:
             step = torch._foreach_add(step, torch._foreach_mul(theta, self.weight_decay))
         if not self.momentum:
-            return tuple(torch._foreach_sub(theta, _times(step, lr)))
+            return torch._foreach_sub(theta, _times(step, lr))
         momentum = hyper[1] if len(hyper) > 1 else self.momentum
         step = torch._foreach_add(_times(state[n:], momentum), step)
         return (*torch._foreach_sub(theta, _times(step, lr)), *step)
@@ -77,10 +77,12 @@ class Adam:
         return (*theta, *first, *second)
 
 
-def _times(tensors: Sequence[Tensor], factor: float | Tensor) -> Sequence[Tensor]:
+def _times(tensors: Weights, factor: float | Tensor) -> Weights:
     """Each times a number or a tensor ()."""
-    if torch.is_grad_enabled() and isinstance(factor, Tensor):  # which autograd cannot do at once
-        return [factor * x for x in tensors]
+    if not isinstance(factor, Tensor):
+        return torch._foreach_mul(tensors, factor)
+    if torch.is_grad_enabled():  # autograd cannot do it at once
+        return tuple(factor * x for x in tensors)
     return torch._foreach_mul(tensors, factor)
 
 

@@ -8,8 +8,11 @@ with TESLA's approximation (Cui et al. 2023).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,7 +29,33 @@ from ddcore.training.losses import cross_entropy
 
 def squared_distance(one: Weights, other: Weights) -> Tensor:
     """(N,): for each network, over all weights (N, ...)."""
-    return sum((a - b).square().flatten(1).sum(1) for a, b in zip(one, other, strict=True))
+    each = ((a - b).square().flatten(1).sum(1) for a, b in zip(one, other, strict=True))
+    return functools.reduce(operator.add, each)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretches:
+    """What is followed in an iteration, and how the set learns from it.
+
+    `nets` networks start from an expert after t < `max_start` epochs and take `inner_steps` steps on
+    `batch_syn` synthetic images each (0: all), every image with a draw of `augment` of its own; they should
+    arrive where the expert is `expert_epochs` epochs later. `exact` differentiates through the inner
+    weights too, else this is TESLA's approximation. The images follow by `optimiser` (sgd with `momentum`,
+    or adam) with `lr`; the logarithm of the inner step size, `lr0` at first, with `lr_rates`.
+    """
+
+    nets: int
+    inner_steps: int
+    expert_epochs: int
+    max_start: int
+    batch_syn: int
+    augment: str
+    exact: bool
+    lr0: float
+    lr: float
+    lr_rates: float
+    optimiser: str
+    momentum: float
 
 
 class TrajectoryMatching(Distiller):
@@ -36,9 +65,9 @@ class TrajectoryMatching(Distiller):
     the images, as its logarithm, so it stays positive and a step on it is a relative change.
     """
 
-    def __init__(self, problem: Problem, experts: Trajectories) -> None:
+    def __init__(self, problem: Problem, experts: Trajectories, params: Stretches) -> None:
         super().__init__(problem)
-        p = self.params
+        self.params = p = params
         self.experts, self.rule = experts, GradientDescent()
         self.network = problem.network(p.nets)
         start = torch.tensor(math.log(p.lr0), device=problem.device)
@@ -71,7 +100,7 @@ class TrajectoryMatching(Distiller):
             leaves,
             (rates,),
             range(p.inner_steps),
-            through_weights=p.gradient == "exact",
+            through_weights=p.exact,
         )
         share = 1 / p.nets
         self.synthetic.pull(leaves, [g * share for g in meta.leaves])
@@ -111,7 +140,7 @@ class TrajectoryMatching(Distiller):
 
         return loss
 
-    def _minibatches(self, iteration: int) -> list[Tensor | None]:
+    def _minibatches(self, iteration: int) -> Sequence[Tensor | None]:
         """Which images each update sees: a permutation in pieces, a new one when it is used up."""
         count, size, steps = len(self.synthetic), self.params.batch_syn, self.params.inner_steps
         if not 0 < size < count:

@@ -84,23 +84,13 @@ def meta_gradient(
     outers = [outer] if callable(outer) else list(outer)
     loss = torch.zeros((), device=hyper[0].device, dtype=hyper[0].dtype)
     adjoint = [torch.zeros_like(s) for s in end]
-
-    def look(state: State, losses: list[OuterLoss]) -> None:
-        nonlocal loss
-        theta = tuple(w.detach().requires_grad_() for w in rule_weights(rule, state))
-        for part in losses:
-            value = part(theta)
-            loss = loss + value.detach()
-            found = torch.autograd.grad(value, theta, materialize_grads=True, allow_unused=True)
-            torch._foreach_add_(adjoint[: len(theta)], found)
-
-    look(end, outers)
+    loss = _seen(loss, outers, rule_weights(rule, end), adjoint)
     into = [torch.zeros_like(x) for x in (*leaves, *hyper)]
     after = end
     for t in reversed(steps):
         before = path.pop()
         if every is not None and after is not end:
-            look(after, [every])
+            loss = _seen(loss, [every], rule_weights(rule, after), adjoint)
         state = tuple(s.detach().requires_grad_(through_weights) for s in before)
         inputs = tuple(x.detach().requires_grad_() for x in leaves)
         rates = tuple(h.detach().requires_grad_() for h in hyper)
@@ -120,6 +110,17 @@ def meta_gradient(
         after = before
     n = len(leaves)
     return MetaGradient(loss, tuple(into[:n]), tuple(into[n:]), tuple(adjoint), end)
+
+
+def _seen(loss: Tensor, losses: list[OuterLoss], weights: Weights, adjoint: list[Tensor]) -> Tensor:
+    """`loss` and these losses of the weights, whose derivatives are added to the state's `adjoint`."""
+    theta = tuple(w.detach().requires_grad_() for w in weights)
+    for part in losses:
+        value = part(theta)
+        loss = loss + value.detach()
+        found = torch.autograd.grad(value, theta, materialize_grads=True, allow_unused=True)
+        torch._foreach_add_(adjoint[: len(theta)], found)
+    return loss
 
 
 def full_autograd(

@@ -71,7 +71,7 @@ class BPTTParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[BPTTParams]) -> Distiller:
     """Meta-learning through momentum and minibatches."""
     from ddcore.distil.engines import meta
     from ddcore.distil.engines.rules import GradientDescent
@@ -99,7 +99,7 @@ def build(problem: Problem) -> Distiller:
     return meta.MetaLearning(problem, inner, outer, meta.fresh(problem, p.nets), p.nets)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[BPTTParams], shape: Shape, classes: int) -> Cost:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9)."""
     p = spec.params
     batch = classes * (p.batch or spec.images_per_class(shape, classes))
@@ -117,7 +117,8 @@ def presets(
     """Small images: short unrolling with a learned step size. Others: narrow, then as published."""
     batch = 10 if ipc > 10 else 0
     if small(shape):
-        common = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"], "init": "mean"}
+        common: dict[str, Any] = {"net": NetSpec(width=16, depth=2), "init": "mean"}
+        common |= {"protocol": PROTOCOLS["quick"]}
         quick = {
             "inner_steps": 15,
             "inner_lr": 0.05,
@@ -138,8 +139,8 @@ def presets(
                 "params": {"iterations": 10_000, "inner_steps": 150, "batch": batch},
             },
         }
-    narrow = {"net": NetSpec(width=32, depth=3), "protocol": PROTOCOLS["quick"].replace(nets=5)}
-    narrow |= {"validations": 4}
+    narrow: dict[str, Any] = {"net": NetSpec(width=32, depth=3), "validations": 4}
+    narrow |= {"protocol": PROTOCOLS["quick"].replace(nets=5)}
     augment = "flip_rotate" if mirrored(data) else ""
     short = {
         "inner_steps": 15,

@@ -73,13 +73,13 @@ def no_batch_norm(spec: DistillSpec) -> None:
         raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[DCParams]) -> Distiller:
     """Gradient matching on networks that are trained on the set."""
     return matching(problem)
 
 
 def matching(
-    problem: Problem, augment: str = "", collective: tuple[int, int] | None = None
+    problem: Problem[DCParams], augment: str = "", collective: tuple[int, int] | None = None
 ) -> Distiller:
     """DC, with DSA's augmentation or DCC's schedule if asked for."""
     from ddcore.distil.engines import gradient_match as gm
@@ -103,7 +103,7 @@ def matching(
     )
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[DCParams], shape: Shape, classes: int) -> Cost:
     """Real gradients (3 passes), synthetic ones and their derivative (9), and training in between."""
     p = spec.params
     images = classes * spec.images_per_class(shape, classes)

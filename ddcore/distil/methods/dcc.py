@@ -43,7 +43,7 @@ class DCCParams(DCParams):
         self.require_range("inner_warmup", 0, 10_000)
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[DCCParams]) -> Distiller:
     """Gradient matching, class by class first and then of the mean over classes."""
     p = problem.spec.params
     return matching(problem, p.augment, collective=(p.outer_warmup, p.inner_warmup))

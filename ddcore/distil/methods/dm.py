@@ -43,14 +43,18 @@ class DMParams(Params):
         strategies.parse(self.augment)
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[DMParams]) -> Distiller:
     """Feature matching on pixels."""
-    from ddcore.distil.engines.match import FeatureMatching
+    from ddcore.distil.engines import match
 
-    return FeatureMatching(problem)
+    p = problem.spec.params
+    features = match.Features(
+        nets=p.nets, real_batch=p.real_batch, augment=p.augment, lr=p.lr, momentum=p.momentum
+    )
+    return match.FeatureMatching(problem, features)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[DMParams], shape: Shape, classes: int) -> Cost:
     """Real images forward, synthetic images forward and backward, per network and iteration."""
     p = spec.params
     images = p.nets * classes * (p.real_batch + 3 * spec.images_per_class(shape, classes))

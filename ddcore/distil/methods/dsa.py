@@ -33,7 +33,7 @@ class DSAParams(DCParams):
         strategies.parse(self.augment)
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[DSAParams]) -> Distiller:
     """Gradient matching on augmented images."""
     return matching(problem, problem.spec.params.augment)
 

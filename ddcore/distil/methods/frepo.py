@@ -53,14 +53,24 @@ class FRePoParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[FRePoParams]) -> Distiller:
     """Kernel regression on the features of a pool."""
-    from ddcore.distil.engines.kernel_regression import FeaturePool
+    from ddcore.distil.engines import kernel_regression as kr
 
-    return FeaturePool(problem)
+    p = problem.spec.params
+    pool = kr.Pool(
+        nets=p.nets,
+        pool=p.pool,
+        max_age=p.max_age,
+        net_lr=p.net_lr,
+        real_batch=p.real_batch,
+        ridge=p.ridge,
+        lr=p.lr,
+    )
+    return kr.FeaturePool(problem, pool)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[FRePoParams], shape: Shape, classes: int) -> Cost:
     """Real images forward, the set forward and backward twice: for the images and for the weights."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     images = p.nets * (p.real_batch + 6 * m)

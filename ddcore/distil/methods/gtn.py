@@ -77,7 +77,7 @@ class GTNParams(Params):
             raise SpecError("curriculum", "none", allowed)
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[GTNParams]) -> Distiller:
     """Meta-learning through momentum on the generator's batches in their order."""
     from ddcore.distil.engines import meta
     from ddcore.distil.engines.rules import GradientDescent
@@ -103,7 +103,7 @@ def build(problem: Problem) -> Distiller:
     return meta.MetaLearning(problem, inner, outer, meta.fresh(problem, p.nets), p.nets)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[GTNParams], shape: Shape, classes: int) -> Cost:
     """Per update 3 passes for its gradient and 9 for its recomputation; the images made once.
 
     Real images are looked at after every update, or after the last one.
@@ -113,7 +113,7 @@ def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
     looks = p.steps * p.passes if p.intermediate else 1
     seen = p.nets * (12 * p.passes * images + 3 * looks * p.real_batch)
     made = 0.0
-    if spec.parametrization == "generator":
+    if isinstance(spec.knobs, generator.GeneratorKnobs):
         made = 3 * images * generator.macs(spec.knobs, shape, classes)
     macs = p.iterations * (seen * image_macs(spec.net, shape, classes) + made)
     held = p.nets * max(3 * images / p.steps, p.real_batch)

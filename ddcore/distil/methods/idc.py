@@ -63,7 +63,7 @@ class IDCParams(DCParams):
             raise SpecError("net.arch", "mlp", "a network with convolutions: others do not count")
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[IDCParams]) -> Distiller:
     """Matching of convolutions' gradients in networks trained on real data."""
     from ddcore.distil.engines import gradient_match as gm
 
@@ -96,7 +96,7 @@ def build(problem: Problem) -> Distiller:
     )
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[IDCParams], shape: Shape, classes: int) -> Cost:
     """Real gradients (3 passes), synthetic ones and their derivative (9), and training in between."""
     p = spec.params
     per_class = spec.images_per_class(shape, classes)

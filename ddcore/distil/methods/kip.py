@@ -71,14 +71,18 @@ class KIPParams(InfiniteParams):
             )
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[KIPParams]) -> Distiller:
     """Kernel regression with an infinitely wide network."""
-    from ddcore.distil.engines.kernel_regression import KernelInducingPoints
+    from ddcore.distil.engines import kernel_regression as kr
 
-    return KernelInducingPoints(problem)
+    p = problem.spec.params
+    kernel = kr.Infinite(
+        kernel_of=p.kernel_of, depth=p.depth, real_batch=p.real_batch, ridge=p.ridge, lr=p.lr
+    )
+    return kr.KernelInducingPoints(problem, kernel)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[KIPParams], shape: Shape, classes: int) -> Cost:
     """Kernel entries forward and backward (some 40 operations each beside the product), and a solve."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     entries = m * (m + p.real_batch)

@@ -111,14 +111,16 @@ class KRRExactParams(Params):
         )
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[KRRExactParams]) -> Distiller:
     """The construction as a method of one step."""
-    from ddcore.distil.engines.krr import ExactRidge
+    from ddcore.distil.engines import krr
 
-    return ExactRidge(problem)
+    p = problem.spec.params
+    ridge = krr.Ridge(kernel=p.kernel(problem.spec), lam=p.lam, lambda_s=p.lambda_s, root=p.root)
+    return krr.ExactRidge(problem, ridge)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[KRRExactParams], shape: Shape, classes: int) -> Cost:
     """The eigenvalues of one matrix of all features; the Gram matrix is the larger part on large data."""
     size = math.prod(shape)
     p = spec.params.features or (3 * size // 2 if spec.params.map == "affine" else size)

@@ -33,14 +33,18 @@ class LabelSolveParams(InfiniteParams):
         self.require("iterations", self.iterations == 1, "1: there is a closed form")
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[LabelSolveParams]) -> Distiller:
     """One linear solve."""
-    from ddcore.distil.engines.kernel_regression import LabelSolve
+    from ddcore.distil.engines import kernel_regression as kr
 
-    return LabelSolve(problem)
+    p = problem.spec.params
+    kernel = kr.Infinite(
+        kernel_of=p.kernel_of, depth=p.depth, real_batch=p.real_batch, ridge=p.ridge
+    )
+    return kr.LabelSolve(problem, kernel)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[LabelSolveParams], shape: Shape, classes: int) -> Cost:
     """Kernel entries and a pseudo-inverse."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     return Cost(m * p.real_batch * (math.prod(shape) + 40 * p.depth + 10 * m), 0.0)

@@ -18,6 +18,7 @@ from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.engines.trajectory_match import Stretches
     from ddcore.distil.problem import Distiller, Problem
 
 GRADIENTS = ("tesla", "exact")  # the last is what pages begin with
@@ -83,7 +84,7 @@ class MTTParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def experts(spec: DistillSpec) -> TrajectoryTask:
+def experts(spec: DistillSpec[MTTParams]) -> TrajectoryTask:
     """The expert trajectories that a run follows."""
     p = spec.params
     return TrajectoryTask(
@@ -99,15 +100,37 @@ def experts(spec: DistillSpec) -> TrajectoryTask:
     )
 
 
-def build(problem: Problem) -> Distiller:
+def stretches(p: MTTParams) -> Stretches:
+    """What the engine follows."""
+    from ddcore.distil.engines.trajectory_match import Stretches
+
+    return Stretches(
+        nets=p.nets,
+        inner_steps=p.inner_steps,
+        expert_epochs=p.expert_epochs,
+        max_start=p.max_start,
+        batch_syn=p.batch_syn,
+        augment=p.augment,
+        exact=p.gradient == "exact",
+        lr0=p.lr0,
+        lr=p.lr,
+        lr_rates=p.lr_rates,
+        optimiser=p.optimiser,
+        momentum=p.momentum,
+    )
+
+
+def build(problem: Problem[MTTParams]) -> Distiller:
     """Trajectory matching on trained experts; trains them first if nobody has."""
     from ddcore.distil.engines.trajectory_match import TrajectoryMatching
     from ddcore.pools.trajectory import Trajectories
 
-    return TrajectoryMatching(problem, Trajectories(problem.need(experts(problem.spec))))
+    spec = problem.spec
+    trained = Trajectories(problem.need(experts(spec)))
+    return TrajectoryMatching(problem, trained, stretches(spec.params))
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[MTTParams], shape: Shape, classes: int) -> Cost:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9).
 
     Experts are not included: they are another task, which is computed once for many runs.
@@ -159,26 +182,7 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
     """Small images: a few short experts. Others: narrow with few experts, then as published."""
     strategy = dsa_strategy(data)
     if small(shape):
-        common = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"], "init": "mean"}
-        quick = {
-            "experts": 10,
-            "epochs": 12,
-            "expert_lr": 0.05,
-            "expert_batch": 64,
-            "inner_steps": 10,
-            "max_start": 10,
-            "optimiser": "adam",
-            "lr": 0.015,
-            "lr_rates": 0.01,
-            "lr0": 0.05,
-            "nets": 4,
-            "augment": "",
-        }
-        return {
-            "quick": {**common, "params": {**quick, "iterations": 250}},
-            "teaching": {**common, "params": {**quick, "iterations": 1000, "experts": 20}},
-            "paper": {**common, "params": {**quick, "iterations": 5000, "experts": 100}},
-        }
+        return _for_digits()
     narrow = {
         "net": NetSpec(width=32, depth=3),
         "protocol": PROTOCOLS["quick"].replace(nets=5),
@@ -218,6 +222,29 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
             "validations": 10,
             "params": {"augment": strategy, **published(data, ipc)},
         },
+    }
+
+
+def _for_digits() -> dict[str, dict[str, Any]]:
+    common = {"net": NetSpec(width=16, depth=2), "protocol": PROTOCOLS["quick"], "init": "mean"}
+    quick = {
+        "experts": 10,
+        "epochs": 12,
+        "expert_lr": 0.05,
+        "expert_batch": 64,
+        "inner_steps": 10,
+        "max_start": 10,
+        "optimiser": "adam",
+        "lr": 0.015,
+        "lr_rates": 0.01,
+        "lr0": 0.05,
+        "nets": 4,
+        "augment": "",
+    }
+    return {
+        "quick": {**common, "params": {**quick, "iterations": 250}},
+        "teaching": {**common, "params": {**quick, "iterations": 1000, "experts": 20}},
+        "paper": {**common, "params": {**quick, "iterations": 5000, "experts": 100}},
     }
 
 

@@ -62,7 +62,7 @@ class RaTParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[RaTParams]) -> Distiller:
     """Meta-learning through a random window of Adam steps."""
     from ddcore.distil.engines import meta
     from ddcore.distil.engines.rules import Adam
@@ -86,7 +86,7 @@ def build(problem: Problem) -> Distiller:
     return meta.MetaLearning(problem, inner, outer, meta.fresh(problem, p.nets), p.nets)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[RaTParams], shape: Shape, classes: int) -> Cost:
     """On average half of the steps before the window (3 passes each), then the window (12 each)."""
     p = spec.params
     batch = classes * (p.batch or spec.images_per_class(shape, classes))

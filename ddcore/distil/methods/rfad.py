@@ -56,14 +56,23 @@ class RFADParams(Params):
         return KernelSpec(kind="features", net=spec.net, nets=self.judges, ridge=self.ridge)
 
 
-def build(problem: Problem) -> Distiller:
+def build(problem: Problem[RFADParams]) -> Distiller:
     """Kernel regression on random features."""
-    from ddcore.distil.engines.kernel_regression import RandomFeatures
+    from ddcore.distil.engines import kernel_regression as kr
 
-    return RandomFeatures(problem)
+    p = problem.spec.params
+    networks = kr.RandomNets(
+        nets=p.nets,
+        platt=p.platt,
+        lr_tau=p.lr_tau,
+        real_batch=p.real_batch,
+        ridge=p.ridge,
+        lr=p.lr,
+    )
+    return kr.RandomFeatures(problem, networks)
 
 
-def cost(spec: DistillSpec, shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[RFADParams], shape: Shape, classes: int) -> Cost:
     """Real images forward, the set forward and backward, in every network."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     images = p.nets * (p.real_batch + 3 * m)

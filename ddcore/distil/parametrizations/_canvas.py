@@ -45,6 +45,8 @@ class Canvases(Decoder):
 
     def take(self, decoded: Tensor, view: View) -> Tensor:
         """The windows (B, C, H, W); one that leaves on a side goes on at the opposite one."""
+        if view.offsets is None:
+            raise ValueError("a view of canvases says where its windows start: draw it here")
         rows, columns = (
             (start[:, None] + torch.arange(window, device=decoded.device)) % whole
             for start, window, whole in zip(view.offsets.T, self.size, decoded.shape[2:])

@@ -14,7 +14,7 @@ from ddcore.distil.contract import Knobs, Parametrization
 from ddcore.nets.plan import Shape
 
 if TYPE_CHECKING:
-    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.contract import DistillSpec, Params
     from ddcore.distil.decoder import Decoder
     from ddcore.distil.problem import Problem
 
@@ -40,13 +40,13 @@ class BasesKnobs(Knobs):
         self.require_range("scale", 1, 64)
 
 
-def small(spec: DistillSpec, shape: Shape) -> tuple[int, int]:
+def small(spec: DistillSpec[Params, BasesKnobs], shape: Shape) -> tuple[int, int]:
     """(h, w) of a basis."""
     h, w = (max(1, round(side / spec.knobs.scale)) for side in shape[1:])
     return h, w
 
 
-def count(spec: DistillSpec, shape: Shape, classes: int) -> int:
+def count(spec: DistillSpec[Params, BasesKnobs], shape: Shape, classes: int) -> int:
     """Bases that fit beside one image of each class and step; `SpecError` if those asked for do not."""
     floats = spec.ipc * classes * math.prod(shape)
     one = shape[0] * math.prod(small(spec, shape))
@@ -62,7 +62,7 @@ def count(spec: DistillSpec, shape: Shape, classes: int) -> int:
     return asked or min(max(1, int(SHARE * floats / one)), most)
 
 
-def per_class(spec: DistillSpec, shape: Shape, classes: int) -> int:
+def per_class(spec: DistillSpec[Params, BasesKnobs], shape: Shape, classes: int) -> int:
     """Images whose coefficients the budget pays for, beside the bases; the same number in each step."""
     bases = count(spec, shape, classes)
     floats = spec.ipc * classes * math.prod(shape)
@@ -71,7 +71,7 @@ def per_class(spec: DistillSpec, shape: Shape, classes: int) -> int:
     return rows // spec.steps * spec.steps
 
 
-def build(problem: Problem) -> Decoder:
+def build(problem: Problem[Params, BasesKnobs]) -> Decoder:
     """Bases and coefficients for preprocessed images."""
     from ddcore.distil.parametrizations._bases import SharedBases, start
 

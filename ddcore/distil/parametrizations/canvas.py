@@ -13,7 +13,7 @@ from ddcore.distil.contract import Knobs, Parametrization
 from ddcore.nets.plan import Shape
 
 if TYPE_CHECKING:
-    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.contract import DistillSpec, Params
     from ddcore.distil.decoder import Decoder
     from ddcore.distil.problem import Problem
 
@@ -36,22 +36,22 @@ class CanvasKnobs(Knobs):
         self.require_range("crops", 0, 256)
 
 
-def canvases(spec: DistillSpec) -> int:
+def canvases(spec: DistillSpec[Params, CanvasKnobs]) -> int:
     """Canvases of each class."""
     return spec.ipc // spec.knobs.canvas**2
 
 
-def crops(spec: DistillSpec) -> int:
+def crops(spec: DistillSpec[Params, CanvasKnobs]) -> int:
     """Windows that one use cuts out of a canvas."""
     return spec.knobs.crops or spec.knobs.canvas**2
 
 
-def per_class(spec: DistillSpec, shape: Shape, classes: int) -> int:
+def per_class(spec: DistillSpec[Params, CanvasKnobs], shape: Shape, classes: int) -> int:
     """Windows of all the class's canvases: what one use of the set shows, and what the artefact holds."""
     return canvases(spec) * crops(spec)
 
 
-def check(spec: DistillSpec) -> None:
+def check(spec: DistillSpec[Params, CanvasKnobs]) -> None:
     """Whole canvases, no whitening, labels that are true of every window."""
     cost = spec.knobs.canvas**2
     if spec.ipc % cost:
@@ -67,7 +67,7 @@ def check(spec: DistillSpec) -> None:
         raise SpecError("labels", "soft", allowed)
 
 
-def build(problem: Problem) -> Decoder:
+def build(problem: Problem[Params, CanvasKnobs]) -> Decoder:
     """Canvases in preprocessed space."""
     from ddcore.distil.parametrizations._canvas import Canvases, initial_canvases
     from ddcore.training.labels import step_major_labels

@@ -10,7 +10,7 @@ from ddcore.distil.contract import Knobs, Parametrization
 from ddcore.nets.plan import Shape
 
 if TYPE_CHECKING:
-    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.contract import DistillSpec, Params
     from ddcore.distil.decoder import Decoder
     from ddcore.distil.problem import Problem
 
@@ -54,18 +54,18 @@ def cuts(knobs: TileKnobs, count: int) -> list[tuple[int, slice]]:
     return [*found, (1, slice(done, count))] if done < count else found
 
 
-def stored_per_step(spec: DistillSpec) -> int:
+def stored_per_step(spec: DistillSpec[Params, TileKnobs]) -> int:
     """Stored pictures of each class in each part of the set."""
     return spec.ipc // spec.steps
 
 
-def per_class(spec: DistillSpec, shape: Shape, classes: int) -> int:
+def per_class(spec: DistillSpec[Params, TileKnobs], shape: Shape, classes: int) -> int:
     """Tiles of all pictures of a class."""
     found = cuts(spec.knobs, stored_per_step(spec))
     return spec.steps * sum(factor**2 * (part.stop - part.start) for factor, part in found)
 
 
-def check(spec: DistillSpec) -> None:
+def check(spec: DistillSpec[Params, TileKnobs]) -> None:
     """Room for all pictures as wholes; limits that exist."""
     if spec.knobs.mode == "bound" and spec.knobs.most < stored_per_step(spec):
         allowed = f"at least {stored_per_step(spec)}, one for each stored picture of a class"
@@ -76,7 +76,7 @@ def check(spec: DistillSpec) -> None:
         )
 
 
-def build(problem: Problem) -> Decoder:
+def build(problem: Problem[Params, TileKnobs]) -> Decoder:
     """Pictures in preprocessed space, started from tiles or from noise."""
     from ddcore.distil.decoder import initial_images
     from ddcore.distil.parametrizations import _tiles

@@ -115,9 +115,8 @@ def _padded(sheet: np.ndarray) -> list[Grid]:
                 found.append(_complete(sheet, side, padding))
     # Padding is wider than 1 only where it must be: digits end in black lines of their own. A grid of
     # grids has larger sides.
-    found = [grid for grid in found if grid is not None]
     return sorted(
-        found,
+        (grid for grid in found if grid is not None),
         key=lambda g: (
             g.side // g.repeat not in USUAL_SIDES,
             g.padding != USUAL_PADDING,
@@ -169,7 +168,7 @@ def _bands(line: np.ndarray, step: int, padding: int) -> bool:
         return False
     whole = np.ones(-(-len(line) // step) * step, bool)
     whole[: len(line)] = line
-    always = whole.reshape(-1, step).all(0)
+    always = np.asarray(whole.reshape(-1, step).all(0))
     around = np.concatenate([always, always[: padding - 1]])
     runs = np.lib.stride_tricks.sliding_window_view(around, padding).all(1)
     return bool(runs.any()) and not always.all()

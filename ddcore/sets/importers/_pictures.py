@@ -57,14 +57,14 @@ def decode(data: bytes, name: str) -> np.ndarray:
 
     size_of(data[:HEADER], name)
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as opened:
+            picture: Image.Image = opened
             see_through = picture.mode in ("LA", "RGBA", "PA") or "transparency" in picture.info
             grey = picture.mode in ("1", "L", "LA")
             if see_through:
-                whole = picture.convert("RGBA")
-                if whole.getchannel("A").getextrema() != (255, 255):
+                picture = picture.convert("RGBA")
+                if picture.getchannel("A").getextrema() != (255, 255):
                     raise DataError(f"{name} is transparent in places: expected whole pixels.")
-                picture = whole
             return np.atleast_3d(np.asarray(picture.convert("L" if grey else "RGB")))
     except (DataError, MemoryError):
         raise
@@ -90,7 +90,8 @@ def cut_sheet(request: dict[str, Any], folder: Path, progress: Any) -> dict[str,
 def read_folder(request: dict[str, Any], folder: Path, progress: Any) -> dict[str, Any]:
     """The pictures in class folders, or in a zip of them, to `folder`; the classes' names and a checksum."""
     path, name, side = Path(request["path"]), request["name"], request["side"]
-    digest, pictures, places, names = hashlib.sha256(), [], [], {}
+    digest, pictures, places = hashlib.sha256(), list[np.ndarray](), list[int]()
+    names: dict[str, int] = {}
     members = _in_folder(path) if path.is_dir() else _in_zip(path, name)
     for label, own, data in members:
         if len(pictures) == MAX_IMAGES:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ddcore.base.errors import DataError
-from ddcore.sets import exports, foreign_files
+from ddcore.sets import foreign_files, loading
 from ddcore.sets.distilled import FORMAT
 from ddcore.sets.importers.base import MAX_UPLOAD, Stored
 
@@ -25,7 +25,7 @@ def open_file(given: bytes | Path, name: str) -> Stored:
         content = foreign_files.content(given, name)
         tree = foreign_files.tree(content)
         sha256 = hashlib.sha256(content.data).hexdigest()
-        return Stored(name, sha256, exports.understood(tree, name) if _is_ours(tree) else tree)
+        return Stored(name, sha256, loading.understood(tree, name) if _is_ours(tree) else tree)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # whatever a reader meets in bytes that anybody may have written

@@ -196,10 +196,11 @@ def _parts(order: str) -> tuple[str, tuple[int, ...]]:
 def classes_of(folders: Sequence[str], names: Sequence[str]) -> list[int]:
     """The class of each folder, by its name or its number; `DataError` if they are not all classes."""
     by_name = {_alike(name): i for i, name in enumerate(names)}
-    found = [by_name.get(_alike(folder)) for folder in folders]
-    if None in found and all(folder.isascii() and folder.isdecimal() for folder in folders):
+    found = [by_name[known] for folder in folders if (known := _alike(folder)) in by_name]
+    unknown = len(found) < len(folders)
+    if unknown and all(folder.isascii() and folder.isdecimal() for folder in folders):
         found = [int(folder) for folder in folders]
-    if None in found or sorted(found) != list(range(len(names))):
+    if sorted(found) != list(range(len(names))) or len(found) < len(folders):
         raise DataError(
             f"The folders {_few(folders)} are not the dataset's classes: expected {_few(names)}, or numbers "
             f"from 0 to {len(names) - 1}."
