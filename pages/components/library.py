@@ -121,7 +121,8 @@ def _best(found: Sequence[Measured], protocol: Mapping[str, Any]) -> Measured | 
 @functools.lru_cache(maxsize=16_384)
 def _measured(task: Task, _stamp: stamps.Stamp) -> tuple[str, Measured] | None:
     try:
-        figures = runs.accuracies(task)
+        result = task.result()
+        figures = runs.by_subject(result["rows"])
         if "distilled" not in figures:
             return None
         kept = {
@@ -129,7 +130,7 @@ def _measured(task: Task, _stamp: stamps.Stamp) -> tuple[str, Measured] | None:
             for subject, row in figures.items()
             if subject in ("distilled", *FREE)
         }
-        return trash.subject(task), Measured(task.result()["protocol"], kept)
+        return trash.subject(task), Measured(result["protocol"], kept)
     except (DDError, OSError, KeyError, IndexError, TypeError):
         return None
 

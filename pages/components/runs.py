@@ -252,7 +252,11 @@ def spec_of(task: Task) -> dict[str, Any]:
 
 def accuracies(evaluation: Task, arch: str = "") -> dict[str, dict[str, Any]]:
     """Rows of a finished evaluation by subject, for one architecture ("" for the first)."""
-    rows = evaluation.result()["rows"]
+    return by_subject(evaluation.result()["rows"], arch)
+
+
+def by_subject(rows: list[dict[str, Any]], arch: str = "") -> dict[str, dict[str, Any]]:
+    """The rows of an evaluation's result for one architecture ("" for the first)."""
     arch = arch or rows[0]["arch"]
     return {row["subject"]: row for row in rows if row["arch"] == arch}
 
