@@ -16,7 +16,7 @@ from ddcore.tasks.store import Store
 from pages.components import library, links, permissions, settings_form, thumbnails
 
 PER_PAGE = 50
-ROW_HEIGHT, HEAD_HEIGHT = 40, 40  # screen pixels
+ROW_HEIGHT, HEAD_HEIGHT = 38, 40  # screen pixels
 TALL = 10  # rows of a page that are seen without scrolling in the table
 CHOSEN, TIMES = "runs.chosen", "runs.times"  # in the session; the second makes the table forget
 PAGE = "runs.page"
@@ -190,16 +190,18 @@ def _config(group: str) -> dict[str, Any]:
     """How columns look."""
     of, n = st.column_config, "Mean ± standard deviation over (n) networks"
     return {
-        "Images": of.ImageColumn("Images", width=thumbnails.WIDTH + 12, help="One of each class"),
-        "★": of.TextColumn("★", width=36, help="Starred"),
-        "Name": of.TextColumn("Name", width=150),
-        "Method": of.TextColumn("Method", width=170),
-        "Data": of.TextColumn("Data", width=90),
-        "Per class": of.NumberColumn("Per class", width=70, help="Images per class"),
+        "Images": of.ImageColumn("Images", width=thumbnails.WIDTH + 8, help="One of each class"),
+        "★": of.TextColumn("★", width=30, help="Starred"),
+        "Name": of.TextColumn("Name", width=110),
+        "Method": of.TextColumn("Method", width=130),
+        "Data": of.TextColumn("Data", width=78),
+        "Per class": of.NumberColumn("Per class", width=58, help="Images per class"),
         "group": of.TextColumn(settings_form.label_of(group) if group else "", width=110),
-        "Test accuracy, %": of.TextColumn(width=130, help=f"{n} trained on nothing but the set."),
-        "Random, %": of.TextColumn(width=130, help=f"{n} trained on as many random real images."),
-        "Class mean, %": of.TextColumn(width=130, help=f"{n} trained on the means of the classes."),
+        "Test accuracy, %": of.TextColumn(
+            "Test, %", width=112, help=f"{n} trained on nothing but the set."
+        ),
+        "Random, %": of.TextColumn(width=112, help=f"{n} trained on as many random real images."),
+        "Class mean, %": of.TextColumn(width=112, help=f"{n} trained on the means of the classes."),
         "Tags": of.ListColumn("Tags", width=130),
         "Cost, s": of.NumberColumn(format="localized", step=1, width=80, help="Of distilling."),
         "Finished": of.DatetimeColumn("Finished", format="D MMM YYYY, HH:mm", width=140),

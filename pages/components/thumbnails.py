@@ -17,7 +17,7 @@ from ddcore.tasks.task import DONE, Task
 from pages.components import sheet
 
 FOLDER = "thumbnails"
-HEIGHT, WIDTH = 32, 230  # pixels of a strip, about; smaller images are enlarged by whole numbers
+HEIGHT, WIDTH = 24, 150  # pixels of a strip, about; smaller images are enlarged by whole numbers
 GAP = 1
 CLIPPED = 0.5  # share of values outside 0..1 from which each image is shown by its own scale
 
