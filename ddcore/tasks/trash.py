@@ -19,7 +19,8 @@ from ddcore.base.errors import Damaged, DDError, NotReady, StoreUnusable
 from ddcore.tasks import jobs, notes
 from ddcore.tasks.files import remove, write_json
 from ddcore.tasks.records import read_json
-from ddcore.tasks.store import KEY_PATTERN, Store, Task
+from ddcore.tasks.store import KEY_PATTERN, Store
+from ddcore.tasks.task import Task
 
 FOLDER = "trash"
 KEEP_DAYS = 30

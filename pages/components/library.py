@@ -15,8 +15,8 @@ from ddcore.base import spread
 from ddcore.base.errors import DDError
 from ddcore.tasks import notes, stamps, trash
 from ddcore.tasks.records import read_json
-from ddcore.tasks.store import Store, Task
-from ddcore.tasks.task import DONE
+from ddcore.tasks.store import Store
+from ddcore.tasks.task import DONE, Task
 from pages.components import run_views, runs
 
 FREE = ("random", "class_mean")  # sets that cost nothing

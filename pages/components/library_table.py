@@ -21,6 +21,7 @@ TALL = 10  # rows of a page that are seen without scrolling in the table
 CHOSEN, TIMES = "runs.chosen", "runs.times"  # in the session; the second makes the table forget
 PAGE = "runs.page"
 UNGROUPED = "none"
+WORDS = {"method": "Method", "data.name": "Data", "ipc": "Images per class", "seed": "Seed"}
 FILTERS: dict[str, tuple[str, str, Callable[[library.Row], tuple[str, ...]]]] = {
     "methods": ("Method", "method", lambda row: (library.method(row),)),
     "data": ("Data", "dataset", lambda row: (row.card.dataset,)),
@@ -50,7 +51,7 @@ def controls(every: Sequence[library.Row]) -> tuple[list[library.Row], str]:
         orders = {name: f"Sort: {words}" for name, (words, _, _) in library.ORDERS.items()}
         by = links.choice("Sort by", orders, "sort", label_visibility="collapsed", width=190)
         names = {UNGROUPED: "Group: none"}
-        names |= {n: f"Group: {settings_form.label_of(n)}" for n in library.groupable(found)}
+        names |= {n: f"Group: {_words(n)}" for n in library.groupable(found)}
         group = links.choice("Group by", names, "group", label_visibility="collapsed", width=190)
     return library.ordered(found, by), "" if group == UNGROUPED else group
 
@@ -85,7 +86,7 @@ def _given(parameter: str) -> list[str]:
 def grouped(found: Sequence[library.Row], name: str) -> list[library.Row]:
     """A table of the groups; the rows of the one that is selected, else all."""
     parts = library.groups(found, name)
-    label = settings_form.label_of(name)
+    label = _words(name)
     state = st.dataframe(
         {
             label: [part.value for part in parts],
@@ -107,6 +108,11 @@ def grouped(found: Sequence[library.Row], name: str) -> list[library.Row]:
     )
     rows = state["selection"]["rows"]
     return list(parts[rows[0]].rows) if rows and rows[0] < len(parts) else list(found)
+
+
+def _words(name: str) -> str:
+    """A setting in words; its dotted name tells apart those of data, network, protocol and method."""
+    return WORDS.get(name) or f"{settings_form.label_of(name)} ({name})"
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -196,7 +202,7 @@ def _config(group: str) -> dict[str, Any]:
         "Method": of.TextColumn("Method", width=130),
         "Data": of.TextColumn("Data", width=78),
         "Per class": of.NumberColumn("Per class", width=58, help="Images per class"),
-        "group": of.TextColumn(settings_form.label_of(group) if group else "", width=110),
+        "group": of.TextColumn(_words(group) if group else "", width=110),
         "Test accuracy, %": of.TextColumn(
             "Test, %", width=112, help=f"{n} trained on nothing but the set."
         ),
