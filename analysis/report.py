@@ -186,7 +186,8 @@ def _coded(text: str) -> Markup:
     """Text of ours with `plain` parts: their entities stay what they are."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"&amp;(#\d+;)", r"&\1", escape(text)))
+    # A plain str: substituting in Markup would escape what is put in.
+    return Markup(re.sub(r"&amp;(#\d+;)", r"&\1", str(escape(text))))
 
 
 def _markdown(text: str) -> Markup:
