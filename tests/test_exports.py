@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ddcore.base.errors import DataError, SpecError
-from ddcore.sets import checks, exports, foreign_files, render
+from ddcore.sets import checks, exports, foreign_files, loading, render
 from tests.test_distilled import VARIANTS, assert_same, make
 
 EXACT = ("npz", "pt", "safetensors", "hf")
@@ -334,7 +334,7 @@ def test_zip_bombs_are_refused(monkeypatch):
 )
 def test_oversize(limit, value, message, monkeypatch):
     content, *_ = exports.export_bytes(make(shape=(3, 4, 6)), "safetensors")
-    monkeypatch.setattr(exports, limit, value)
+    monkeypatch.setattr(loading if limit == "MAX_META_BYTES" else checks, limit, value)
     with pytest.raises(DataError, match=message):
         exports.load_bytes(content)
 

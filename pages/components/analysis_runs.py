@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from html import escape
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -63,10 +62,10 @@ def pick(bar: DeltaGenerator | None = None) -> tuple[str, ...]:
 
 def chips(cards: list[runs.Card]) -> None:
     """The chosen sets in the colours that figures draw them in, after what they have in common."""
-    parts = [f'<span class="common">{escape(_common(cards))}</span>']
+    parts = [f'<span class="common">{plain(_common(cards))}</span>']
     for card, name in zip(cards, _apart(cards)):
         colour = charts.method_style(card.method)[0] if card.method else charts.GREY
-        parts.append(f'<span class="chip"><i style="background:{colour}"></i>{escape(name)}</span>')
+        parts.append(f'<span class="chip"><i style="background:{colour}"></i>{plain(name)}</span>')
     st.html(f'{CHIPS}<div class="chips">{"".join(parts)}</div>', width="content")
 
 

@@ -32,6 +32,7 @@ from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.tasks import jobs, worker
 from ddcore.tasks.store import Store
+from ddcore.training.speed import usual
 from tests.analysis.conftest import computed, smallest, two_sets
 from tests.pages import hostile
 from tests.pages.fakes import done, spec
@@ -256,7 +257,8 @@ def _presets_and_estimates(of, data, shape, ipc, store):
     run = Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
     source = "bundled" if data == "digits" else "torchvision"
     names = tuple("0123456789")
-    chosen = Chosen((run,), DataSpec(name=data, source=source), names, shape)
+    nets = {run.key: usual(shape)}
+    chosen = Chosen((run,), DataSpec(name=data, source=source), names, shape, nets)
     if ipc < of.least_ipc:
         with pytest.raises(SpecError, match="images per class"):
             analysis_make_spec(of, chosen)

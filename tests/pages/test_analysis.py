@@ -127,7 +127,8 @@ def test_influence_is_clicked_through(visit, store):
     keys = two(store)
     task = computed(store, smallest(store, "influence", keys))
     app = visit(page("influence"), runs=",".join(keys), set=settings("influence"))
-    of, result, told = analysis("influence"), task.result(), sheets(app)
+    of, told = analysis("influence"), sheets(app)
+    result = of.result(task)
     figures = of.figures(result, load_arrays(store, task), picked(of, result))
     stood_for = {figures[place].title for place in influence_view.STANDS_FOR}
     assert stood_for == {
@@ -344,7 +345,7 @@ def test_overview_with_a_result_offers_the_report(visit, store):
     shown = text(app)
     assert typeset(analysis("pixels").headline(analysis("pixels").result(task))) in shown
     assert f"Run the other {len(analyses()) - 1}" in shown
-    assert [d.label for d in app.get("download_button")] == ["Report of 1 (HTML)"]
+    assert [d.label for d in app.get("download_button")] == ["Report of 1"]
 
 
 def test_overview_without_runs(visit):

@@ -112,7 +112,7 @@ def test_visitors_can_press_nothing_that_changes_something(visit, store, visitor
 
 def test_what_is_there_can_be_looked_at(visit, store, visitors):
     run = done(store)
-    assert "of them" in text(visit("4_Images.py", run=run.key))
+    assert "are stored for the images" in text(visit("4_Images.py", run=run.key))
 
 
 def refused(action, *arguments) -> None:
