@@ -54,7 +54,7 @@ def test_search_select_name_and_open(open_page, app, runs):
     page.get_by_role("button", name="Name and note").click()
     page.get_by_label("Name", exact=True).fill("Figure 2, left")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("Figure 2, left").first.wait_for()
+    page.get_by_role("button", name="Save").wait_for(state="detached")
     assert notes.read(app.store.root, runs[-1].key).name == "Figure 2, left"
     notes.change(app.store, runs[-1].key, name="Newest")
 
