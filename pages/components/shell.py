@@ -46,8 +46,8 @@ a[data-testid="stPageLink-NavLink"]:focus-visible {
 }
 button[data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
 button[data-variant="segmented_control"][data-selected]:not([data-disabled]) { color: inherit; }
-[data-testid="stMainBlockContainer"] { padding: 3rem 2.5rem; }
-[data-testid="stMainBlockContainer"] h1 { font-size: 1.75rem; line-height: 1.2; padding: 0; }
+[data-testid="stMainBlockContainer"] { padding: 3.75rem 2.5rem 3rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.2; padding: 0 0 .9rem; }
 </style>"""
 
 
@@ -138,7 +138,7 @@ def go(path: str, **query: str) -> None:
 
 def head(key: str = "page") -> DeltaGenerator:
     """What stands above the thing itself, close together."""
-    return st.container(gap="xsmall", key=f"{key}.head")
+    return st.container(gap="xxsmall", key=f"{key}.head")
 
 
 def bar(key: str) -> DeltaGenerator:
