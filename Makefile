@@ -53,14 +53,15 @@ requirements: $(STAMP)
 	awk '/^[a-z]/ {cuda = /^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/} \
 	  {print >> (cuda ? "requirements-torch.txt" : "requirements.txt")}' .venv/locked.txt
 
-# uv inside the environment installs in a fraction of pip's time. The last step is the command `ddx`.
+# uv inside the environment installs in a fraction of pip's time. The lists name everything, also what only PyTorch
+# or its users ask for, so that the first step needs no PyTorch yet. The last step is the command `ddx`.
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python
 BY_DRIVER := $(INSTALL) --no-build --torch-backend=$(TORCH) $$(grep ^torch requirements.in)
 $(STAMP): requirements.txt requirements-torch.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -c "import sys; assert sys.version_info >= (3, 11), 'Python 3.11 or newer is needed'"
 	$(BIN)/python -m pip install --quiet $(UV)
-	$(INSTALL) --no-build --require-hashes -r requirements.txt
+	$(INSTALL) --no-deps --no-build --require-hashes -r requirements.txt
 	@if [ $(TORCH) != plain ] && UV_HTTP_RETRIES=0 UV_HTTP_TIMEOUT=5 $(BY_DRIVER) --dry-run --quiet 2> /dev/null; \
 	then $(BY_DRIVER); \
 	else [ $(TORCH) = plain ] || echo "PyTorch's own index cannot be reached: taking its usual wheels, with CUDA."; \
