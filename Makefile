@@ -9,7 +9,7 @@ TORCH ?= $(if $(filter Linux,$(shell uname -s)),$(if $(wildcard /proc/driver/nvi
 # A process per core; tests of a file share what they compute.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run share requirements test test-slow lint format benchmark gallery clean
+.PHONY: run share requirements test test-slow lint format benchmark gallery shots clean
 
 run: $(STAMP)
 	$(BIN)/python serve.py
@@ -39,6 +39,10 @@ format: $(STAMP)
 # ONLY="dm recognition" makes only those of some methods and analyses.
 gallery: $(STAMP)
 	$(BIN)/python -m ddx gallery $(ONLY:%=--only=%)
+
+# Pictures of eight pages, light and dark, in docs/shots: README's among them. Needs Chromium.
+shots: $(STAMP)
+	$(BIN)/python -m docs.shots
 
 benchmark: $(STAMP)
 	for f in benchmarks/[a-z]*.py; do $(BIN)/python $$f; done

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import numpy as np
 import streamlit as st
 
+from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.spread import figure_text
 from ddcore.data.registry import datasets
+from ddcore.data.spec import dataset_task
 from ddcore.measure.spec import default_evaluation
 from ddcore.tasks.store import Store, Task
-from pages.components import first_run, permissions, runs, shell
+from pages.components import first_run, permissions, runs, shell, views
 
 INTRO = "Made so that a network trained on them alone does well on real images. All of it on this machine."
+FILM = "film"  # the query parameter that names a run of this page alone
 SHOWN = ("distilled", "random", "class_mean")
 SHEET_PX, NUMBERS_PX = 664, 210  # of the two halves, beside each other where there is room
 # The whole page fits screens of 1280 x 720 and 1024 x 768: less margin, and where it is narrow, numbers in a
@@ -19,6 +25,8 @@ SHEET_PX, NUMBERS_PX = 664, 210  # of the two halves, beside each other where th
 CSS = """<style>
 [data-testid=stMainBlockContainer] {padding: 2.5rem 1.7rem .5rem}
 [data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] {gap: .6rem}
+.st-key-start-doors [data-testid=stPageLink-NavLink]:not(:hover) {background: none}
+.st-key-start-doors [data-testid=stPageLink-NavLink] p {font-weight: 400}
 .st-key-start-doors [data-testid=stColumn] > div > div > [data-testid=stVerticalBlock] {padding: .6rem}
 @media (max-width: 1100px) {
 .st-key-start-doors [data-testid=stElementContainer]:has([data-testid=stCaptionContainer]) {display: none}
@@ -36,26 +44,33 @@ DOORS = (
         "Explore",
         ":material/grid_view:",
         "Every image of every set, from start to end, pixel by pixel.",
+        {},
     ),
     (
         "pages/6_Open.py",
         "Open a set",
         ":material/file_open:",
         "Files of DC, DSA, DM, MTT, IDC and others, or sheets of images.",
+        {},
     ),
     (
-        "pages/8_Understand.py",
+        "app.py",
         "Teach",
         ":material/school:",
-        "One question, its plot and its doubts on each page.",
+        "A tour of seven stops. Links for a class: *Teach*, above.",
+        {views.TOUR: "1"},
     ),
 )
 
 
 def main() -> None:
     """The whole page."""
+    if number := st.query_params.get(views.TOUR):
+        st.query_params[views.TOUR] = (
+            number  # Streamlit writes no address for a page's link to itself
+        )
     store = shell.store()
-    card = runs.featured(store)
+    card = shown(store)
     task = store.find(card.key) if card else None
     st.html(CSS)
     st.title(big_line(task), anchor=False)
@@ -72,6 +87,16 @@ def main() -> None:
             icon=":material/science:",
         )
     ways_on(store, card)
+
+
+def shown(store: Store) -> runs.Card | None:
+    """The run that the link names for its film, else the one that is shown first."""
+    named, usual = st.query_params.get(FILM, ""), runs.featured(store)
+    found = {c.key: c for c in runs.finished(store)} if named else {}
+    allowed = "the key of a finished run, 16 digits and letters from a to f"
+    views.check(FILM, named, named in found, allowed)
+    views.take(FILM, usual and usual.key)
+    return found.get(named, usual)
 
 
 def big_line(task: Task | None) -> str:
@@ -91,9 +116,26 @@ def example(card: runs.Card, task: Task) -> None:
     """The images of one run as they form."""
     from pages.components import evolution, film
 
-    shown = film.of(evolution.of(task))
+    shown = film.of(evolution.of(task), real_images(task))
     part = f"{len(shown.places)} of " if len(shown.places) < card.ipc else ""
-    film.show(shown, "start.film", plain(f"{card.title}, {part}{card.facts}"))
+    words = f"{card.title}, {part}{card.facts}"
+    if shown.real:  # the line is short
+        words = f"Top row: real images. {card.title}, {part}{card.ipc} per class"
+    film.show(shown, "start.film", plain(words))
+
+
+def real_images(task: Task) -> np.ndarray | None:
+    """(K, C, H, W) a real training image of each class, as pixels; None where the dataset is not here."""
+    from pages.components import data_views
+
+    with contextlib.suppress(DDError):
+        spec = task.spec()
+        read = shell.store().task(dataset_task(spec.data))
+        if read.is_done():
+            data = data_views.load(read, spec.data)
+            classes = list(range(len(data.class_names)))
+            return data_views.class_rows(data, classes, per_class=1, draw=0)
+    return None
 
 
 def accuracy(store: Store, task: Task) -> None:
@@ -124,15 +166,15 @@ def judged(store: Store, task: Task) -> Task | None:
 
 
 def ways_on(store: Store, card: runs.Card | None) -> None:
-    """Four doors: a run to watch, and three pages."""
+    """Four doors: a run to watch, two pages, and the tour."""
     with st.container(key="start.doors"):
         first, *others = st.columns(4, gap="small")
     with first.container(border=True, height="stretch", gap="xsmall"):
         watch(store)
         st.caption("Ten digits form out of noise, in less than a minute.")
-    for column, (path, label, icon, text) in zip(others, DOORS):
+    for column, (path, label, icon, text, query) in zip(others, DOORS):
         with column.container(border=True, height="stretch", gap="xsmall"):
-            shell.link(path, label, icon=icon, run=card.key if card else None)
+            shell.link(path, label, icon=icon, run=card.key if card else None, **query)
             st.caption(text)
 
 

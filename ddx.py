@@ -2,11 +2,18 @@
 
 ddx app                                the dashboard; --share and --address as `make share` has them
 ddx list methods                       or datasets, runs, protocols, nets, analyses
+ddx fields dm                          what can be set in every run and in those of a method
 ddx distil dm --dataset digits         (or distill) run a method, evaluate the set beside its baselines
 ddx analyse recognition --run KEY      (or analyze) an analysis of one run or of several
 ddx report --run KEY report.html       analyses as one HTML file
+ddx figures --run KEY figures.zip      their panels for papers: PDF, SVG or PNG, and their numbers
 ddx paper KEY KEY                      findings of the paper beside those of runs
+ddx continual --source random dm       classes arrive in steps: what a small memory keeps
+ddx search --run KEY                   do small sets rank architectures as full training does?
+ddx regimes --method dm --ipc 1 10     what labels give: hard, soft, a teacher's, over seeds
+ddx sweep first --method dm dc --seed 0-4  runs over axes, as one table
 ddx gallery --only dm                  make what is shipped anew: all of it, or of methods and analyses
+ddx doctor                             do this machine, the store and a cluster's nodes fit together?
 ddx evaluate, export, import, jobs, cancel, resume, prune, verify, recompute, download, reproduce
                                        as `python -m ddcore --help` tells them
 
@@ -41,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _gallery(rest)
     if (command, rest[:1]) == ("list", ["analyses"]):
         return _analysis("list", *rest[1:])
-    if command in ("report", "paper"):
+    if command in ("report", "figures", "paper", "continual", "search", "regimes", "sweep"):
         return _analysis(command, *rest)
     return _analysis(*rest) if command == "analyse" else _ddcore(command, *rest)
 

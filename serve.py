@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -16,6 +18,8 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from pages.components.compression import Compressed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,6 +31,10 @@ WARNING = (
     "Shared: everybody who can reach {address} can look at every run and every own data set read here, "
     "unencrypted and without a password; docs/sharing.md says how to put a proxy or a login before it."
 )
+SLOW = (
+    "pandas",
+    "plotly.graph_objects",
+)  # what tables and figures import: before somebody waits for it
 VISITOR_UPLOAD_MB = 1  # nothing is opened for them; what is sent all the same is kept small
 
 
@@ -47,7 +55,7 @@ class KnownHosts:
             await PlainTextResponse(REFUSED, status_code=403)(scope, receive, send)
 
 
-app = st.App("app.py", middleware=[Middleware(KnownHosts)])
+app = st.App("app.py", middleware=[Middleware(KnownHosts), Middleware(Compressed)])
 
 
 def sharing(hosts: list[str], address: str) -> dict[str, Any]:
@@ -84,9 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(WARNING.format(address=address if address not in EVERYWHERE else "this machine"))
     elif options.address:
         parser.error("--address goes with --share, which names the hosts that are let in")
+    threading.Thread(target=_import, args=SLOW, daemon=True).start()
     sys.argv = sys.argv[:1]  # the rest is no argument of the pages
     app.run(config=chosen)
     return 0
+
+
+def _import(*names: str) -> None:
+    for name in names:
+        importlib.import_module(name)
 
 
 if __name__ == "__main__":

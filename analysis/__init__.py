@@ -10,10 +10,14 @@ from analysis.contract import analyses, analysis
 
 __all__ = ["analyses", "analysis", "kinds"]
 
-OTHER_KINDS = {  # tasks that are no analyses: networks that these share, what single pages compute
+OTHER_KINDS = {  # tasks that are no analyses: networks that these share, single pages, uses of sets
+    "candidates": "analysis.uses.search.spec:CandidatesTask",
+    "continual": "analysis.uses.continual.spec:ContinualTask",
     "leave_one_out": "analysis.shared.loo_spec:LeaveOneOut",
     "nearest": "analysis.single.nearest:NearestTask",
     "race": "analysis.single.race:RaceTask",
+    "regimes": "analysis.uses.regimes.spec:RegimesTask",
+    "search": "analysis.uses.search.spec:SearchTask",
 }
 
 

@@ -2,26 +2,37 @@
 
 python -m analysis recognition --run 350963ea --run c3614fdf --preset teaching --set nets=5 --json
 python -m analysis report --run 350963ea --run c3614fdf report.html
+python -m analysis figures --run 350963ea --only recognition --format svg --width double figures.zip
 python -m analysis paper 956473ff ee5f7fc8 fc618f65 da6f7121 --preset quick
+python -m analysis continual --dataset digits --source random kmeans dm --ipc 5
+python -m analysis search --dataset digits --run ee5f7fc8
+python -m analysis regimes --dataset digits --method dm --ipc 1 10 50 --seeds 5
+python -m analysis sweep first --method dm dc --ipc 1 10 --seed 0-4
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from analysis import analyses, analysis
-from analysis.contract import PRESETS, Analysis, AnalysisTask
+from analysis.contract import COMPUTED, PRESETS, Analysis, AnalysisTask
+from analysis.printed.panel import FORMATS, WIDTHS
 from analysis.runs import choose
-from analysis.settings import estimate, make_spec
+from analysis.settings import estimate, make_spec, preset_of
+from analysis.sweeps import commands as sweeps
 from analysis.task import load_arrays
+from analysis.uses import commands as uses
 from ddcore import cli
 from ddcore.base import outputs
 from ddcore.base.errors import NotReady, SpecError
 from ddcore.sets.distilled import KINDS
 from ddcore.tasks.files import write_atomic
-from ddcore.tasks.store import Store
+from ddcore.tasks.store import Store, Task
+
+FIELDS = "FIELD=VALUE, with the defaults that presets change"
 
 
 def main(arguments: list[str] | None = None, prog: str = "python -m analysis") -> int:
@@ -54,8 +65,26 @@ def report(options: argparse.Namespace) -> None:
     """`report OUT`: compute what is missing, write one HTML file."""
     from analysis.report import html
 
-    out = outputs.file(options.out, force=options.force)
-    store = Store()
+    out, store = outputs.file(options.out, force=options.force), Store()
+    tasks = _computed(options, store)
+    write_atomic(out, html(tasks, store, options.use).encode())
+    _written(options, out, tasks)
+
+
+def figures(options: argparse.Namespace) -> None:
+    """`figures OUT`: compute what is missing, write all panels and their numbers into one zip."""
+    from analysis.printed import archive
+
+    out, store = outputs.file(options.out, force=options.force), Store()
+    tasks = _computed(options, store)
+    named = not options.unnamed
+    content = archive.of_tasks(store, tasks, options.format, options.width, named=named)
+    write_atomic(out, content)
+    _written(options, out, tasks)
+
+
+def _computed(options: argparse.Namespace, store: Store) -> list[Task]:
+    """The analyses that are asked for, or all that have an answer for the runs."""
     chosen = choose(store, [run_key(store, text) for text in options.run])
     wanted = [analysis(name) for name in options.only] or list(analyses().values())
     specs = []
@@ -66,8 +95,10 @@ def report(options: argparse.Namespace) -> None:
             if options.only:
                 raise
             print(f"Without {each.name}: {refused}", file=sys.stderr)
-    tasks = [cli.compute(store, spec) for spec in specs]
-    write_atomic(out, html(tasks, store).encode())
+    return [cli.compute(store, spec) for spec in specs]
+
+
+def _written(options: argparse.Namespace, out: Path, tasks: list[Task]) -> None:
     answer = {"path": str(out), "tasks": [task.key for task in tasks]}
     cli.output(options, answer, lambda: print(out))
 
@@ -82,11 +113,15 @@ def paper(options: argparse.Namespace) -> None:
     if options.compute:
         for name, task in list(found.items()):
             if not isinstance(task, str) and not task.is_done():
-                spec = make_spec(analysis(name), chosen, options.preset)
+                of = analysis(name)
+                spec = make_spec(of, chosen, preset_of(of, chosen, store, options.preset))
                 found[name] = cli.compute(store, spec)
     lines = table.lines(store, found)
     answer = {"answer": table.summary(lines), "rows": [table.facts(line) for line in lines]}
-    cli.output(options, answer, lambda: _print_paper(answer))
+    as_text = (
+        (lambda: print(table.markdown(lines))) if options.table else lambda: _print_paper(answer)
+    )
+    cli.output(options, answer, as_text)
 
 
 def _print_paper(answer: dict[str, Any]) -> None:
@@ -115,7 +150,10 @@ def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped analyses and put them where they are shipped from."""
     from analysis.gallery import build, build_recipes
 
-    keys = build_recipes() if options.recipes else build(cli.watch, only=options.only)
+    if options.recipes:
+        keys = build_recipes()
+    else:
+        keys = build(cli.watch, only=options.only, missing=options.missing)
     cli.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 
@@ -154,24 +192,27 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     sub = commands.add_parser("list", help="what there is", parents=[common])
     sub.set_defaults(command=list_analyses)
     for known in analyses().values():
-        sub = commands.add_parser(known.name, help=known.question, parents=[common, runs])
+        sub = commands.add_parser(
+            known.name,
+            help=known.question,
+            parents=[common, runs],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=cli.fields.text({FIELDS: cli.fields.rows(known.spec, but=("run_keys",))}),
+        )
         sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
         sub.add_argument("--dry-run", action="store_true", help="print the estimate and stop")
         sub.set_defaults(command=compute, analysis=known.name)
-    sub = commands.add_parser("report", help="one HTML file of several", parents=[common, runs])
-    sub.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="repeat for several"
-    )
-    sub.add_argument("--force", action="store_true", help="replace a file of that name")
-    sub.add_argument("out", metavar="OUT.html")
-    sub.set_defaults(command=report)
+    _add_files(commands, [common, runs])
     sub = commands.add_parser(
         "paper", help="findings of the paper beside those of runs", parents=[common]
     )
     sub.add_argument("run", nargs="+", metavar="KEY", help="of a run, or its beginning")
-    sub.add_argument("--preset", default="quick", help=", ".join(PRESETS))
+    what = ", ".join(PRESETS) + f"; {COMPUTED}: of each analysis the largest there is"
+    sub.add_argument("--preset", default=COMPUTED, help=what)
     sub.add_argument("--compute", action="store_true", help="compute analyses that are missing")
+    sub.add_argument("--table", action="store_true", help="print the table of docs/results.md")
     sub.set_defaults(command=paper)
+    _add_uses(commands, common)
     sub = commands.add_parser("gallery", help="make the shipped analyses", parents=[common])
     sub.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="repeat for several"
@@ -179,8 +220,55 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     sub.add_argument(
         "--recipes", action="store_true", help="only copy what recipes have made, computing nothing"
     )
+    sub.add_argument("--missing", action="store_true", help="only what the gallery lacks")
     sub.set_defaults(command=gallery)
     return parser
+
+
+def _add_uses(commands: Any, common: argparse.ArgumentParser) -> None:
+    """What is made of many runs: memories, searches, sweeps."""
+    what = "learn classes step by step from what is kept of them"
+    sub = commands.add_parser("continual", help=what, parents=[common])
+    uses.add_continual(sub)
+    sub.set_defaults(command=uses.continual)
+    what = "sets, coresets and random images under three regimes of labels, over seeds"
+    sub = commands.add_parser("regimes", help=what, parents=[common])
+    uses.add_regimes(sub)
+    sub.set_defaults(command=uses.regimes)
+    what = "rank architectures on small sets, and find out what that is worth"
+    sub = commands.add_parser("search", help=what, parents=[common])
+    uses.add_search(sub)
+    sub.set_defaults(command=uses.search)
+    what = "runs over axes of methods, sizes, settings and seeds, as a table"
+    sub = commands.add_parser("sweep", help=what, parents=[common])
+    sweeps.add(sub)
+    sub.set_defaults(command=sweeps.sweep)
+
+
+def _add_files(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """What writes several analyses into one file."""
+    files = argparse.ArgumentParser(add_help=False)
+    files.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="repeat for several"
+    )
+    files.add_argument("--force", action="store_true", help="replace a file of that name")
+    several = [*parents, files]
+    what = "every panel as a file for papers, and its numbers, in one zip"
+    sub = commands.add_parser("figures", help=what, parents=several)
+    sub.add_argument("--format", choices=FORMATS, default="pdf")
+    what = "of one column (3.25 in) or of two (6.75 in)"
+    sub.add_argument("--width", choices=WIDTHS, default="single", help=what)
+    what = "without the line below each panel about runs, seeds, n and commit"
+    sub.add_argument("--unnamed", action="store_true", help=what)
+    sub.add_argument("out", metavar="OUT.zip")
+    sub.set_defaults(command=figures)
+    sub = commands.add_parser("report", help="one HTML file of several", parents=several)
+    what = (
+        "a finished continual, search, regimes or condensed graph as a section; repeat for several"
+    )
+    sub.add_argument("--use", action="append", default=[], metavar="KEY", help=what)
+    sub.add_argument("out", metavar="OUT.html")
+    sub.set_defaults(command=report)
 
 
 if __name__ == "__main__":

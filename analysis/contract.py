@@ -10,25 +10,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from analysis.results import F, Result, from_dict
 from analysis.runs import Chosen
-from ddcore.base.errors import SpecError
+from ddcore.base.errors import Outdated, SpecError
+from ddcore.base.fields import REQUIRED, seed, text
 from ddcore.base.registry import Registry
 from ddcore.base.specs import TaskSpec
 from ddcore.nets.plan import Shape
-from ddcore.pools.real_spec import Counts, Pool
+from ddcore.pools.real_spec import Counts, Need, Pool
 from ddcore.tasks.store import KEY_PATTERN, Task
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
 MOST = 8  # runs in one figure
 PRESETS = {"quick": "Quick", "teaching": "Teaching", "published": "As published"}
+COMPUTED = "computed"  # in place of a preset where several analyses are shown: of each the largest there is
+COMPUTED_OR = {COMPUTED: "Computed", **PRESETS}
 Arrays = dict[str, np.ndarray]
 
 
@@ -40,8 +42,12 @@ class AnalysisTask(TaskSpec):
     subclasses are plain values, so that a form and the command line can set them.
     """
 
-    run_keys: tuple[str, ...]
-    seed: int = 0
+    ESTIMATE: ClassVar[str] = "analysis.settings:need_of_analysis"
+
+    run_keys: tuple[str, ...] = text(
+        REQUIRED, "The runs and opened sets it is about, by their keys."
+    )
+    seed: int = seed()
 
     def __post_init__(self) -> None:
         if isinstance(self.run_keys, (list, tuple)) and all(
@@ -55,7 +61,6 @@ class AnalysisTask(TaskSpec):
         n = len(set(self.run_keys))
         ok = 1 <= n == len(self.run_keys) <= MOST and all(map(KEY_PATTERN.fullmatch, self.run_keys))
         self.require("run_keys", ok, f"the keys of 1 to {MOST} different runs")
-        self.require_range("seed", 0, 2**31 - 1)
 
     def title(self) -> str:
         """Line for lists."""
@@ -89,11 +94,21 @@ def seen(result: Result[F], how: Callable[[str], str]) -> Result[F]:
 
 @dataclass(frozen=True)
 class Option:
-    """A choice that changes a figure but nothing that is computed: id to words, the first is usual."""
+    """A choice that changes a figure but nothing that is computed: id to words, the first is usual.
+
+    `usual` is taken instead of the first where choices have an order of their own, as those of a `slider`.
+    """
 
     name: str
     label: str
     choices: dict[str, str]
+    slider: bool = False
+    usual: str = ""
+
+    @property
+    def default(self) -> str:
+        """What is shown where nothing is chosen."""
+        return self.usual or next(iter(self.choices))
 
 
 def answers(
@@ -104,17 +119,21 @@ def answers(
     """What `pick` chooses of options that come one after the other; without it the usual ones."""
     found: dict[str, str] = {}
     for option in options(result, found):
-        found[option.name] = pick(option) if pick else next(iter(option.choices))
+        found[option.name] = pick(option) if pick else option.default
     return found
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A plotly figure with its title and a sentence that says what it shows (also its alt text)."""
+    """A plotly figure with its title and a sentence that says what it shows (also its alt text).
+
+    A page shows the first figure whole, the others two in a row, and those that are `folded` when asked to.
+    """
 
     title: str
     figure: Figure
     caption: str
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,15 +143,7 @@ class Pictures:
     title: str
     pixels: np.ndarray
     labels: list[str]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the analysis itself needs beyond its pools: multiply-adds, bytes of memory and of disk."""
-
-    macs: float
-    memory: float = 0.0
-    disk: float = 1e5
+    folded: bool = False
 
 
 def _no_pools(spec: AnalysisTask, chosen: Chosen) -> Mapping[str, Pool]:
@@ -175,9 +186,8 @@ class Analysis(Generic[S, F]):
     spec: type[S]
     found: type[F]
     presets: Callable[[str, Shape, int], dict[str, dict[str, Any]]]
-    cost: Callable[[S, Chosen, Counts], Cost]
+    cost: Callable[[S, Chosen, Counts], Need]
     figures: Callable[[Result[F], Arrays, dict[str, str]], list[Drawn]]
-    static: Callable[[Result[F], Arrays], StaticFigure]
     table: Callable[[Result[F], Arrays], list[dict[str, Any]]]
     headline: Callable[[Result[F]], str]
     sentence: Callable[[Result[F]], str]
@@ -196,7 +206,9 @@ class Analysis(Generic[S, F]):
                 raise SpecError("run_keys", run.key, allowed)
 
     def result(self, task: Task) -> Result[F]:
-        """What a finished task of this analysis found."""
+        """What a finished task of this analysis found; `Outdated` where another version computed it."""
+        if old := task.outdated():
+            raise Outdated(old)
         return from_dict(self.found, task.result())
 
 

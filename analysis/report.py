@@ -18,6 +18,7 @@ from analysis.contract import Analysis, Drawn, Pictures, of_spec, seen
 from analysis.settings import picked
 from analysis.shared import drawing
 from analysis.task import load_arrays
+from analysis.uses.shown import UseShown, shown
 from ddcore.base.foreign_text import plain
 from ddcore.sets import render
 from ddcore.tasks.store import Store, Task
@@ -31,8 +32,8 @@ WIDTH = 96  # of an image, about
 SIGNS = {HOLDS: "✓", NOT: "✗", OPEN: "?"}
 
 
-def html(tasks: Sequence[Task], store: Store) -> str:
-    """The report of finished tasks, in the order of the pages."""
+def html(tasks: Sequence[Task], store: Store, uses: Sequence[str] = ()) -> str:
+    """The report of finished tasks, in the order of the pages, then of uses by their keys."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -54,6 +55,7 @@ def html(tasks: Sequence[Task], store: Store) -> str:
             parts=[
                 _part(analysis, task, store, place) for place, (analysis, task) in enumerate(found)
             ],
+            uses=[_use(shown(store, key), place) for place, key in enumerate(uses)],
             plotly=Markup(get_plotlyjs()),  # a library, not a text
         )
     )
@@ -95,7 +97,7 @@ class _Finding:
     parts: tuple[str, ...]
 
 
-def _findings(lines: list[table.Line]) -> list[_Finding]:
+def _findings(lines: list[table.ClaimLine]) -> list[_Finding]:
     """The paper's findings beside these results, if there are several: they are decided together."""
     if len({line.claim.analysis for line in lines if line.verdict}) < 2:
         return []
@@ -150,6 +152,20 @@ def _part(analysis: Analysis[Any, Any], task: Task, store: Store, place: int) ->
         spec=json.dumps(task.document()["spec"], indent=1),
         versions=result.versions,
     )
+
+
+@dataclass(frozen=True)
+class _UsePart:
+    """One use: its figures drawn; `names` are the columns of its table."""
+
+    shown: UseShown
+    figures: list[_Figure]
+    names: list[str]
+
+
+def _use(of: UseShown, place: int) -> _UsePart:
+    figures = [_figure(drawn, f"use-{place}-{i}") for i, drawn in enumerate(of.drawn)]
+    return _UsePart(of, figures, list(dict.fromkeys(name for row in of.rows for name in row)))
 
 
 def _figure(drawn: Drawn, name: str) -> _Figure:

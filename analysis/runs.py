@@ -136,7 +136,8 @@ def counts(store: Store, data: DataSpec) -> Counts:
     task = store.task(dataset_task(data))
     if task.is_done():
         found = task.result()["counts"]
-        train, test = sum(found["train"]), sum(found["test"])
+        which = data.classes or range(len(found["train"]))
+        train, test = (sum(found[part][c] for c in which) for part in ("train", "test"))
     elif data.name in OWN:
         train, test = 1000, 500
     else:

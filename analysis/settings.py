@@ -6,9 +6,9 @@ import typing
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
-from analysis.contract import PRESETS, Analysis, AnalysisTask, Option, answers
+from analysis.contract import ANALYSES, COMPUTED, PRESETS, Analysis, AnalysisTask, Option, answers
 from analysis.results import Result
-from analysis.runs import Chosen, counts
+from analysis.runs import Chosen, choose, counts
 from ddcore.base.errors import SpecError
 from ddcore.base.specs import with_setting
 from ddcore.nets.architectures import image_macs
@@ -49,6 +49,13 @@ def known_preset(analysis: Analysis, chosen: Chosen, store: Store) -> str | None
     return None
 
 
+def preset_of(analysis: Analysis, chosen: Chosen, store: Store, asked: str) -> str:
+    """The preset that is asked for; for `COMPUTED` the largest that has been computed, else the smallest."""
+    if asked != COMPUTED:
+        return asked
+    return known_preset(analysis, chosen, store) or next(iter(PRESETS))
+
+
 def estimate(
     analysis: Analysis, spec: AnalysisTask, chosen: Chosen, store: Store, *, but: Iterable[str] = ()
 ) -> Estimate:
@@ -72,6 +79,11 @@ def estimate(
         seconds, disk = seconds + need.macs / rate, disk + need.disk
         memory = max(memory, need.memory)
     return Estimate(seconds, BASE_BYTES + memory, disk, basis)
+
+
+def need_of_analysis(spec: AnalysisTask, store: Store) -> Estimate:
+    """`estimate`, for what starts workers elsewhere; `NotReady` before its runs are finished."""
+    return estimate(ANALYSES.get(spec.KIND), spec, choose(store, spec.run_keys), store)
 
 
 def picked(

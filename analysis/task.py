@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.contract import AnalysisTask, Arrays, Cost, of_spec
+from analysis.contract import AnalysisTask, Arrays, of_spec
 from analysis.results import F, Result
 from analysis.runs import Chosen, choose, counts
 from ddcore.base.errors import DDError
 from ddcore.data import Dataset, ensure
 from ddcore.data.spec import DataSpec
+from ddcore.pools.real_spec import Need
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.store import Store, Task
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from ddcore.tasks.worker import Context
 
 ROWS = "rows."  # of real images: "rows.test.NAME" are the rows of NAME in the test part
+PIXELS = "pixels."  # of a set: "pixels.KEY" are the images of the run KEY
+OF_SET = "set."  # "set.pixels.KEY", empty, stands for them where a shipped result left them out
 VERSIONED = {  # package and its module
     "numpy": "numpy",
     "scipy": "scipy",
@@ -42,7 +47,7 @@ class Opened:
     sets: dict[str, DistilledSet]
     dataset: Dataset
     pools: dict[str, Task]
-    cost: Cost
+    cost: Need
     started: float  # seconds of the task that went into the pools
     cpu_started: float  # the same in seconds of the processor
 
@@ -92,22 +97,42 @@ def save(
 def load_arrays(store: Store, task: Task) -> Arrays:
     """The arrays of a finished task. Real images, uint8, are read from the dataset if it is here.
 
-    If it is not, they are missing: figures and pictures do without them.
+    If it is not, they are missing: figures and pictures do without them. Images of sets that were left out
+    in shipping are read from the shipped sets.
     """
-    from ddcore.data.dataset import load
+    from ddcore.data.dataset import images
 
     arrays = dict(task.arrays())
+    for name in [name for name in arrays if name.startswith(OF_SET)]:
+        own = name.removeprefix(OF_SET)
+        arrays[own] = _pixels(store, own.removeprefix(PIXELS))
     wanted = [name for name in arrays if name.startswith(ROWS)]
     if not wanted:
         return arrays
-    try:
-        data = load(store, DataSpec.from_dict(task.result()["data"]))
-    except DDError:
-        return arrays
+    data = DataSpec.from_dict(task.result()["data"])
     for name in wanted:
         part, own = name.removeprefix(ROWS).split(".", 1)
-        arrays[own] = getattr(data, f"{part}_images")[arrays[name]]
+        with contextlib.suppress(DDError):
+            arrays[own] = images(store, data, part, arrays[name])
     return arrays
+
+
+def without_sets(store: Store, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """The arrays without copies of whole sets in `store`; `load_arrays` puts them back, bit by bit."""
+    kept = dict(arrays)
+    for name in [name for name in arrays if name.startswith(PIXELS)]:
+        try:
+            pixels = _pixels(store, name.removeprefix(PIXELS))
+        except DDError:  # not there, or no run at all
+            continue
+        if pixels.dtype == arrays[name].dtype and np.array_equal(pixels, arrays[name]):
+            kept[f"{OF_SET}{name}"] = np.empty(0, np.uint8)
+            del kept[name]
+    return kept
+
+
+def _pixels(store: Store, key: str) -> np.ndarray:
+    return DistilledSet.from_task(store.find(key)).pixels()
 
 
 def lacks_images(arrays: Arrays) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from analysis.contract import of_spec
-from analysis.shared import drawing
+from analysis.printed import archive, panel
 from analysis.task import load_arrays
 from ddcore.base.errors import StoreUnusable
 from ddcore.tasks.files import write_atomic
@@ -16,6 +16,7 @@ from ddcore.tasks.store import Store, Task
 
 NAME = ".thumbnail.png"
 WIDTH = 640  # pixels: twice what a card has, for screens with small ones
+INCHES = (3.25, 1.9)  # in which it is drawn: text stays readable on a card
 BEGINS, ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
@@ -27,7 +28,8 @@ def of_task(store: Store, task: Task) -> bytes:
         if content.startswith(BEGINS) and content.endswith(ENDS):
             return content
     of = of_spec(task.spec())
-    content = drawing.first_panel(of, of.result(task), load_arrays(store, task), WIDTH)
+    first = archive.panels(of, of.result(task), load_arrays(store, task))[0].figure
+    content = panel.drawn_bytes(first, "png", *INCHES, dpi=round(WIDTH / INCHES[0]))
     with contextlib.suppress(StoreUnusable):  # a shipped one on a read-only disk
         write_atomic(path, content)
     return content

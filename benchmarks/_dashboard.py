@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -20,6 +21,7 @@ from ddcore.tasks.store import Store, Task
 from tests.pages import fakes
 
 START_LIMIT_S = 120.0
+SETTLE_S, QUIET = 2.0, 0.1  # less than this share of a core is nothing
 STEP_EVERY_S = 0.5  # as often as a worker writes its status
 
 
@@ -45,6 +47,14 @@ class Dashboard:
         """Memory it holds now."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def settle(self) -> None:
+        """Wait until it does nothing: it imports much when it has started."""
+        busy = True
+        while busy:
+            before = self.cpu_seconds()
+            time.sleep(SETTLE_S)
+            busy = self.cpu_seconds() - before > QUIET * SETTLE_S
 
 
 def fill(store: Store, folders: int) -> list[Task]:
@@ -84,8 +94,10 @@ def running(store: Store) -> Iterator[Task]:
 
 
 @contextlib.contextmanager
-def serve(store: Store, folder: Path) -> Iterator[Dashboard]:
-    """The dashboard on a free port of this machine, ended afterwards."""
+def serve(store: Store, folder: Path, plain: bool = False) -> Iterator[Dashboard]:
+    """The dashboard on a free port of this machine, as `make run` starts it, ended afterwards; `plain`: as
+    `streamlit run` would.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -95,11 +107,16 @@ def serve(store: Store, folder: Path) -> Iterator[Dashboard]:
         "DD_DATA": str(folder / "data"),
         "DD_DEVICE": "cpu",
         "OMP_NUM_THREADS": "1",
+        "STREAMLIT_SERVER_HEADLESS": "true",
+        "PYTHONDONTWRITEBYTECODE": "",  # as everywhere else, modules are not compiled at each start
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "dashboard-bytecode"),
     }
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    started = (
+        ["-m", "streamlit", "run", "app.py", "--server.port"] if plain else ["serve.py", "--port"]
+    )
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [*command, "--server.address=127.0.0.1", f"--server.port={port}"],
+            [sys.executable, *started, str(port)],
             cwd=paths.PROJECT,
             env=variables,
             stdout=out,

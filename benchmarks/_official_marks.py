@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -39,6 +40,8 @@ class Setting:
     nets: int
     iterations: int
     repository: str = ""
+    compiled: bool = False  # our side
+    precision: str = "float32"  # of our side's training
 
     @classmethod
     def read(cls) -> Setting:
@@ -69,7 +72,8 @@ class Marks:
 
     An iteration is `every` calls and counts as `parts` units (matching steps, experts). Seconds are CPU
     time on the CPU, that of finished child processes included: other programs change it little.
-    Images are counted at the networks' first convolution, once for each network that sees them.
+    Images are counted at the networks' first convolution, once for each network that sees them; where steps
+    are compiled they are not.
     """
 
     def __init__(
@@ -115,8 +119,8 @@ class Marks:
         self.waits += second_device.waits(counted)
         return self.times[-1] + second_device.operations(counted)
 
-    def write(self) -> None:
-        """Leave `result.json` in the current folder: seconds, images and bytes of a unit."""
+    def write(self, **more: float) -> None:
+        """Leave `result.json` in the current folder: seconds (the median), images and bytes of a unit."""
         import torch
 
         if len(self.times) <= self.wanted:
@@ -128,9 +132,11 @@ class Marks:
             COUNTING: lambda: self.waits / units,
         }[self.device]()
         found = {
-            "seconds": (self.times[-1] - self.times[0]) / units,
+            "seconds": statistics.median(map(float.__sub__, self.times[1:], self.times))
+            / self.parts,
             "images": (self.counts[-1] - self.counts[0]) / units,
             "peak": peak,
+            **more,
         }
         Path("result.json").write_text(json.dumps(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -23,12 +24,12 @@ from benchmarks._official_marks import (
     MOVE,
     SHAPE,
     STRATEGY,
+    Enough,
     Marks,
     Setting,
-    measured,
 )
 from benchmarks.official import PROTOCOL, net_of, spec_of
-from ddcore.base import rng
+from ddcore.base import execution, rng
 from ddcore.data.dataset import Dataset
 from ddcore.data.tensors import DeviceData
 from ddcore.distil.contract import method
@@ -107,6 +108,7 @@ def experts(setting: Setting) -> tuple[Marks, Run]:
         epochs=setting.iterations + 1,
         batch=BATCH,
         augment=STRATEGY,
+        precision=setting.precision,
     )
     data = random_data(setting)
     return marks, lambda: train_experts(spec, data, range(together), lambda step, total: marks())
@@ -114,11 +116,11 @@ def experts(setting: Setting) -> tuple[Marks, Run]:
 
 def evaluation(setting: Setting) -> tuple[Marks, Run]:
     """All networks by one call, and their accuracies."""
-    marks = Marks(setting, 1, parts=setting.nets)
+    marks = Marks(setting, setting.iterations, parts=setting.nets)
     data, net = random_data(setting), net_of(setting)
     images = torch.randn(setting.images, *SHAPE).to(setting.device)
     labels = (torch.arange(setting.images) % CLASSES).to(setting.device)
-    recipe = PROTOCOL[setting.name].replace(epochs=setting.epochs)
+    recipe = PROTOCOL[setting.name].replace(epochs=setting.epochs, precision=setting.precision)
     limit_threads(Network(net, SHAPE, CLASSES), setting.device)
 
     def evaluate(nets: int, epochs: int) -> None:
@@ -130,7 +132,8 @@ def evaluation(setting: Setting) -> tuple[Marks, Run]:
 
     def run() -> None:
         evaluate(setting.nets, min(3, setting.epochs))  # warm-up
-        evaluate(setting.nets, setting.epochs)
+        for _ in range(setting.iterations):
+            evaluate(setting.nets, setting.epochs)
 
     return marks, run
 
@@ -173,4 +176,8 @@ if __name__ == "__main__":
     if given.name == "matmul":
         matmul(given)
     else:
-        measured(*CASES[given.name](given))
+        marks, work = CASES[given.name](given)
+        ways = execution.Ways()
+        with execution.noted(ways), contextlib.suppress(Enough):
+            work()
+        marks.write(compiling=ways.seconds)

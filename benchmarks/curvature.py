@@ -26,7 +26,8 @@ from analysis.shared.hessian import Images, MeanLoss, Trace, rademacher, trace
 from benchmarks.machine import describe
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
-from ddcore.nets.network import Network, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network
 from ddcore.nets.words import network
 from ddcore.pools.real import train_real
 from ddcore.tasks import worker

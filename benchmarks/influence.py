@@ -27,7 +27,8 @@ from ddcore.base import rng
 from ddcore.data import ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
-from ddcore.nets.network import Network, Params, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network, Weights
 from ddcore.tasks import worker
 from ddcore.tasks.queue import devices
 from ddcore.tasks.store import Store
@@ -39,7 +40,7 @@ LR, MOMENTUM = 0.01, 0.9
 
 
 def batched(
-    data: DeviceData, images: Tensor, labels: Tensor, start: Params, steps: int
+    data: DeviceData, images: Tensor, labels: Tensor, start: Weights, steps: int
 ) -> np.ndarray:
     """Test losses (M + 1, N) as the task `leave_one_out` computes them."""
     count, network = len(images), Network(NET, data.shape, data.num_classes)
@@ -61,7 +62,7 @@ def batched(
 
 
 def plain(
-    data: DeviceData, images: Tensor, labels: Tensor, start: Params, steps: int
+    data: DeviceData, images: Tensor, labels: Tensor, start: Weights, steps: int
 ) -> np.ndarray:
     """The same with ordinary modules on the images left in."""
     count, network = len(images), Network(NET, data.shape, data.num_classes)

@@ -65,14 +65,16 @@ def say(what: str, found: list[tuple]) -> float:
 
 async def measure(server: _dashboard.Dashboard) -> bool:
     """All looks; whether they cost no more than they may."""
-    say("Runs, first", await look(server, "Runs", [{}]))
+    server.settle()
+    await look(server, "", [{}])  # what Streamlit imports for its first page
+    first = say("Runs, first", await look(server, "Runs", [{}]))
     tabs = [(await look(server, "Runs", [{}]))[0] for _ in range(3)]
     tab = say("Runs, new tab", tabs)
     change = say("Runs, filter", (await look(server, "Runs", [{}, *LOOKS, *LOOKS]))[1:])
     for page in ("Jobs", "Images"):
         say(f"{page}, first", await look(server, page, [{}]))
         say(f"{page}, new tab", [(await look(server, page, [{}]))[0] for _ in range(3)])
-    return tab < PAGE_S and change < FILTER_S
+    return max(first, tab) < PAGE_S and change < FILTER_S
 
 
 def main() -> None:

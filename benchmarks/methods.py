@@ -35,7 +35,7 @@ from ddcore.distil.engines.meta import MetaLearning
 from ddcore.distil.engines.trajectory_match import TrajectoryMatching
 from ddcore.distil.problem import Distiller, Problem
 from ddcore.distil.settings import make_spec
-from ddcore.nets.network import to_module
+from ddcore.nets.module import to_module
 from ddcore.tasks import worker
 from ddcore.tasks.queue import devices
 from ddcore.tasks.store import Store

@@ -31,7 +31,8 @@ from ddcore.base import rng
 from ddcore.data import Dataset, ensure, resolve
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
-from ddcore.nets.network import Network, Params, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network, Weights
 from ddcore.pools.real import _subsets, train_real
 from ddcore.pools.real_spec import EarlyPool, Pool, SubsetPool
 from ddcore.tasks import worker
@@ -148,7 +149,7 @@ def double_precision() -> Iterator[None]:
     """Data and networks in float64."""
     init = Network.init
 
-    def doubled(self: Network, *args: object) -> Params:
+    def doubled(self: Network, *args: object) -> Weights:
         return {name: w.double() for name, w in init(self, *args).items()}
 
     torch.set_default_dtype(torch.float64)

@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed  # noqa: E402
 from benchmarks import _dashboard  # noqa: E402
 from ddcore.tasks.store import Store  # noqa: E402
 
-PAGES = ("", "Data", "Distil", "Run", "Images", "Evaluate", "Compare", "Understand", "Jobs")
+PAGES = ("", "Data", "Distil", "Run", "Images", "Evaluate", "Compare", "Runs", "Understand", "Jobs")
 OF_A_RUN = ("Run", "Images", "Evaluate")
 WARM = 2  # visits of each page before one is counted
 COUNTED = 3

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ddcore.base import paths
 from ddcore.base.errors import DDError
+from ddcore.base.fields import declared
 from ddcore.base.foreign_text import plain
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
@@ -21,16 +23,16 @@ MIRROR = (
 
 def main() -> None:
     """The whole page."""
-    st.title("Data", anchor=False)
-    st.markdown(
-        "Which images should be compressed? Nothing is changed or uploaded; files are read."
-    )
+    with shell.head():
+        st.title("Which images are to be compressed?", anchor=False)
+        bar = shell.bar("data.bar")
     known = data_views.choices(shell.store())
-    name = chooser(known)
+    with bar:
+        name = chooser(known)
     if name == OWN:
-        spec = own_folder()
+        spec = own_folder(bar)
     else:
-        spec = registered(name) if name in datasets() else known[name].spec
+        spec = registered(name, bar) if name in datasets() else known[name].spec
     if spec is None:
         return
     task = task_panel.ensure(
@@ -41,12 +43,14 @@ def main() -> None:
         estimate="seconds for small sets and up to a minute for 50,000 pictures",
     )
     if task:
-        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            st.header(plain(task.result()["label"]), width="content", anchor=False)
+        with bar:
             as_it_is = spec.name in datasets() and not (spec.resolution or spec.grey)
             chosen = spec.name if as_it_is else task.key
             shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=chosen)
         data_views.show(task, spec)
+        if name in datasets():
+            st.caption(datasets()[name].about)
+    st.caption("Nothing is changed or uploaded; files are read.")
 
 
 def chooser(known: dict[str, data_views.Choice]) -> str:
@@ -58,15 +62,17 @@ def chooser(known: dict[str, data_views.Choice]) -> str:
     }
     options |= {i: choice.title for i, choice in known.items() if i not in options}
     options[OWN] = "Your own folder ..."
-    return links.choice("Dataset", options, "data", width=420, remember=True)
+    return links.choice(
+        "Dataset", options, "data", width=320, remember=True, label_visibility="collapsed"
+    )
 
 
-def registered(name: str) -> DataSpec | None:
+def registered(name: str, bar: DeltaGenerator) -> DataSpec | None:
     """The spec of a registered set; None, after offering the download, if it is not here."""
     source = datasets()[name]
-    st.caption(source.about)
     if source.available(paths.data_root()):
-        return resolve(name, **form_fields(source.shape[0] > 1, source.shape[1]))
+        return resolve(name, **form_fields(bar, source.shape[0] > 1, source.shape[1]))
+    st.caption(source.about)
     st.warning(data_views.how_to_get(name), icon=":material/cloud_download:")
     download(name)
     return None
@@ -88,7 +94,7 @@ def download(name: str) -> None:
         st.rerun()
 
 
-def own_folder() -> DataSpec | None:
+def own_folder(bar: DeltaGenerator) -> DataSpec | None:
     """The spec of a folder of the user's; None while there is none or it cannot be used."""
     reason = permissions.refusal()
     path = st.text_input(
@@ -109,23 +115,21 @@ def own_folder() -> DataSpec | None:
         return None
     st.caption(MIRROR)
     try:
-        return resolve(permissions.data_folder(path), **form_fields(True, None))
+        return resolve(permissions.data_folder(path), **form_fields(bar, True, None))
     except DDError as error:
         st.error(plain(error), icon=":material/error:")
         return None
 
 
-def form_fields(colour: bool, side: int | None) -> dict:
+def form_fields(bar: DeltaGenerator, colour: bool, side: int | None) -> dict:
     """Resolution and colour as chosen by the user."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        resolution = links.number(
+    with bar, st.popover("Size and colour", icon=":material/tune:", key="data.form"):
+        resolution = links.field(
             "Resize to (pixels)",
             "px",
-            low=4,
-            high=512,
+            declared(DataSpec)["resolution"],
             value=None,
             placeholder=f"{side} (as it is)" if side else "as it is",
-            help="Side of the square that every picture is resized to.",
             width=200,
         )
         grey = colour and st.toggle("Grey", key="grey", bind="query-params")

@@ -8,10 +8,20 @@ from collections.abc import Callable
 import streamlit as st
 
 from ddcore.base.errors import DDError
+from ddcore.base.fields import declared
 from ddcore.base.foreign_text import plain
 from ddcore.distil.contract import DistillSpec, Method, methods
 from ddcore.distil.settings import make_spec, presets_of
-from pages.components import choices, data_views, distil_views, links, settings_form, shell
+from pages.components import (
+    choices,
+    data_views,
+    distil_views,
+    links,
+    method_cards,
+    settings_form,
+    shell,
+    teach,
+)
 
 PRESET_TEXT = {
     "quick": "Quick: a first look, small network, few iterations.",
@@ -22,7 +32,7 @@ PRESET_TEXT = {
 # The start button stays in sight while one reads through the methods.
 STICKY = (
     "<style>[data-testid=stColumn]:has(.st-key-distil-side)"
-    "{position:sticky;top:4rem;align-self:flex-start}</style>"
+    "{position:sticky;top:2.5rem;align-self:flex-start}</style>"
 )
 
 SpecOf = Callable[[settings_form.Settings], DistillSpec]
@@ -30,21 +40,17 @@ SpecOf = Callable[[settings_form.Settings], DistillSpec]
 
 def main() -> None:
     """The whole page."""
-    st.title("Distil", anchor=False)
-    st.markdown(
-        "Choose how the synthetic images are made. The cost is stated before anything starts, and a set "
-        "that was made before opens at once."
-    )
+    st.title("How are the images made?", anchor=False)
     known = data_views.choices(shell.store())
-    left, middle, right = st.columns([4, 4, 5], gap="medium")
+    left, middle, right = st.columns([5, 6, 8], gap="small")
     with left:
         data = known[data_chooser(known)]
     with middle:
         preset = preset_chooser(data)
     with right:
         ipc, seed = size()
-    controls, side = st.columns([5, 4], gap="large")
-    with controls:
+    controls, side = st.columns([5, 4], gap="medium")
+    with controls, shell.main():
         chosen = methods()[method_chooser(data, ipc, preset)]
 
     def spec_of(chosen_settings: settings_form.Settings) -> DistillSpec:
@@ -74,10 +80,11 @@ def main() -> None:
     with beside:
         if problem:
             st.error(plain(problem), icon=":material/error:")
+            st.button("Start", key="distil.go", icon=":material/play_arrow:", disabled=True)
         else:
             distil_views.start(spec, data)
         distil_views.about(chosen)
-    st.caption("The same from a terminal:")
+    st.caption(f"{PRESET_TEXT[preset]} The same from a terminal:")
     line = settings_form.command(chosen.name, data.spec, ipc, seed, preset, settings)
     st.code(line, language="bash", wrap_lines=True)
 
@@ -87,24 +94,23 @@ def main() -> None:
 
 def data_chooser(known: dict[str, data_views.Choice]) -> str:
     """The dataset, among those that are here."""
-    chosen = links.choice("Dataset", {i: c.title for i, c in known.items()}, "data", remember=True)
-    shell.link(
-        "pages/1_Data.py",
-        "Look at it, or add another",
-        icon=":material/photo_library:",
-        data=chosen,
-    )
-    return chosen
+    return links.choice("Dataset", {i: c.title for i, c in known.items()}, "data", remember=True)
 
 
 def preset_chooser(data: data_views.Choice) -> str:
-    """The preset, in words below, among those that the method has for these images."""
+    """The preset, among those that the method has for these images."""
     named = st.query_params.get("method")
     method = named if named in methods() else distil_views.first_choice()
     known = presets_of(method, data.spec.name, data.shape)
     titles = {p: p.capitalize() for p in known}
-    preset = links.choice("Preset", titles, "preset", widget=st.radio, horizontal=True)
-    st.caption(PRESET_TEXT[preset])
+    preset = links.choice(
+        "Preset",
+        titles,
+        "preset",
+        widget=st.segmented_control,
+        explained=st.query_params.get("preset", "") in PRESET_TEXT,
+        help="\n".join(f"- {text}" for name, text in PRESET_TEXT.items() if name in known),
+    )
     wanted = st.query_params.get("preset", "")
     if wanted in PRESET_TEXT and wanted not in known:
         st.caption(
@@ -114,26 +120,20 @@ def preset_chooser(data: data_views.Choice) -> str:
 
 
 def size() -> tuple[int, int]:
-    """Images per class and seed."""
-    with st.container(horizontal=True):
-        ipc = number("Images per class", "ipc", 1, 1, 1000, None)
-        seed = number("Seed", "seed", 0, 0, 2**31 - 1, "Another seed gives another, equal set.")
+    """Images per class and seed; what is no such number is said below them."""
+    row, below = st.container(horizontal=True, gap="small"), st.container()
+    known = declared(DistillSpec)
+    with row:
+        ipc, seed = (
+            links.field(label, name, known[name], value=value, width=140, below=below)
+            for label, name, value in (("Images per class", "ipc", 1), ("Seed", "seed", 0))
+        )
     return ipc, seed
 
 
-def number(label: str, key: str, value: int, low: int, high: int, note: str | None) -> int:
-    """A whole number that is part of the link."""
-    return links.number(label, key, low=low, high=high, value=value, width=124, help=note)
-
-
 def method_chooser(data: data_views.Choice, ipc: int, preset: str) -> str:
-    """The method, grouped by idea: title, what it does and what this preset of it takes."""
-    return links.grouped(
-        distil_views.families(),
-        "method",
-        default=distil_views.first_choice(),
-        captions=lambda name: distil_views.caption(name, data, ipc, preset),
-    )
+    """The method, grouped by idea: what it made, title, and what this preset of it takes."""
+    return method_cards.choose(lambda name: distil_views.cost(name, data, ipc, preset), data.title)
 
 
 def variants(chosen: Method, spec_of: SpecOf, data: data_views.Choice) -> settings_form.Settings:
@@ -151,9 +151,10 @@ def variants(chosen: Method, spec_of: SpecOf, data: data_views.Choice) -> settin
             {v: v for v in found.offered or values},
             name,
             default=getattr(chosen.params(), name),
+            group="setup",
             widget=st.radio,
             horizontal=True,
-            help=settings_form.said_of(chosen.params, name) or None,
+            help=declared(chosen.params)[name].sentences(),
         )
         settings_form.not_offered(found)
         settings.append((name, value))
@@ -170,7 +171,11 @@ def all_settings(base: DistillSpec, fits: choices.Fits) -> settings_form.Setting
         settings_form.to_link([])
     changed = len(settings_form.from_link())
     label = f"All settings ({changed} changed)" if changed else "All settings"
-    with st.expander(label, icon=":material/tune:", key="distil.settings", expanded=changed > 0):
+    key = "distil.settings"
+    with (
+        teach.part("settings", key),
+        st.expander(label, icon=":material/tune:", key=key, expanded=changed > 0),
+    ):
         settings = settings_form.draw(base, fits, f"distil.{'.'.join(map(str, origin))}")
     settings_form.to_link(settings)
     return settings

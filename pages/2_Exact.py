@@ -6,12 +6,13 @@ import dataclasses
 
 import streamlit as st
 
+from analysis.printed import provenance
 from ddcore.base.foreign_text import plain
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
-from ddcore.data.spec import dataset_task
+from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.tasks.store import Task
-from pages.components import exact_views, runs, shell, task_panel
+from pages.components import exact_views, runs, shell, task_panel, views
 
 THEOREM = """
 A ridge regression on fixed features is one matrix of weights **W**: ten rows, one for each class. It was
@@ -49,17 +50,18 @@ be up to 15,840 times faster than KIP on CIFAR-100.
 
 def main() -> None:
     """The whole page."""
-    st.title("Exact distillation", anchor=False)
-    st.markdown(
-        "Ten images from which a model is learned again that was trained on all data: where theory allows, "
-        "not nearly but to the last digit, and without any optimisation. Whether it is so is measured."
-    )
+    st.title("Ten images that carry a whole model", anchor=False)
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.subheader("The theorem in plain words", anchor=False)
-        st.markdown(THEOREM)
-    with right:
         example()
+    with right:
+        st.markdown(
+            "Ten images from which a model is learned again that was trained on all data: where theory "
+            "allows, not nearly but to the last digit, and without any optimisation. Whether it is so is "
+            "measured."
+        )
+        with st.expander("The theorem in plain words", icon=":material/school:", key="exact.why"):
+            st.markdown(THEOREM)
     st.header("Try it", anchor=False)
     experiment()
     st.header("Beside gradient descent", anchor=False)
@@ -72,25 +74,27 @@ def example() -> None:
     found = [t for t in shell.store().tasks("distill") if _is_example(t)]
     if not found:
         return
-    task = max(found, key=lambda t: t.status().get("finished", 0))
+    named = st.query_params.get(shell.RUN, "")
+    newest = max(found, key=lambda t: t.status().get("finished", 0))
+    task = next((t for t in found if t.key == named), newest)
+    views.take(shell.RUN, task.key)
     facts = task.result()["findings"]
     name = runs.data_title(task.document()["spec"]["data"])
-    st.subheader(f"A run on {plain(name)}", anchor=False)
-    exact_views.verdict(facts["weight_error"], facts["exact"])
-    from pages.components import evolution, sheet
+    from pages.components import evolution, grid, sheet
 
     made = evolution.made_by(task)
-    sheet.by_class(
-        made.pixels(),
-        made.hard_labels,
-        made.class_names,
+    pixels = made.pixels()
+    grid.show(
+        grid.by_class(pixels, made.hard_labels, made.class_names, mode="minmax"),
         key="exact.example",
-        what="Constructed images",
-        mode="minmax",
-        max_width=360,
+        label="Constructed images",
+        size=96,
+        note=sheet.colours(pixels, "minmax"),
     )
+    exact_views.verdict(facts["weight_error"], facts["exact"])
     st.markdown(
-        f"Test accuracy of both models: **{100 * facts['whole_accuracy']:.1f} %** from "
+        f"A run on {plain(name)}. Test accuracy of both models: "
+        f"**{100 * facts['whole_accuracy']:.1f} %** from "
         f"{facts['train_images']:,} images, **{100 * facts['distilled_accuracy']:.1f} %** from "
         f"{facts['points']}."
     )
@@ -130,7 +134,7 @@ def experiment() -> None:
     st.fragment(laboratory)(decoded, spec)
 
 
-def laboratory(decoded: Task, spec: object) -> None:
+def laboratory(decoded: Task, spec: DataSpec) -> None:
     """Controls and outcome; reruns on its own."""
     with shell.boundary():
         chosen = exact_views.controls()
@@ -145,7 +149,8 @@ def laboratory(decoded: Task, spec: object) -> None:
 
             errors = {s: lab.errors(dataclasses.replace(trial, start=s)) for s in ("noise", "real")}
             rank = found.diagnostics.rank_weights if found.diagnostics else 10
-            exact_views.error_curve(errors, ERROR_POINTS, rank)
+            told = f"Closed form on {spec.name}, {exact_views.TITLES[chosen.kernel.kind].lower()}"
+            exact_views.error_curve(errors, ERROR_POINTS, rank, provenance.line([told]))
         with right:
             st.markdown(BREAKS)
 
@@ -174,7 +179,7 @@ def beside_kip() -> None:
     )
     if task is None:
         return
-    exact_views.race(task.result())
+    exact_views.race(task)
     st.subheader("What each model can reach at most", anchor=False)
     exact_views.ceilings(task.result()["ceilings"])
     st.caption(

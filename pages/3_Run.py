@@ -8,13 +8,16 @@ from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
 from ddcore.tasks import jobs
-from ddcore.tasks.store import Task
-from pages.components import open_views, run_views, runs, shell, task_panel
+from ddcore.tasks.store import KEY_PATTERN, Task
+from pages.components import graph_links, opened_views, run_views, runs, shell, task_panel
+from pages.components import views as view_links
 
 
 def main() -> None:
     """One run, or the list of runs when none is named."""
-    key = shell.run_key()
+    named, key = st.query_params.get(shell.RUN, ""), shell.run_key()
+    known = KEY_PATTERN.fullmatch(named) is not None
+    view_links.check(shell.RUN, named, known, "the key of a run, 16 digits and letters from a to f")
     if not key:
         st.title("Run", anchor=False)
         st.markdown("Watch a set being made, or look back at how it was made. Choose a run:")
@@ -24,10 +27,12 @@ def main() -> None:
         task = shell.find_run(key)
     except DDError as error:
         st.title("Run", anchor=False)
-        st.warning(f"{plain(error)} Choose another run.", icon=":material/link_off:")
+        if graph_links.point([key]):
+            st.warning(f"{plain(error)} Choose another run.", icon=":material/link_off:")
         recent()
         return
     shell.remember(key)
+    view_links.take(shell.RUN, key)
     one(task)
 
 
@@ -49,20 +54,26 @@ def one(task: Task) -> None:
         st.caption(
             f"You may close this tab: the run goes on, and this page finds it again.{follows}"
         )
-    task_panel.show(task, key="run", extra=views, then=asked)
+    task_panel.show(task, key="run", above=images, extra=curves, then=asked)
+    if state not in jobs.ACTIVE:
+        if task.snapshot_steps():
+            images(task)
+        curves(task)
+        run_views.figures(task, "run.curves")
     if state == "done":
         finished(task)
-    if state not in jobs.ACTIVE:
-        views(task)
     footer(task, state)
 
 
-def views(task: Task) -> None:
-    """Curves and images; part of the live panel while the run is active."""
+def images(task: Task) -> None:
+    """The first and the newest images; above the live panel while the run is active."""
+    run_views.then_and_now(task, "run.images")
+
+
+def curves(task: Task) -> None:
+    """Loss and validation accuracy; below the live panel while the run is active."""
     if task.events():
         run_views.curves(task, "run.curves")
-    if task.snapshot_steps():
-        run_views.then_and_now(task, "run.images")
 
 
 def finished(task: Task) -> None:
@@ -72,11 +83,11 @@ def finished(task: Task) -> None:
         shell.link("pages/4_Images.py", "See the images", icon=":material/grid_view:", run=task.key)
         shell.link("pages/5_Evaluate.py", "Does it help?", icon=":material/balance:", run=task.key)
     if task.kind == "import":
-        st.markdown(open_views.opened_sentence(task))
+        st.markdown(opened_views.sentence(task))
     else:
         st.markdown(made_sentence(result))
         run_views.measured(task)
-    st.subheader("Is it better than what is free?", anchor=False)
+    st.header("Is it better than what is free?", anchor=False)
     run_views.evaluation(task)
 
 
@@ -109,9 +120,10 @@ def recent(without: str = "") -> None:
     if not found:
         st.caption("There is no run yet.")
         shell.link("pages/2_Distil.py", "Distil something", icon=":material/science:")
+    rows = st.container() if without else shell.main()
     for task, status in found:
         card = runs.card(task)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with rows, st.container(horizontal=True, vertical_alignment="center", gap="small"):
             task_panel.badge(status["state"])
             st.button(
                 plain(card.title),

@@ -22,6 +22,7 @@ from pages.components import (
     shell,
     stored_views,
     task_panel,
+    teach,
 )
 
 LIVE_S = 2.0
@@ -38,7 +39,7 @@ def main() -> None:
     head, choice = st.columns([1, 4], vertical_alignment="bottom", gap="small")
     head.title("Images", anchor=False)
     with choice:
-        task = run_picker.pick(unfinished=True)
+        task = run_picker.pick(unfinished=True, label_visibility="collapsed")
     if task is None:
         st.markdown("What did it make? Every image pixel by pixel, from its start to its end.")
         return
@@ -47,7 +48,8 @@ def main() -> None:
     st.fragment(viewer, run_every=every)(task, live)
     if task.is_done():
         compute_nearest(task)
-        files(task)
+        with teach.part("downloads", "images.files"):
+            files(task)
 
 
 def viewer(task: Task, live: bool) -> None:
@@ -78,7 +80,7 @@ def viewer(task: Task, live: bool) -> None:
 def look(
     movie: evolution.Evolution,
     live: bool,
-    view: images_views.View,
+    view: images_views.SetView,
     dataset: str,
     image: drawer.Image | None,
 ) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import library, library_actions, library_table, shell
+from pages.components import graph_links, library, library_actions, library_table, shell
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
             "There is no finished run yet: distil something small first.", icon=":material/info:"
         )
         shell.link("pages/2_Distil.py", "Distil something", icon=":material/science:")
+        graph_links.listed(store, library_actions.UNDO)
         library_actions.undo(store)
         library_actions.trash_can(store)
         return
@@ -40,6 +41,7 @@ def main() -> None:
                 on_click=library_table.select,
                 args=[[row.key for row in found]],
             )
+    graph_links.listed(store, library_actions.UNDO)
     library_actions.trash_can(store)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.printed import provenance
 from ddcore.base.foreign_text import plain
 from ddcore.measure import estimate
 from ddcore.measure.spec import EvaluateTask
@@ -14,31 +15,37 @@ from pages.components import (
     evaluation_form,
     evaluation_views,
     evolution,
+    glossary,
     links,
     ranking_views,
     run_picker,
     runs,
     shell,
+    take_away,
     task_panel,
+    teach,
 )
 
-FORM = "Change what is measured: protocol, networks, architectures, baselines"
+FORM = "What is measured"
 
 
 def main() -> None:
     """The whole page."""
-    st.title("Is it better than chance?", anchor=False)
-    st.markdown(
-        "Networks that saw nothing but the distilled images, beside networks that saw as many random "
-        "real images or class means."
-    )
-    run = run_picker.pick()
+    with shell.head():
+        st.title("Is it better than chance?", anchor=False)
+        bar = shell.bar("evaluate.bar")
+    with bar:
+        run = run_picker.pick(label_visibility="collapsed")
     if run is None:
         return
     result = run.result()
     shape, classes = tuple(result["shape"]), len(result["set"]["class_names"])
     given = evaluation_form.options(run.spec(), shape, classes, run.key)
-    with st.expander(FORM, icon=":material/tune:", key="evaluate.form"):
+    with (
+        bar,
+        teach.part("settings", "evaluate.form"),
+        st.popover(FORM, icon=":material/tune:", key="evaluate.form", width="content"),
+    ):
         wanted = evaluation_form.ask(given)
         if given.unfit:
             st.caption(plain(" ".join(given.unfit)))
@@ -50,17 +57,26 @@ def main() -> None:
         estimate=estimate.evaluation(wanted, given.run, shell.store(), shape, classes).sentence(),
     )
     if task:
-        show(task, wanted, given, result["set"]["class_names"])
+        fixed = bool(evolution.made_by(run).init_weights)
+        show(task, wanted, given, fixed, result["set"]["class_names"])
     more(run, task)
     if task:
-        notes()
+        with teach.part("texts", "evaluate.notes"):
+            notes()
     others(given, wanted)
 
 
 def show(
-    task: Task, wanted: EvaluateTask, given: evaluation_form.Options, names: list[str]
+    task: Task,
+    wanted: EvaluateTask,
+    given: evaluation_form.Options,
+    fixed: bool,
+    names: list[str],
 ) -> None:
-    """The answer, the dots, the tables, the figures to take away."""
+    """The answer, the dots, the tables, the figures to take away.
+
+    `fixed` says that the set is made for one known initialisation, which it holds.
+    """
     rows = task.result()["rows"]
     archs = {row["arch"]: row["arch"] for row in rows}
     if len(archs) > 1:
@@ -68,43 +84,57 @@ def show(
     arch = shown_arch(task)
     one = runs.accuracies(task, arch)
     if "attack" in one["distilled"]:
-        st.subheader(evaluation_views.attack_answer(one, names), anchor=False)
+        st.markdown(evaluation_views.attack_answer(one, names))
         evaluation_views.attack_table(one, names)
     else:
-        st.subheader(evaluation_views.answer(one), anchor=False)
-        if text := evaluation_views.caution(one):
-            st.warning(text, icon=":material/warning:")
-    fixed = getattr(given.run.params, "setting", "") == "fixed"
+        st.markdown(evaluation_views.answer(one))
+    evaluation_views.dots(one, "evaluate.dots")
+    if "attack" not in one["distilled"] and (text := evaluation_views.caution(one)):
+        st.warning(text, icon=":material/warning:")
     if text := evaluation_views.contrast(one, wanted, fixed):
         st.info(text, icon=":material/compare_arrows:")
     ordered = wanted.protocol.ordered
     if text := evaluation_views.before_and_after(one, given.run.start, ordered):
         st.info(text, icon=":material/compare_arrows:")
-    evaluation_views.dots(one, "evaluate.dots")
     if "attack" not in one["distilled"]:  # by the true labels an attack is no gain
         evaluation_views.table(one)
-    st.caption(f"Network {arch}, protocol {plain(wanted.protocol.name)}. Evaluation {task.key}.")
+    labels = f", {plain(wanted.labels.title())}" if wanted.labels else ""
+    protocol = plain(wanted.protocol.name)
+    st.caption(f"Network {arch}, protocol {protocol}{labels}. Evaluation {task.key}.")
     if len(archs) > 1:
         st.header("On other networks", anchor=False)
         evaluation_views.matrix(rows, given.run.net.label())
-    st.download_button(
-        "Every network's figure (CSV)",
-        evaluation_views.csv_of(task),
-        file_name=f"evaluation-{task.key}.csv",
-        mime="text/csv",
-        key="evaluate.csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    said = f"evaluation {task.key[:8]}, {arch}, protocol {wanted.protocol.name}"
+    line = provenance.of_run(shell.find_run(wanted.run_key), one["distilled"]["n"], said)
+    with (
+        teach.part("downloads", "evaluate.csv"),
+        st.container(horizontal=True, gap="small"),
+    ):
+        take_away.popover(
+            [evaluation_views.TITLE],
+            lambda: [evaluation_views.panel(one)],
+            key="evaluate.figures",
+            stem=f"evaluation-{task.key}",
+            line=line,
+        )
+        st.download_button(
+            "Every network's figure (CSV)",
+            evaluation_views.csv_of(task),
+            file_name=f"evaluation-{task.key}.csv",
+            mime="text/csv",
+            key="evaluate.csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def notes() -> None:
     """How to read the figures, and how to doubt them."""
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True, height="stretch"):
-        st.markdown(f"**How to read it**\n\n{evaluation_views.READ}")
+        st.markdown(f"**How to read it**\n\n{glossary.marked(evaluation_views.READ)}")
     with right, st.container(border=True, height="stretch"):
-        st.markdown(f"**How to doubt it**\n\n{evaluation_views.DOUBT}")
+        st.markdown(f"**How to doubt it**\n\n{glossary.marked(evaluation_views.DOUBT)}")
 
 
 def shown_arch(task: Task) -> str:
@@ -124,8 +154,7 @@ def more(run: Task, task: Task | None) -> None:
         if task.result()["protocol"] != made.protocol.to_dict():
             changed = {}  # figures of another protocol
         with measures:
-            rows = runs.accuracies(task, arch)
-            ranking_views.show(run, made, rows, changed, arch, task.spec().protocol)
+            ranking_views.show(run, made, task, changed, arch)
 
 
 def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:
@@ -139,7 +168,7 @@ def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:
                 found.append((evaluation_form.describe(spec), state, query))
     if not found:
         return
-    st.subheader("Also measured", anchor=False)
+    st.header("Also measured", anchor=False)
     for text, state, query in found:
         note = "" if state == "done" else f" ({state})"
         shell.link("pages/5_Evaluate.py", plain(text) + note, icon=":material/balance:", **query)

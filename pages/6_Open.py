@@ -14,7 +14,15 @@ from ddcore.sets.imported_spec import ImportTask, size_text
 from ddcore.sets.importers import Report
 from ddcore.sets.importers.base import MAX_UPLOAD
 from ddcore.tasks import jobs
-from pages.components import open_pictures, open_views, permissions, shell, task_panel
+from pages.components import (
+    open_pictures,
+    open_preview,
+    open_views,
+    opened_views,
+    permissions,
+    shell,
+    task_panel,
+)
 
 INTRO = """A distilled set made with another program becomes a set like those made here: look at every image,
 measure it beside random real images and class means, take it away as a file. Files are only read on this
@@ -27,7 +35,6 @@ validation: it differs a little from the authors'. The first time this takes som
 def main() -> None:
     """The whole page."""
     st.title("Open a set", anchor=False)
-    st.markdown(INTRO)
     reason = permissions.refusal()
     uploads = st.file_uploader(
         "Files of one set",
@@ -45,7 +52,8 @@ def main() -> None:
             st.markdown(open_views.layouts())
     else:
         st.markdown(open_views.layouts())
-    open_views.before()
+    st.caption(INTRO)
+    opened_views.before()
 
 
 def given(uploads: Sequence[Any]) -> None:
@@ -80,7 +88,7 @@ def given(uploads: Sequence[Any]) -> None:
             return
         opener(spec, uploads)
     with left:
-        open_views.preview(report, spec, chosen)
+        open_preview.show(report, spec, chosen)
 
 
 def experiment(report: Report, key: str) -> None:
@@ -114,8 +122,8 @@ def opener(spec: ImportTask, uploads: Sequence[Any]) -> None:
     if state == "done":
         shell.remember(task.key)
         with st.container(border=True, key="open.done"):
-            st.markdown(f"**It is open.** {open_views.opened_sentence(task)}")
-            open_views.ways_on(task)
+            st.markdown(f"**It is open.** {opened_views.sentence(task)}")
+            opened_views.ways_on(task)
     elif state == "missing":
         st.caption(f"Network {spec.net.label()}, protocol {plain(spec.protocol.name)}.")
         if spec.data.preprocess == "zca":

@@ -1,5 +1,5 @@
 """Curvature: how bent is the loss on each set along training on real data?"""
 
-from pages.components import analysis_page
+from pages.components import analysis_page, curvature_view
 
-analysis_page.show("curvature")
+analysis_page.show("curvature", curvature_view.draw)

@@ -2,4 +2,4 @@
 
 from pages.components import analysis_page, influence_view
 
-analysis_page.show("influence", lead=influence_view.lead)
+analysis_page.show("influence", influence_view.draw, influence_view.lead)

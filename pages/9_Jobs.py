@@ -7,8 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from ddcore.base.foreign_text import plain
 from ddcore.base.texts import size
-from ddcore.tasks import jobs, locks, queue, stamps
+from ddcore.tasks import jobs, launchers, locks, queue, stamps
+from ddcore.tasks.launchers import watch
 from ddcore.tasks.store import Store, Task
 from pages.components import job_rows, permissions, shell
 
@@ -44,8 +46,13 @@ def state(task: Task) -> dict[str, Any]:
     return {"state": "done"} if stamps.finished(task) else jobs.state(task)
 
 
-def now(active: list[job_rows.Found]) -> None:
+def now(active: list[job_rows.FolderState]) -> None:
     """What is running or waits, the running ones first, in the order of the queue."""
+    with shell.main():
+        _now(active)
+
+
+def _now(active: list[job_rows.Found]) -> None:
     st.header(f"Now ({len(active)})" if active else "Now", anchor=False)
     if not active:
         st.caption(
@@ -69,23 +76,30 @@ def stop_all(active: list[Task]) -> None:
             st.rerun()
 
 
-def past(store: Store, found: list[job_rows.Found], key: str) -> None:
+def past(store: Store, found: list[job_rows.FolderState], key: str) -> None:
     """Tasks that neither run nor wait, in pages."""
 
-    def draw(shown: Sequence[job_rows.Found]) -> None:
+    def draw(shown: Sequence[job_rows.FolderState]) -> None:
         for task, status in shown:
             job_rows.past(store, task, status)
 
     job_rows.paged(job_rows.newest(found), key, draw)
 
 
-def machine(store: Store, active: list[job_rows.Found], stopped: int) -> None:
-    """Slots, disk and the prune button."""
-    names = queue.slot_names("compute")
-    columns = st.columns([*[1] * min(len(names), 4), 1, 1, 2], vertical_alignment="center")
-    for column, name in zip(columns, names[:4]):
+def machine(store: Store, active: list[job_rows.FolderState], stopped: int) -> None:
+    """Slots or the scheduler, disk and the prune button."""
+    scheduler = launchers.chosen()
+    names = [] if scheduler else queue.slot_names("compute")[:4]
+    columns = st.columns([*[1] * max(len(names), 1), 1, 1, 2], vertical_alignment="center")
+    for column, name in zip(columns, names):
         busy = locks.is_held(store.root / "slots" / f"{name}.lock")
         column.metric(name.partition("-")[2], "busy" if busy else "free", help="A compute slot.")
+    if scheduler:
+        running = sum("job" in s and s["state"] == "running" for _, s in active)
+        silence = watch.of(scheduler.name).listing().silence
+        about = "Runs are computed where it says; what takes seconds is computed here."
+        value = "no answer" if silence else f"{running} running"
+        columns[0].metric(scheduler.title, value, help=plain(silence) or about)
     waiting = sum(status["state"] == "queued" for _, status in active)
     columns[-3].metric("Waiting", f"{waiting}", help="Tasks that are queued and not running yet.")
     used, free = job_rows.disk(str(store.root))

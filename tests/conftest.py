@@ -28,7 +28,29 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture
 def compute(store):
     """Compute a task in this process and return its folder."""
+    return _in_process(store)
 
+
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory):
+    """A store for a file of tests that need the same data and networks again and again."""
+    return Store(tmp_path_factory.mktemp("pooled") / "cache", gallery=None)
+
+
+@pytest.fixture(scope="module")
+def compute_pooled(pooled):
+    """Compute a task anew, whatever another test has left; what it needs may be found."""
+    compute = _in_process(pooled)
+
+    def run(spec, anew=True):
+        if anew:
+            pooled.delete(pooled.task(spec))
+        return compute(spec)
+
+    return run
+
+
+def _in_process(store):
     def run(spec, device="cpu"):
         task = store.create(spec)
         worker.run_task(store, task, spec, device)

@@ -11,7 +11,9 @@ from ddcore.distil.engines import meta
 from ddcore.nets import NetSpec
 from ddcore.nets.network import Network
 from ddcore.pools import bank
+from ddcore.pools import networks as networks_of_pools
 from ddcore.pools.bank_spec import PARTS, BankTask, Start
+from ddcore.pools.networks import load
 from ddcore.tasks import worker
 
 DATA = resolve("digits")
@@ -25,7 +27,7 @@ def task(**changes):
 
 def networks(done):
     """The weights of each network as one vector."""
-    params = bank.load(done).params
+    params = load(done).params
     return [torch.cat([w[i].flatten() for w in params.values()]) for i in range(done.spec().nets)]
 
 
@@ -54,7 +56,7 @@ def test_trained_networks_know_their_data(compute):
 
 
 def test_stopped_and_resumed_is_the_same(compute, store, monkeypatch):
-    monkeypatch.setattr(bank, "nets_at_once", lambda *_: 1)
+    monkeypatch.setattr(networks_of_pools, "nets_at_once", lambda *_: 1)
     monkeypatch.setattr(worker, "CHECKPOINT_EVERY_S", 0.0)
     whole = networks(compute(task(nets=3)))
     store.delete(store.task(task(nets=3)))
@@ -81,7 +83,7 @@ def test_stopped_and_resumed_is_the_same(compute, store, monkeypatch):
 
 def test_grey_images_are_repeated_for_colour(compute):
     done = compute(task(colour=True, epochs=3))
-    nets = bank.load(done)
+    nets = load(done)
     assert nets.network.shape == (3, 8, 8) and done.result()["validation"]["mean"] > 0.3
     grey = torch.randn(5, 1, 8, 8)
     folded = {k: w.sum(2, keepdim=True) if k == "0.weight" else w for k, w in nets.params.items()}
@@ -108,7 +110,7 @@ def test_every_iteration_draws_other_networks_and_none_twice():
 
 
 def test_start_weights_are_those_of_the_part(compute):
-    held_out = bank.load(compute(task(part="held_out"))).params
+    held_out = load(compute(task(part="held_out"))).params
     start = Start(bank=task(nets=5))
     got = bank.start_weights(start, Network(NET, SHAPE, 10, 2), "held_out", compute, "cpu")
     assert all(torch.equal(got[k], held_out[k]) for k in held_out)

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
-from ddcore.data import resolve
+from ddcore.data import DataSpec, resolve
 from ddcore.distil.contract import DistillSpec
 from ddcore.distil.parametrizations import bases
 from ddcore.distil.parametrizations._bases import SharedBases, start, xavier
-from ddcore.distil.settings import make_spec
+from ddcore.distil.settings import make_spec, presets_of
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 
@@ -68,6 +68,27 @@ def test_too_many_bases_are_refused_with_the_largest_number_that_fits():
     assert bases.per_class(spec_of(bases=most), (1, 8, 8), 10) == 1
     with pytest.raises(SpecError, match=f"bases = {most + 1} .*at most {most}"):
         bases.per_class(spec_of(bases=most + 1), (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+@pytest.mark.parametrize("shape", SHAPES.values())
+def test_presets_fit_data_of_any_number_of_classes(classes, shape):
+    own = DataSpec(name="folder", source="folder", path="/pictures", fingerprint="0" * 64)
+    for ipc, preset in itertools.product((1, 2, 10, 50), presets_of("memories", own.name, shape)):
+        spec = make_spec("memories", own, shape, ipc=ipc, preset=preset)
+        assert spec.images_per_class(shape, classes) >= 1, (ipc, preset)
+
+
+def test_presets_for_ten_classes_have_the_number_of_bases_they_had():
+    """So that runs which are there already are found."""
+    for data, shape, ipc, preset, number in (
+        ("digits", (1, 8, 8), 1, "quick", 10),
+        ("digits", (1, 8, 8), 10, "quick", 0),
+        ("cifar10", (3, 32, 32), 1, "paper", 16),
+        ("cifar10", (3, 32, 32), 2, "paper", 64),
+    ):
+        fields = presets_of("memories", data, shape, ipc)[preset]
+        assert fields["knobs"].get("bases", 0) == number, (data, ipc)
 
 
 def test_steps_get_the_same_number_of_rows_each():

@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ def target(store, compute, monkeypatch):
     with pytest.raises(DDError):
         compute(SleepyTask(steps=2, fail_at=1))
     abandoned = store.create(SleepyTask(steps=7))
-    abandoned.write_status(state="running", heartbeat=0.0, host="elsewhere")
+    abandoned.write_status(state="running", heartbeat=0.0, host=socket.gethostname())
     return damage.Target.of(store.root)
 
 

@@ -139,6 +139,7 @@ def test_a_closed_form_is_called_exact_by_its_error_only(store, capsys, mapping,
     assert (error < 1e-8) == (mapping == "linear")
 
 
+@pytest.mark.slow
 def test_improvement_over_random_says_when_labels_differ(store, capsys):
     """Solved labels are no gain of the images; class labels need no sentence."""
     small = ["--set", "real_batch=50", "--set", "val_nets=1"]
@@ -154,6 +155,17 @@ def test_improvement_over_random_says_when_labels_differ(store, capsys):
 def test_lists(store, capsys, what):
     assert main(["list", what, "--json"]) == 0
     assert isinstance(last_json(capsys), list)
+
+
+def test_a_dry_evaluation_estimates_and_starts_nothing(store, capsys):
+    shipped = next(r for r in gallery.runs() if r.method == "dm" and r.ipc == 1)
+    few, many = [], []
+    for found, nets in ((few, "2"), (many, "900")):
+        arguments = ["evaluate", shipped.key, "--nets", nets, "--protocol", "dc", "--dry-run"]
+        assert main(arguments) == 0
+        found.append(capsys.readouterr().out)
+    assert "about" in few[0] and "from" in few[0] and few != many
+    assert not list((store.root / "evaluate").glob("*"))
 
 
 def test_dry_run_estimates_and_starts_nothing(store, capsys):
@@ -259,12 +271,40 @@ def test_a_report_takes_the_place_of_nothing_and_says_so_before_it_computes(
 
     (tmp_path / "there.html").write_text("mine")
     os.mkfifo(tmp_path / "pipe")
-    assert analysis_main(["report", "--run", "0" * 16, str(tmp_path / name)]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"error: {tmp_path}") and len(err.strip().splitlines()) == 1
+    for command in ("report", "figures"):
+        assert analysis_main([command, "--run", "0" * 16, str(tmp_path / name)]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {tmp_path}") and len(err.strip().splitlines()) == 1
     assert (tmp_path / "there.html").read_text() == "mine"
 
 
 def test_devices_are_not_read_to_their_end(store, capsys):
     assert main(["import", "/dev/zero", "--dataset", "digits"]) == 2
     assert "/dev/zero is not a file" in capsys.readouterr().err
+
+
+# --- what can be set --------------------------------------------------------------------------------
+
+
+def test_help_of_a_method_tells_its_fields(capsys):
+    for arguments in (["distill", "rfad", "--help"], ["distill", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        shown = capsys.readouterr().out
+        assert "--dataset" in shown and "net.width" in shown and "data.zca_eps (0.1)" in shown
+        assert ("lr_tau (0.01)" in shown) == ("rfad" in arguments)
+    with pytest.raises(SystemExit):
+        main(["distill", "magic", "--help"])
+    assert "Name a method" in capsys.readouterr().out
+
+
+def test_fields_tell_bounds_and_names(capsys):
+    assert main(["fields", "dc"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "lr (0.1) Step size for the images. From 1e-07 to 100,000." in shown
+    assert "The optimiser of the images. One of sgd, adam." in shown
+    assert main(["fields", "dc", "--json"]) == 0
+    assert {"field": "matches", "default": "1"}.items() <= last_json(capsys)["Of `dc`"][1].items()
+    assert main(["fields"]) == 0 and "Of dc" not in capsys.readouterr().out
+    assert main(["fields", "magic"]) == 2

@@ -19,8 +19,10 @@ from ddcore.distil.settings import make_spec
 from ddcore.measure.attack import attack_figures
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets import NetSpec, pretrained
-from ddcore.nets.network import Network, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network
 from ddcore.pools import bank
+from ddcore.pools.networks import load
 from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.use import Use
@@ -145,7 +147,7 @@ def test_adapting_is_judged_on_held_out_networks_before_and_after(compute, store
     assert rows["random"]["step_size"] is not None
     # By hand: the held-out networks as they are, and after the set's steps.
     data = DeviceData(ensure(Here(store), spec.data))
-    held_out = bank.load(store.task(spec.start.bank.replace(part="held_out", nets=NETS)))
+    held_out = load(store.task(spec.start.bank.replace(part="held_out", nets=NETS)))
     assert rows["before"]["accuracies"] == pytest.approx(held_out.accuracy(data.test))
     made = DistilledSet.from_task(store.task(spec))
     after = made.train(weights=held_out.params).accuracy(data.test)
@@ -225,7 +227,7 @@ def test_an_attack_is_told_in_full(compute, store, monkeypatch):
     ordinary, changed = list(range(10)), [0, 1, 5, 3, 4, 5, 6, 7, 8, 9]
     assert trained_on.count(ordinary) == 1 and trained_on.count(changed) == len(trained_on) - 1
     data = DeviceData(ensure(Here(store), spec.data))
-    held_out = bank.load(store.task(spec.start.bank.replace(part="held_out", nets=NETS)))
+    held_out = load(store.task(spec.start.bank.replace(part="held_out", nets=NETS)))
     twos = data.test.labels == 2
     before = rows["before"]["attack"]
     wrong = (held_out.predict(data.test)[:, twos] == 5).float().mean().item()
@@ -238,7 +240,7 @@ def test_the_best_attack_is_chosen_by_the_changed_labels(compute, store):
     spec = tiny("dd2018", setting="attack", iterations=3)
     task = compute(spec)
     data = DeviceData(ensure(Here(store), spec.data))
-    judges = bank.load(store.task(spec.start.bank.replace(part="validation", nets=2)))
+    judges = load(store.task(spec.start.bank.replace(part="validation", nets=2)))
     after = DistilledSet.from_task(task).train(weights=judges.params).predict(data.val)
     wanted = relabelled(data.val.labels, (0, 1))
     score = (after == wanted).float().mean().item()

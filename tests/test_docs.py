@@ -12,7 +12,10 @@ import ddcore.cli.program
 import ddx
 from analysis import analyses
 from ddcore.base import paths
+from ddcore.cli import fields
 from ddcore.distil.contract import methods
+from ddcore.graphs.contract import graph_methods
+from ddcore.graphs.measure_spec import GRAPH_BASELINES
 from ddcore.sets.formats import FORMATS
 
 DOCS = sorted([*paths.PROJECT.glob("*.md"), *(paths.PROJECT / "docs").glob("*.md")])
@@ -60,6 +63,7 @@ def test_methods_analyses_and_formats_that_are_told_exist():
     )
     told = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
     assert told and told <= {*methods()}
+    assert {*graph_methods(), *GRAPH_BASELINES} <= words("docs/graphs.md")
     rows = re.findall(
         r"^\| ((?:`[\w-]+`(?:, )?)+) \|", (paths.PROJECT / "docs/analyses.md").read_text(), re.M
     )
@@ -88,3 +92,24 @@ def test_every_command_is_understood(line, monkeypatch):
         )
     ddx.main(shlex.split(line, comments=True))
     assert seen or "--help" in line
+
+
+def test_the_page_of_fields_is_what_specs_declare():
+    groups = fields.of_methods(methods()) | fields.of_runs() | fields.of_graphs(graph_methods())
+    told = fields.markdown(groups)
+    shown = (paths.PROJECT / "docs" / "fields.md").read_text()
+    assert shown == told + "\n", "run `ddx fields --table > docs/fields.md`"
+
+
+def test_features_are_numbered_judged_and_shown_by_tests_that_exist():
+    text = (paths.PROJECT / "docs/features.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert [int(row[0]) for row in rows] == list(range(1, 41))
+    for number, _, here, shown in rows:
+        word = here.split(":")[0].strip()
+        assert word in ("yes", "partly", "no"), number
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", shown)
+        assert bool(named) == (word != "no"), number
+        for file, name in named:
+            source = (paths.PROJECT / file).read_text(encoding="utf-8")
+            assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{number}: {file}::{name}"

@@ -15,6 +15,12 @@ NONSENSE = {
     "DD_THREADS": ["0", "-2", "2.5", "many", "²", "1" * 5000],
     "DD_DEVICE": ["../x", "/etc/passwd", "gpu"],
     "DD_MEASURE": ["yes", "2"],
+    "DD_SLOTS_PER_DEVICE": ["0", "some", "65"],
+    "DD_LAUNCHER": ["pbs", "Slurm"],
+    "DD_LAUNCHED": ["local", "x"],
+    "DD_SLURM": ["gpu", "--account='my"],
+    "DD_RAY": ["127.0.0.1:8265", "http://a b", "file:///etc/passwd"],
+    "DD_COMPILE": ["yes", "2"],
     "DD_CACHE": ["~nosuchuser/x", "/etc/passwd", "/etc/passwd/x", "/tmp/" + "x" * 5000],
     "DD_DATA": ["/etc/passwd", "~nosuchuser"],
 }
@@ -42,6 +48,9 @@ def test_what_is_allowed(monkeypatch):
     assert environment.threads() == 3
     monkeypatch.setenv("DD_MEASURE", "0")
     assert not environment.measures()
+    for value in ("auto", "0", "1"):
+        monkeypatch.setenv("DD_COMPILE", value)
+        assert environment.compiling() == value
 
 
 def test_relative_places_are_absolute_at_once(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import ast
 
 from ddcore.base import paths
 
-PACKAGES = ("ddcore",)
+PACKAGES = ("ddcore", "analysis", "pages")
 FUNCTION, FILE = 60, 400  # lines
 
 

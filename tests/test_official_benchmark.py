@@ -96,3 +96,25 @@ def test_another_folder_is_refused_in_one_sentence(tmp_path):
     wanted = f"neither a checkout of {official.CONDENSATION} nor of {official.MTT}."
     assert str(refused.value) == f"{tmp_path} is {wanted}"
     assert official.repositories([repository(tmp_path)]) == {official.CONDENSATION: str(tmp_path)}
+
+
+def test_half_precision_is_for_what_has_one_derivative(monkeypatch, tmp_path):
+    folder = repository(tmp_path)
+    arguments = ["official.py", "dc", "--precision", "bfloat16", "--repository", folder]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(
+        SystemExit, match="--precision bfloat16 is for dm, experts, evaluate-dc and"
+    ):
+        official.main()
+
+
+def test_our_side_trains_as_asked(tmp_path, monkeypatch, convolutions):
+    from benchmarks import _official_ours
+
+    seen = []
+    train = _official_ours.train
+    monkeypatch.setattr(_official_ours, "train", lambda *a: seen.append(a[4]) or train(*a))
+    monkeypatch.chdir(tmp_path)
+    half = replace(SETTING, name="evaluate-dc", epochs=2, nets=1, precision="bfloat16")
+    measured(*_official_ours.CASES["evaluate-dc"](half))
+    assert {recipe.precision for recipe in seen} == {"bfloat16"}

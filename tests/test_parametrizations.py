@@ -43,6 +43,25 @@ def problem(name, ipc):
     return Problem(spec_of(name, ipc=ipc, init="real"), data, "cpu")
 
 
+def test_a_method_that_another_one_is_with_a_parametrization_names_that_one_for_all_others():
+    """Else the same computation had two names and two keys."""
+    for name, own, base in (("memories", "bases", "bptt"), ("textures", "canvas", "dm")):
+        assert own not in unfit(name)["parametrization"]
+        for other in parametrizations():
+            if other not in (own, *unfit(base)["parametrization"]):
+                with pytest.raises(SpecError, match=f"'{other}' .* this is {base}, so choose"):
+                    DistillSpec(method=name, parametrization=other, ipc=4)
+
+
+def test_what_only_some_methods_follow_names_methods_that_are_there_and_why():
+    limited = [p for p in parametrizations().values() if p.only_for]
+    assert limited
+    for chosen in limited:
+        assert set(chosen.only_for) <= set(methods()) and chosen.why_only
+        takers = {m for m in methods() if chosen.name not in unfit(m)["parametrization"]}
+        assert takers == set(chosen.only_for)
+
+
 @EACH
 def test_it_says_what_it_is(name):
     chosen = parametrizations()[name]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ddcore.base.errors import SpecError
-from ddcore.tasks import locks, queue
+from ddcore.tasks import gpus, locks, queue
 
 WAIT = """
 import sys
@@ -143,3 +143,55 @@ def test_a_device_that_is_none_is_refused_before_it_names_a_file(tmp_path, monke
     monkeypatch.setenv("DD_DEVICE", value)
     with pytest.raises(SpecError, match=r"DD_DEVICE = .* is not allowed: expected auto, cpu"):
         queue.slot_names("compute")
+
+
+# --- several devices, and several tasks on one ------------------------------------------------------
+
+
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch):
+    """The driver's command: 5 GiB are free on the first, 70 GiB on the second and 9 GiB on the third."""
+    gpus._lately.cache_clear()
+    file = tmp_path / "bin" / "nvidia-smi"
+    file.parent.mkdir()
+    file.write_text("#!/bin/sh\necho '0, GPU-a, 5120\n1, GPU-b, 71680\n2, GPU-c, 9216'\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{file.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-b")
+    monkeypatch.delenv("DD_DEVICE", raising=False)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_the_device_with_most_free_memory_comes_first(tmp_path, monkeypatch):
+    assert gpus.free_memory() == {"cuda:0": 9 * 2.0**30, "cuda:1": 70 * 2.0**30}
+    taken = [take(tmp_path, i, need=2**33) for i in range(2)]
+    assert [slot.device for slot in taken] == ["cuda:1", "cuda:0"]
+    assert {slot.name for slot in taken} == {"compute-cuda:0", "compute-cuda:1"}
+    monkeypatch.setenv("DD_SLOTS_PER_DEVICE", "2")
+    for need in (2.0**34, 2.0**33):  # of 16 GiB there is room on one of them only
+        taken += [take(tmp_path, len(taken), need)]
+    assert [slot.device for slot in taken[2:]] == ["cuda:1", "cuda:0"]
+    assert not queue.is_free(tmp_path, "compute")
+    for slot in taken:
+        slot.release()
+    monkeypatch.setenv("PATH", "")  # without the driver's word nothing is shared
+    gpus._lately.cache_clear()
+    assert gpus.ordered(["compute-cuda:0+1"], 0.0) == []
+    assert gpus.ordered(queue.slot_names("compute"), 0.0) == ["compute-cuda:0", "compute-cuda:1"]
+
+
+def take(root, number, need):
+    ticket = queue.Ticket(root, "compute", f"{number:016x}")
+    try:
+        return ticket.wait(lambda _: None, need)
+    finally:
+        ticket.close()
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_two_tasks_may_share_a_processor(tmp_path, monkeypatch):
+    monkeypatch.setenv("DD_SLOTS_PER_DEVICE", "2")
+    both = [take(tmp_path, i, 2.0**60) for i in range(2)]
+    assert [slot.device for slot in both] == ["cpu", "cpu"]
+    for slot in both:
+        slot.release()

@@ -17,7 +17,7 @@ from ddcore.cli import main
 from ddcore.distil.contract import DistillSpec
 from ddcore.measure.spec import EvaluateTask, default_evaluation
 from ddcore.recipes import gallery, make, recipe, recipes, table
-from ddcore.recipes.base import Judged, Published, Recipe, Row
+from ddcore.recipes.base import Judged, Published, Recipe, RecipeRow
 from ddcore.tasks import jobs, worker
 from ddcore.tasks.store import Store
 from ddcore.training.protocols import PROTOCOLS
@@ -30,7 +30,7 @@ TINY = Recipe(
     machine="cpu",
     order=0,
     rows=(
-        Row(
+        RecipeRow(
             name="digits-dm-1",
             method="dm",
             dataset="digits",
@@ -135,7 +135,7 @@ def test_a_set_is_judged_in_another_network_too(store, here, monkeypatch):
     monkeypatch.setattr(table, "recipes", lambda: {"tiny": of})
     assert make.work_through(store, list(of.steps()), here).left == 0
     first, second = table.lines(store)
-    assert (first.judged_by, second.judged_by) == ("t300", "t300, ConvNet-2 w8")
+    assert (first.judged_by, second.judged_by) == ("t300, ConvNet-2 w4", "t300, ConvNet-2 w8")
     assert first.ours["n"] == 5 and second.ours["n"] == 2
     assert "| t300, ConvNet-2 w8 |" in table.markdown([second])
     assert "w8" not in table.markdown([first])
@@ -182,7 +182,7 @@ def test_found_where_the_files_of_the_dataset_are_others(store, here, monkeypatc
 
 def test_a_failed_row_leaves_the_others_running(store, here):
     broken = TINY.rows[0]
-    whole = Row(
+    whole = RecipeRow(
         name="other",
         method="dm",
         dataset="digits",
@@ -204,7 +204,13 @@ def test_a_failed_row_leaves_the_others_running(store, here):
     assert outcome.failed[steps[0].spec.key] == "No room." and len(outcome.failed) == 3
 
 
-@pytest.mark.parametrize("name", ["mnist-2018", "krr-exact", "cifar10-cpu", "cifar10-2018"])
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("mnist-2018", "cifar10-cpu", "cifar10-2018")
+]
+
+
+@pytest.mark.parametrize("name", ["krr-exact", *SLOW])
 def test_rehearsal_of_every_step(store, here, name):
     steps = list(recipe(name).steps(rehearsal=True))
     outcome = make.work_through(store, steps, here)
@@ -221,6 +227,7 @@ def reproduce(*arguments):
     return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_time_is_up_and_the_next_sitting_ends_at_the_same_numbers(store, compute, monkeypatch):
     row = "cifar10-dm-10"
     code, answer = reproduce("cifar10", "--only", row, "--rehearse", "--minutes", "0.001")
@@ -235,6 +242,7 @@ def test_time_is_up_and_the_next_sitting_ends_at_the_same_numbers(store, compute
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["cifar10-suite", "mnist"])
 def test_killed_again_and_again_a_recipe_comes_to_its_end(store, name):
     """Every process is killed some seconds after the start of each sitting but the last."""

@@ -40,8 +40,8 @@ pytestmark = [
     pytest.mark.skipif(not second_device.can_be_built(), reason="needs a C++ compiler and ninja"),
 ]
 
-# Linear algebra looks at what it found; these take an iteration or a few in all.
-CLOSED_FORM = ("krr-exact", "label-solve", "kip", "frepo", "rfad")
+# Linear algebra and selection look at what they found; these take an iteration or a few in all.
+CLOSED_FORM = ("krr-exact", "label-solve", "kip", "frepo", "rfad", "rded")
 WAITS = 3  # per iteration: the loss, whether the set is finite, and one more
 HOST_ONLY = ("pixels",)  # analyses that compute nothing on a device
 STARTED = {"seconds", "cpu_seconds", "versions", "device"}  # not what was computed

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import gzip
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
+import streamlit as st
 
 import serve
 from ddcore.base import paths
@@ -83,6 +88,29 @@ def test_only_its_own_names(start):
         host = f"{host}:{port}" if host else ""
         assert (ask(port, host), websocket(port, host)) == (403, 403), host
         assert ask(port, host, "/_stcore/health") == 403
+
+
+def test_scripts_are_compressed_for_its_own_names_only(start):
+    port = start("serve.py", "--port")
+    script = next(file for file in (Path(st.__path__[0]) / "static/static/js").glob("index.*.js"))
+    path, packs = f"/static/js/{script.name}", {"Accept-Encoding": "gzip"}
+    for _ in range(2):  # the second is answered from a copy
+        with request(port, f"localhost:{port}", path, packs) as answer:
+            assert answer.status == 200 and answer.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(answer.read()) == script.read_bytes()
+        with request(port, "foreign.example", path, packs) as answer:
+            assert answer.status == 403
+    with request(port, f"localhost:{port}", path, {}) as answer:
+        assert answer.read() == script.read_bytes()
+
+
+@contextlib.contextmanager
+def request(port: int, host: str, path: str, headers: dict[str, str]):
+    """An answer, whatever its status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers={"Host": host, **headers})
+    yield connection.getresponse()
+    connection.close()
 
 
 def test_pages_started_by_streamlit_alone_open_no_foreign_websocket(start):

@@ -172,7 +172,7 @@ def test_no_order_is_ever_wrong(shipped, digits):
         orders = [np.arange(K), *swapped, np.random.default_rng(0).permutation(K)]
         for i, order in enumerate(orders):
             lies, truth = shuffled(pixels, labels, order)
-            found = sheets.Pictures(rounded(lies), "", _grid.Grid(8, 2, 1, len(lies)))
+            found = sheets.SheetPictures(rounded(lies), "", _grid.Grid(8, 2, 1, len(lies)))
             try:
                 assert np.array_equal(sheets.label(found, digits).labels, truth)
                 told[i == 0] += 1

@@ -218,6 +218,17 @@ def test_a_document_of_odd_shape_is_a_spec_error(fields):
         task_from_document({"kind": ["distill"], "spec": {}})
 
 
+def test_a_field_that_came_later_changes_no_key_until_it_is_used():
+    """Of a protocol within specs; keys of everything that is shipped are compared below."""
+    run = DistillSpec(method="dm")
+    assert "precision" not in run.to_dict()["protocol"]
+    half = run.replace(protocol=run.protocol.replace(precision="bfloat16"))
+    assert half.key != run.key
+    assert DistillSpec.from_dict(half.to_dict()) == half
+    back = half.replace(protocol=half.protocol.replace(precision="float32"))
+    assert back == run and back.key == run.key
+
+
 def test_every_folder_of_the_gallery_opens_wherever_its_file_said_it_was():
     tasks = list(Store(GALLERY, gallery=None).folders())
     assert len(tasks) > 300 and len({t.kind for t in tasks}) > 15

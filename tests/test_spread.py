@@ -44,6 +44,7 @@ def test_equal_figures_have_a_spread_of_nothing():
 @pytest.mark.parametrize("one", [OLD, ONE])
 def test_the_command_line_prints_no_spread_of_one(one, capsys):
     facts = {"key": "k", "method": "m", "dataset": "d", "seconds": 1, "protocol": "p", "arch": "a"}
+    facts["labels"] = "own"
     attack = {"attacked": 1, "target": 2, "flipped": one, "others": TEN, "modified": one}
     answer = {**facts, "test_accuracy": one, "baselines": {"random": TEN}, "attack": {"x": attack}}
     runs._print_run(answer)

@@ -8,7 +8,8 @@ from ddcore.base import rng
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.tensors import Part
 from ddcore.nets import NetSpec
-from ddcore.nets.network import Network, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network
 from ddcore.sets.distilled import DistilledSet
 from ddcore.training import batches as minibatches
 from ddcore.training import strategies

@@ -11,7 +11,8 @@ from ddcore.data.tensors import DeviceData
 from ddcore.distil.methods import mtt
 from ddcore.distil.settings import make_spec
 from ddcore.nets import NetSpec
-from ddcore.nets.network import Network, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network
 from ddcore.pools import trajectory
 from ddcore.pools.trajectory import Trajectories, train_experts
 from ddcore.pools.trajectory_spec import TrajectoryTask

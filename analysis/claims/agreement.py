@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Mark, Part, Published
+from analysis.claims.base import Claim, ClaimPart, Evidence, Mark, PublishedFinding
 from analysis.contract import Arrays
 from analysis.runs import Run
-from analysis.suite.agreement.result import AgreementResult, Alike, Lead
+from analysis.suite.agreement.result import AgreementLead, AgreementResult, Alike
 from analysis.suite.agreement.spec import POOLS, UNEQUAL
 
 # Peak of early stopping minus peak of subsets, in points; gradient matching's early one is spread.
@@ -45,14 +45,14 @@ def early(result: AgreementResult, arrays: Arrays) -> Evidence:
     )
 
 
-def part(name: str, lead: Lead) -> Part:
+def part(name: str, lead: AgreementLead) -> ClaimPart:
     """The lead of a set by its stored test."""
     error = "" if lead.error is None else f", standard error {100 * lead.error:.1f}"
     p = np.nan if lead.p is None else lead.p
-    return Part(name, f"{100 * lead.mean:+.1f} points{error}", p, 1 - p)
+    return ClaimPart(name, f"{100 * lead.mean:+.1f} points{error}", p, 1 - p)
 
 
-def mark(run: Run, name: str, lead: Lead) -> Mark:
+def mark(run: Run, name: str, lead: AgreementLead) -> Mark:
     """The lead of a set in points with its standard error."""
     error = None if lead.error is None else 100 * lead.error
     published = LEADS.get(run.method, ())
@@ -76,7 +76,7 @@ CLAIMS = (
         analysis="agreement",
         statement="At equal accuracy, networks trained on each set agree more with early-stopped than with "
         "subset-trained ones.",
-        published=Published(
+        published=PublishedFinding(
             "BPTT 66 against 62 %, DM 58 against 47, GM 56 to 61 against 52, MTT 63 against 57",
             "Fig. 4: peaks read off the saved picture",
         ),

@@ -46,7 +46,7 @@ SETTINGS = {  # words for fields of a spec whose value alone would say nothing
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFinding:
     """What the paper reports, in few words, and where that was read."""
 
     text: str
@@ -54,7 +54,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Part:
+class ClaimPart:
     """Something that has to be so for a claim to hold, with the difference that was measured.
 
     `p` is of the claimed direction, `against` of the opposite one; both NaN where nothing can be tested.
@@ -94,7 +94,7 @@ class Evidence:
     confirmed; if it is `ONE_NETWORK`, neither.
     """
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ClaimPart, ...] = ()
     marks: tuple[Mark, ...] = ()
     unit: str = "%"
     digits: int = 1
@@ -122,7 +122,7 @@ class Claim:
     id: str
     analysis: str
     statement: str
-    published: Published
+    published: PublishedFinding
     judge: Callable[[Result[Any], Arrays], Evidence]
     setting: Mapping[str, Any] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Verdict:
     outcome: str
     why: str
     evidence: Evidence
-    parts: tuple[tuple[Part, str], ...] = ()
+    parts: tuple[tuple[ClaimPart, str], ...] = ()
 
     @property
     def word(self) -> str:
@@ -160,7 +160,7 @@ def verdicts(judged: Sequence[Evidence]) -> list[Verdict]:
     ]
 
 
-def _outcome(part: Part, shown: bool, opposite: bool) -> str:
+def _outcome(part: ClaimPart, shown: bool, opposite: bool) -> str:
     return part.counted or (HOLDS if shown else NOT if opposite else OPEN)
 
 
@@ -177,7 +177,7 @@ def _verdict(evidence: Evidence, outcomes: list[str]) -> Verdict:
     return Verdict(outcome, _why(outcome, evidence, parts), evidence, parts)
 
 
-def _why(outcome: str, evidence: Evidence, parts: Sequence[tuple[Part, str]]) -> str:
+def _why(outcome: str, evidence: Evidence, parts: Sequence[tuple[ClaimPart, str]]) -> str:
     """What decided, in sentences."""
     if outcome == OPEN:
         open_ = [part for part, own in parts if own == OPEN]
@@ -206,7 +206,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _listed(parts: Sequence[Part], most: int = 3) -> str:
+def _listed(parts: Sequence[ClaimPart], most: int = 3) -> str:
     named = [part.what for part in parts[:most]]
     rest = len(parts) - most
     return ", ".join(named) + (f" and {rest} more" if rest > 0 else "")
@@ -215,34 +215,34 @@ def _listed(parts: Sequence[Part], most: int = 3) -> str:
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def tested(what: str, measured: str, test: significance.Test) -> Part:
+def tested(what: str, measured: str, test: significance.Test) -> ClaimPart:
     """A part whose claimed direction was tested."""
     p = float(test.p)
-    return Part(what, measured, p, 1 - p)
+    return ClaimPart(what, measured, p, 1 - p)
 
 
-def paired(what: str, differences: np.ndarray, direction: str, unit: str = "points") -> Part:
+def paired(what: str, differences: np.ndarray, direction: str, unit: str = "points") -> ClaimPart:
     """Student's test of differences (n,) of pairs; `direction` is the claimed one."""
     test = significance.paired(differences, direction)
     return tested(what, change(differences, unit), test)
 
 
-def within(what: str, differences: np.ndarray, margin: float, unit: str = "points") -> Part:
+def within(what: str, differences: np.ndarray, margin: float, unit: str = "points") -> ClaimPart:
     """Equivalence by two one-sided tests: the mean of differences (n,) is nearer to 0 than the margin."""
     differences = np.asarray(differences, np.float64)
     below = float(significance.paired(differences - margin, LESS).p)
     above = float(significance.paired(differences + margin, GREATER).p)
     outside = min(1.0, 2 * min(1 - below, 1 - above))  # either side, so twice
-    return Part(what, change(differences, unit), max(below, above), outside)
+    return ClaimPart(what, change(differences, unit), max(below, above), outside)
 
 
-def at_most(what: str, rises: np.ndarray, margin: float, unit: str = "points") -> Part:
+def at_most(what: str, rises: np.ndarray, margin: float, unit: str = "points") -> ClaimPart:
     """The mean of rises (n,) is smaller than the margin."""
     test = significance.paired(np.asarray(rises, np.float64) - margin, LESS)
     return tested(what, change(rises, unit), test)
 
 
-def counted(what: str, so: Sequence[bool] | np.ndarray, of: str = "networks") -> Part:
+def counted(what: str, so: Sequence[bool] | np.ndarray, of: str = "networks") -> ClaimPart:
     """Something that is so or not in each of several networks: it is only said where they all agree.
 
     One network decides nothing.
@@ -250,18 +250,20 @@ def counted(what: str, so: Sequence[bool] | np.ndarray, of: str = "networks") ->
     so = [bool(each) for each in so]
     outcome = HOLDS if all(so) else NOT if not any(so) else OPEN
     measured = f"in {sum(so)} of {len(so)} {of}"
-    return Part(what, measured, counted=outcome if len(so) > 1 else OPEN)
+    return ClaimPart(what, measured, counted=outcome if len(so) > 1 else OPEN)
 
 
-def signs(what: str, differences: np.ndarray, of: str) -> Part:
+def signs(what: str, differences: np.ndarray, of: str) -> ClaimPart:
     """Exact sign test of differences (n,): more of them above 0 than below. Those of 0 do not count."""
     from scipy.stats import binom
 
     above, n = int((differences > 0).sum()), int((differences != 0).sum())
     measured = f"{above} of {n} {of}"
     if n < 2:
-        return Part(what, measured)
-    return Part(what, measured, float(binom.sf(above - 1, n, 0.5)), float(binom.cdf(above, n, 0.5)))
+        return ClaimPart(what, measured)
+    return ClaimPart(
+        what, measured, float(binom.sf(above - 1, n, 0.5)), float(binom.cdf(above, n, 0.5))
+    )
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -306,6 +308,9 @@ def shorts(runs: Sequence[Run]) -> dict[str, str]:
     return found
 
 
+PREPROCESSED = {"zca": "whitened images", "scale": "pixels scaled from -1 to 1"}
+
+
 def differs(result: Result[Any], spec: Mapping[str, Any], setting: Mapping[str, Any]) -> list[str]:
     """In what a result is not what was published: data, size of the sets, settings of the analysis."""
     data, sizes = result.data, sorted({run.ipc for run in result.runs})
@@ -315,7 +320,7 @@ def differs(result: Result[Any], spec: Mapping[str, Any], setting: Mapping[str, 
     if data.resolution or data.grey:
         found.append("images of another size or colour")
     if data.preprocess != "normalise":
-        found.append("whitened images")
+        found.append(PREPROCESSED[data.preprocess])
     if sizes != [PUBLISHED_IPC]:
         found.append(f"{', '.join(map(str, sizes))} per class instead of {PUBLISHED_IPC}")
     for name, value in setting.items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared.significance import GREATER, LESS
 from analysis.suite.curvature.maths import smooth
@@ -97,7 +97,7 @@ CLAIMS = (
         id="curvature.peak",
         analysis="curvature",
         statement="The loss becomes more curved on every set than on real images.",
-        published=Published(
+        published=PublishedFinding(
             "peak traces MTT 4,800, BPTT 4,300, GM 4,000, DM 3,700, real 2,200", READ
         ),
         judge=peak,
@@ -108,7 +108,7 @@ CLAIMS = (
         analysis="curvature",
         statement="By iteration 300 the curvature on the sets of BPTT and MTT has collapsed below the "
         "real one.",
-        published=Published("BPTT 440, MTT 730, real 1,800", READ),
+        published=PublishedFinding("BPTT 440, MTT 730, real 1,800", READ),
         judge=below,
         setting=SETTING,
     ),
@@ -116,7 +116,7 @@ CLAIMS = (
         id="curvature.above",
         analysis="curvature",
         statement="By iteration 300 the curvature on the sets of DM and GM is still above the real one.",
-        published=Published("DM 2,300, GM 2,000, real 1,800", READ),
+        published=PublishedFinding("DM 2,300, GM 2,000, real 1,800", READ),
         judge=above,
         setting=SETTING,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.runs import Run
 from analysis.shared.significance import GREATER
@@ -157,7 +157,7 @@ CLAIMS = (
         id="dynamics.above_test",
         analysis="dynamics",
         statement=f"By iteration {MOMENT} on real data every set is recognised better than test images.",
-        published=Published("BPTT and MTT 100 %, GM 83, DM 73; test images 60.7 %", READ),
+        published=PublishedFinding("BPTT and MTT 100 %, GM 83, DM 73; test images 60.7 %", READ),
         judge=above_test,
         setting=SETTING,
     ),
@@ -165,7 +165,7 @@ CLAIMS = (
         id="dynamics.full",
         analysis="dynamics",
         statement="The sets of BPTT and MTT come to be recognised fully.",
-        published=Published("100 % from iterations 110 to 116", READ),
+        published=PublishedFinding("100 % from iterations 110 to 116", READ),
         judge=full,
         setting=SETTING,
     ),
@@ -173,7 +173,7 @@ CLAIMS = (
         id="dynamics.never_full",
         analysis="dynamics",
         statement="The sets of DM and GM are never recognised fully.",
-        published=Published("DM stays near 73 %, GM near 83 %", READ),
+        published=PublishedFinding("DM stays near 73 %, GM near 83 %", READ),
         judge=never_full,
         setting=SETTING,
     ),
@@ -181,7 +181,7 @@ CLAIMS = (
         id="dynamics.plateau",
         analysis="dynamics",
         statement=f"After iteration {MOMENT} recognition of the sets rises no more; test accuracy does.",
-        published=Published("sets flat; test 60.7 to 66.5 %", READ),
+        published=PublishedFinding("sets flat; test 60.7 to 66.5 %", READ),
         judge=plateau,
         setting=SETTING,
     ),

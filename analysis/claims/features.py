@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.runs import Run
 from analysis.shared.significance import GREATER
@@ -92,7 +92,7 @@ CLAIMS = (
         id="features.own_class",
         analysis="features",
         statement="Most distilled images lie among the real images of their class.",
-        published=Published("most points, no figure", "Fig. 2, right: caption"),
+        published=PublishedFinding("most points, no figure", "Fig. 2, right: caption"),
         judge=own_class,
         setting=SETTING,
     ),
@@ -100,7 +100,7 @@ CLAIMS = (
         id="features.mtt",
         analysis="features",
         statement="More images of MTT lie among their class than of DM.",
-        published=Published(
+        published=PublishedFinding(
             "no figure: many points of DM lie apart", "Fig. 2, right: seen in the saved picture"
         ),
         judge=mtt_above_dm,

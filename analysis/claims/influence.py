@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.claims import base
-from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Evidence, Part, Published
+from analysis.claims.base import HOLDS, NOT, OPEN, Claim, ClaimPart, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared.effects import RAW
 from analysis.suite.influence.result import InfluenceResult
@@ -24,7 +24,7 @@ def same_class(result: InfluenceResult, arrays: Arrays) -> Evidence:
         share = 100 * facts.same_class[RAW]
         of = TOP * len(facts.labels)
         outcome = OPEN if inits < 2 else HOLDS if share > 50 else NOT
-        parts.append(Part(name, f"{share:.0f} % of {of}", counted=outcome))
+        parts.append(ClaimPart(name, f"{share:.0f} % of {of}", counted=outcome))
         marks.append(base.mark(run, name, [share], {"bptt": (100.0,)}))
     return Evidence(
         parts=tuple(parts),
@@ -43,7 +43,7 @@ CLAIMS = (
         id="influence.same_class",
         analysis="influence",
         statement="Most of the test images that an image of BPTT helps most share its class.",
-        published=Published(
+        published=PublishedFinding(
             "all 90 of class airplane", "Fig. 10: counted in the saved picture of one class"
         ),
         judge=same_class,

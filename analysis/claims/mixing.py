@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Part, Published
+from analysis.claims.base import Claim, ClaimPart, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared.significance import GREATER, LESS
 from analysis.suite.mixing.result import MixingResult
@@ -145,7 +145,7 @@ def _gains(
     gains: dict[str, np.ndarray],
     column: int,
     *,
-    parts: list[Part],
+    parts: list[ClaimPart],
     **details: Any,
 ) -> Evidence:
     """Evidence whose picture shows what real images bring to each source."""
@@ -174,7 +174,7 @@ CLAIMS = (
         id="mixing.rises",
         analysis="mixing",
         statement="Networks trained on random real images gain with every real image that is added.",
-        published=Published("27.3 to 58.3 % from 0 to +250 per class", READ),
+        published=PublishedFinding("27.3 to 58.3 % from 0 to +250 per class", READ),
         judge=rises,
         setting=SETTING,
     ),
@@ -182,7 +182,7 @@ CLAIMS = (
         id="mixing.dip",
         analysis="mixing",
         statement="Adding a few real images makes the sets of BPTT and MTT worse.",
-        published=Published("+10 per class: BPTT 58.7 to 49.8 %, MTT 53.2 to 45.3 %", READ),
+        published=PublishedFinding("+10 per class: BPTT 58.7 to 49.8 %, MTT 53.2 to 45.3 %", READ),
         judge=dip,
         setting=SETTING,
     ),
@@ -190,7 +190,7 @@ CLAIMS = (
         id="mixing.not_alike",
         analysis="mixing",
         statement="Added real images help random real images; the sets of BPTT and MTT gain less.",
-        published=Published("the sets lose 8.9 and 7.9 points, random images gain", READ),
+        published=PublishedFinding("the sets lose 8.9 and 7.9 points, random images gain", READ),
         judge=not_alike,
         setting=SETTING,
     ),
@@ -198,7 +198,7 @@ CLAIMS = (
         id="mixing.meet",
         analysis="mixing",
         statement="With many real images added, every set ends where random real images end.",
-        published=Published("all near 59 % at +250 per class", READ),
+        published=PublishedFinding("all near 59 % at +250 per class", READ),
         judge=meet,
         setting=SETTING,
     ),

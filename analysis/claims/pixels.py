@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.claims import base
-from analysis.claims.base import HOLDS, NOT, OPEN, Claim, Evidence, Part, Published
+from analysis.claims.base import HOLDS, NOT, OPEN, Claim, ClaimPart, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.suite.pixels.result import PixelsResult
 from analysis.suite.pixels.spec import REAL
@@ -21,10 +21,12 @@ def outside(result: PixelsResult, arrays: Arrays) -> Evidence:
         facts, name = result.found.sets[run.key][0], names[run.key]
         measured = f"{percent(facts.outside)}, {facts.min:.2f} to {facts.max:.2f}"
         outcome = HOLDS if facts.outside > 0 else NOT
-        parts.append(Part(name, measured, counted=OPEN if run.key in rounded else outcome))
+        parts.append(ClaimPart(name, measured, counted=OPEN if run.key in rounded else outcome))
         marks.append(base.mark(run, name, [100 * facts.outside], {}))
     real = result.found.sets[REAL][0].outside
-    parts.append(Part("real images inside", percent(real), counted=HOLDS if real == 0 else NOT))
+    parts.append(
+        ClaimPart("real images inside", percent(real), counted=HOLDS if real == 0 else NOT)
+    )
     lost = [names[run.key] for run in runs if run.key in rounded]
     cannot = base.missing(result, ROLES)
     if lost:
@@ -46,7 +48,7 @@ CLAIMS = (
         id="pixels.outside",
         analysis="pixels",
         statement="Distilled pixels leave the range 0..1 of real ones.",
-        published=Published(
+        published=PublishedFinding(
             "one image each: MTT and DM have mass below 0 and above 1, real none",
             "Fig. 3, left: read off the saved picture, a smoothed curve",
         ),

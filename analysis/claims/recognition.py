@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Part, Published
+from analysis.claims.base import Claim, ClaimPart, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared import significance
 from analysis.shared.significance import GREATER
@@ -25,7 +25,7 @@ def values(result: RecognitionResult, key: str) -> np.ndarray:
     return 100 * np.array(result.found.recognised[key], np.float64)
 
 
-def gap(what: str, better: np.ndarray, worse: np.ndarray) -> Part:
+def gap(what: str, better: np.ndarray, worse: np.ndarray) -> ClaimPart:
     """Whether the same networks (A, n) recognise one set better than another, all architectures alike.
 
     Networks of different architectures are independent: the variances of their mean differences add.
@@ -105,7 +105,7 @@ CLAIMS = (
         analysis="recognition",
         statement="Networks that saw only real data recognise sets of BPTT and MTT better than those of "
         "DM and GM.",
-        published=Published("BPTT and MTT near 100 %, DM 41 to 71 %", READ),
+        published=PublishedFinding("BPTT and MTT near 100 %, DM 41 to 71 %", READ),
         judge=by_role,
         setting=SETTING,
     ),
@@ -113,7 +113,7 @@ CLAIMS = (
         id="recognition.residual",
         analysis="recognition",
         statement="Residual networks recognise the sets of DM and GM least.",
-        published=Published("DM: two ResNets 41 and 46 %, two ConvNets 54 and 71 %", READ),
+        published=PublishedFinding("DM: two ResNets 41 and 46 %, two ConvNets 54 and 71 %", READ),
         judge=residual,
         setting=SETTING,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared.effects import CENTRED
 from analysis.suite.semantics.result import SemanticsResult
@@ -56,7 +56,7 @@ CLAIMS = (
         id="semantics.beyond",
         analysis="semantics",
         statement="Single distilled images carry meaning beyond their class.",
-        published=Published(
+        published=PublishedFinding(
             "no figure that can be repeated: its questions to a language model are not public",
             "abstract and title of Section 5; the test here is ours",
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared.significance import LESS
 from analysis.suite.sensitivity.figures import against_random
@@ -36,7 +36,7 @@ CLAIMS = (
         id="sensitivity.loses_more",
         analysis="sensitivity",
         statement="Trained on in other ways, distilled sets lose more than random real images do.",
-        published=Published(
+        published=PublishedFinding(
             "no figure: outside the standard evaluation they are no substitute",
             "abstract; the paper changes the data only (mixing), these changes are ours",
         ),

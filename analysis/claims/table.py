@@ -20,10 +20,10 @@ from analysis.claims.base import (
     role,
     verdicts,
 )
-from analysis.contract import PRESETS, AnalysisTask, Arrays, seen
+from analysis.contract import COMPUTED_OR, AnalysisTask, Arrays, seen
 from analysis.results import Result
 from analysis.runs import Chosen
-from analysis.settings import make_spec
+from analysis.settings import make_spec, preset_of
 from analysis.shared.significance import LEVEL
 from ddcore.base.errors import DDError, SpecError
 from ddcore.tasks.store import Store, Task
@@ -38,7 +38,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ClaimLine:
     """A claim with its verdict; None where its analysis is not there, or for the reason in `trouble`."""
 
     claim: Claim
@@ -63,14 +63,17 @@ class Line:
 def tasks(store: Store, chosen: Chosen, preset: str) -> dict[str, Task | str]:
     """By analysis the task that a preset describes for these runs, or why there can be none.
 
-    Where the same was computed with more networks, that is taken: some presets have only one.
+    `COMPUTED` is for each analysis the largest preset under which it has been computed. Where the same was
+    computed with more networks, that is taken: some presets have only one.
     """
-    if preset not in PRESETS:
-        raise SpecError("preset", preset, "one of " + ", ".join(PRESETS))
+    if preset not in COMPUTED_OR:
+        raise SpecError("preset", preset, "one of " + ", ".join(COMPUTED_OR))
     found: dict[str, Task | str] = {}
     for name in dict.fromkeys(claim.analysis for claim in claims().values()):
         try:
-            found[name] = largest(store, make_spec(analysis(name), chosen, preset))
+            of = analysis(name)
+            own = preset_of(of, chosen, store, preset)
+            found[name] = largest(store, make_spec(of, chosen, own))
         except SpecError as refused:
             found[name] = str(refused)
     return found
@@ -105,7 +108,7 @@ def stored(task: Task) -> AnalysisTask | None:
 
 def lines(
     store: Store, found: Mapping[str, Task | str], how: Callable[[str], str] = str
-) -> list[Line]:
+) -> list[ClaimLine]:
     """A line for each claim; those whose analysis is done are decided together.
 
     What other people wrote passes through `how` (see `analysis.contract.seen`).
@@ -128,11 +131,11 @@ def lines(
     made = []
     for claim in claims().values():
         if claim.id not in decided:
-            made.append(Line(claim, trouble=trouble.get(claim.analysis, "")))
+            made.append(ClaimLine(claim, trouble=trouble.get(claim.analysis, "")))
             continue
         known = read[claim.analysis]
         apart = tuple(differs(known.result, known.spec, claim.setting))
-        made.append(Line(claim, decided[claim.id], apart, known.key))
+        made.append(ClaimLine(claim, decided[claim.id], apart, known.key))
     return made
 
 
@@ -146,7 +149,7 @@ class _Read:
     spec: dict[str, Any]
 
 
-def summary(of: list[Line]) -> str:
+def summary(of: list[ClaimLine]) -> str:
     """ "5 of 21 findings hold, 2 do not, 11 cannot be told, 3 are not computed yet."."""
     count = dict.fromkeys((HOLDS, NOT, OPEN, ""), 0)
     for line in of:
@@ -173,7 +176,7 @@ def part_text(part: Any) -> str:
     return f"{part.what}: {part.measured}, {p_text(p)}{side}"
 
 
-def facts(line: Line) -> dict[str, Any]:
+def facts(line: ClaimLine) -> dict[str, Any]:
     """A line as plain values, for the command line."""
     verdict = line.verdict
     row = {
@@ -192,3 +195,13 @@ def facts(line: Line) -> dict[str, Any]:
         "key": line.key,
     }
     return row
+
+
+def markdown(of: list[ClaimLine]) -> str:
+    """The table of docs/results.md."""
+    rows = ["| finding | in the paper | here | verdict |", "|---|---|---|---|"]
+    for line in of:
+        ours = line.verdict.evidence.ours if line.verdict else "–"
+        published = line.claim.published.text
+        rows.append(f"| {line.claim.statement} | {published} | {ours} | {line.word} |")
+    return "\n".join([*rows, "", summary(of)])

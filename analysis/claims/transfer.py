@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.claims import base
-from analysis.claims.base import Claim, Evidence, Published
+from analysis.claims.base import Claim, Evidence, PublishedFinding
 from analysis.contract import Arrays
 from analysis.shared.significance import LESS
 from analysis.suite.transfer.figures import gains, others
@@ -41,7 +41,7 @@ CLAIMS = (
         id="transfer.gains_less",
         analysis="transfer",
         statement="On other architectures a set gains less over random real images than where it was made.",
-        published=Published(
+        published=PublishedFinding(
             "no figure: outside the standard evaluation they are no substitute",
             "abstract; other architectures are not compared there, this is ours",
         ),

@@ -25,14 +25,37 @@ METHODS = {  # colour, plotly's marker
     "idc": ("#AA4499", "cross"),
     "memories": ("#7A68C4", "triangle-down"),
     "textures": ("#B5534B", "hourglass"),
+    "frepo": ("#8F6BB0", "x"),
+    "kip": ("#4F8A8B", "x"),
+    "krr-exact": ("#B0687A", "x"),
+    "label-solve": ("#7D8F3C", "x"),
+    "rfad": ("#9A7B5B", "x"),
+    "dance": ("#5577AA", "triangle-left"),
+    "rded": ("#8A7F2A", "octagon"),
 }
-# Methods that are not named above, in the order of the registry; the last one is for sets from files.
-OTHERS = ("#8F6BB0", "#4F8A8B", "#B0687A", "#7D8F3C", "#9A7B5B", "#6B7A8F")
+# Series that are no methods: blue, orange, green, red, teal, ochre, violet, brown, rose, grey; contrast of
+# 3.6 or more on the light and on the dark background.
+SERIES = (
+    "#4e79a7",
+    "#c8690e",
+    "#4a9049",
+    "#d64b4e",
+    "#2f8f8a",
+    "#a58209",
+    "#a065a0",
+    "#96705a",
+    "#d2607c",
+    "#7d7f85",
+)
+# Methods not named above, in the order of the registry: these colours, then with the next marker and dash.
+OTHERS = ("#3E8E5A", "#A65D8C", "#5E7FC2", "#B07A2A")
+OTHER_SYMBOLS = ("hexagram", "triangle-left", "octagon", "triangle-right", "x")
+FROM_FILES = ("#6B7A8F", "x")  # sets that no known method has made
 REAL = "#7F8387"  # real data: readable on white and on black; black in print
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("", "-open", "-dot", "-open-dot")
 # The same for matplotlib.
-_LINES: dict[str, str | tuple[Any, ...]] = {
+LINES: dict[str, str | tuple[Any, ...]] = {
     "solid": "-",
     "dash": "--",
     "dot": ":",
@@ -40,7 +63,7 @@ _LINES: dict[str, str | tuple[Any, ...]] = {
     "longdash": (0, (8, 3)),
     "longdashdot": (0, (8, 3, 2, 3)),
 }
-_MARKERS = {
+MARKERS = {
     "square": "s",
     "circle": "o",
     "star": "*",
@@ -54,34 +77,38 @@ _MARKERS = {
     "triangle-down": "v",
     "hourglass": "d",
     "x": "x",
+    "hexagram": "H",
+    "triangle-left": "<",
+    "octagon": "8",
+    "triangle-right": ">",
 }
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one series looks: colour; dash and marker of plotly; the same of matplotlib."""
+    """How one series looks: colour; dash and marker of plotly."""
 
     colour: str
     dash: str = "solid"
     symbol: str = "circle"
-    linestyle: str | tuple[Any, ...] = "-"
-    marker: str = "o"
 
 
 def style(method: str, turn: int = 0) -> Style:
     """The look of the `turn`-th run of a method (0 for the first)."""
-    colour, symbol = METHODS.get(method) or (_other(method), "x")
-    dash = DASHES[turn % len(DASHES)]
-    return Style(
-        colour, dash, symbol + SYMBOLS[turn % len(SYMBOLS)], _LINES[dash], _MARKERS[symbol]
-    )
+    round_, (colour, symbol) = _look(method)
+    dash = DASHES[(round_ + turn) % len(DASHES)]
+    return Style(colour, dash, symbol + SYMBOLS[turn % len(SYMBOLS)])
 
 
-def _other(method: str) -> str:
+def _look(method: str) -> tuple[int, tuple[str, str]]:
+    """How often the colours of others have been used up before, and colour and marker."""
     from ddcore.distil.contract import methods
 
     rest = [name for name in methods() if name not in METHODS]
-    return OTHERS[rest.index(method) % (len(OTHERS) - 1)] if method in rest else OTHERS[-1]
+    if method not in rest:
+        return 0, METHODS.get(method, FROM_FILES)
+    round_, place = divmod(rest.index(method), len(OTHERS))
+    return round_, (OTHERS[place], OTHER_SYMBOLS[round_ % len(OTHER_SYMBOLS)])
 
 
 def styles(methods: Sequence[str]) -> list[Style]:

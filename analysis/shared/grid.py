@@ -16,6 +16,7 @@ from ddcore.nets.network import Network
 from ddcore.tasks.worker import Context
 from ddcore.training import chunks, train
 from ddcore.training.protocols import Protocol
+from ddcore.training.teacher import Teach, as_given
 
 UNITS = 1000  # of progress
 
@@ -25,13 +26,15 @@ class Cell:
     """What several networks are trained on, and how; `data` gives the images when it is their turn.
 
     Images are preprocessed, (M, C, H, W) or (nets, M, C, H, W) with a set of its own for each network;
-    labels (M,) or (M, K). `work` is proportional to the time it takes.
+    labels (M,), (M, K) or (nets, M, K). `work` is proportional to the time it takes. `teach` makes the labels
+    of every batch.
     """
 
     net: NetSpec
     protocol: Protocol
     data: Callable[[], tuple[np.ndarray, np.ndarray]]
     work: float
+    teach: Teach = as_given
 
 
 def ready(images: np.ndarray, labels: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
@@ -62,7 +65,14 @@ def accuracies(
         chunks.limit_threads(Network(cell.net, dataset.shape, dataset.num_classes), context.device)
         images, labels = (torch.from_numpy(a).to(context.device) for a in cell.data())
         trained = train.train(
-            cell.net, images, labels, dataset.num_classes, cell.protocol, seeds, on_step=on_step
+            cell.net,
+            images,
+            labels,
+            dataset.num_classes,
+            cell.protocol,
+            seeds,
+            on_step=on_step,
+            teach=cell.teach,
         )
         accuracy[place] = trained.accuracy(test)
         before += cell.work

@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore.base import rng
-from ddcore.nets.network import Network, Params
+from analysis.shared.products import product
+from ddcore.base import execution, rng
+from ddcore.nets.network import Network, Weights
 from ddcore.nets.plan import cost
 from ddcore.training import chunks
 from ddcore.training.losses import cross_entropy
@@ -34,7 +35,7 @@ TOGETHER = 2000  # vectors of several starts in one matrix: a joint space has qu
 ASYMMETRY = 0.01  # rounding stays below 1e-4; a wrong second derivative reaches 0.1
 
 
-class Source(Protocol):
+class LabelledImages(Protocol):
     """Labelled images, all of which count the same: preprocessed (b, C, H, W) and classes (b,)."""
 
     def __len__(self) -> int: ...
@@ -55,7 +56,7 @@ class Images:
         return len(self.labels)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `Source`."""
+        """See `LabelledImages`."""
         yield from zip(self.images.split(size), self.labels.split(size))
 
 
@@ -78,26 +79,28 @@ def shaped(vectors: Tensor, like: list[Tensor]) -> list[Tensor]:
     return [part.view(-1, *w.shape[1:]) for part, w in zip(parts, like)]
 
 
-def copies(weights: Params, count: int) -> Params:
+def copies(weights: Weights, count: int) -> Weights:
     """One network's stacked weights (1, ...) as (count, ...)."""
     return {name: w.expand(count, *w.shape[1:]).contiguous() for name, w in weights.items()}
 
 
 def hvp(
     network: Network,
-    weights: Params,
+    weights: Weights,
     vectors: Tensor,
-    source: Source,
-    stats: Params | None = None,
+    source: LabelledImages,
+    stats: Weights | None = None,
     *,
     chunk: int = 0,
     tick: Callable[[int], None] = lambda images: None,
+    work: float = 0.0,
 ) -> Tensor:
     """Products of N networks' Hessians with S directions each: (S, N, p) to (S, N, p).
 
     The Hessian of network n is that of its mean loss over `source`, summed over chunks of `chunk` images
     (0: as many as fit) by their share. Batch norms use the running statistics `stats`, since only then is
-    the loss a mean over images. `tick` hears how many images have been through a product.
+    the loss a mean over images. `tick` hears how many images have been through a product; `work` are the
+    multiply-adds of all such products to come, by which it is decided whether they are worth compiling.
     Cost: a forward and backward pass, and about two of each for every one of the S directions.
     """
     assert not network.fused_norm, "norms must be written from elementary operations"
@@ -106,7 +109,16 @@ def hvp(
     directions = [shaped(v, order) for v in vectors]
     chunk = chunk or max(1, images_at_once(network, vectors.device) // network.num_nets)
     out = torch.zeros_like(vectors)
+    held = [w.detach() for w in network.in_order(leaves, stats)]
+    along = [network.in_order(dict(zip(leaves, d))) for d in directions]
+    step = execution.step(product, network, total=work)
     for images, labels in source.batches(chunk):
+        if step.compiles(*held, *along[0], images, labels):
+            for s, direction in enumerate(along):
+                named = dict(zip(network.names, step(*held, *direction, images, labels)))
+                out[s] += flat([named[name] for name in leaves]) * (len(labels) / len(source))
+                tick(len(labels) * network.num_nets)
+            continue
         loss = cross_entropy(network.logits(leaves, images, stats, training=False), labels)
         share = len(labels) / len(source)
         gradient = torch.autograd.grad(loss * share, order, create_graph=True)
@@ -122,13 +134,17 @@ def hvp(
 
 @dataclass(frozen=True)
 class MeanLoss:
-    """The mean loss of one network, as (1, ...) weights, over a source: a function of p parameters."""
+    """The mean loss of one network, as (1, ...) weights, over a source: a function of p parameters.
+
+    `tick` and `work` are those of `hvp`.
+    """
 
     network: Network
-    weights: Params
-    source: Source
-    stats: Params
+    weights: Weights
+    source: LabelledImages
+    stats: Weights
     tick: Callable[[int], None] = lambda images: None
+    work: float = 0.0
 
     @property
     def size(self) -> int:
@@ -159,6 +175,7 @@ class MeanLoss:
             self.source,
             copies(self.stats, nets),
             tick=self.tick,
+            work=self.work,
         )
         return found.flatten(0, 1)[:count].to(vectors.dtype)
 

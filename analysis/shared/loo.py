@@ -21,7 +21,7 @@ from ddcore.base.errors import DataError
 from ddcore.base.spread import summary
 from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData, Part
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Network, Weights
 from ddcore.nets.plan import cost
 from ddcore.sets.distilled import DistilledSet
 from ddcore.training.chunks import CUDA_FLOATS_AT_ONCE, limit_threads
@@ -45,7 +45,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
 
 def train_weighted(
     network: Network,
-    params: Params,
+    params: Weights,
     images: Tensor,
     labels: Tensor,
     weights: Tensor,
@@ -77,7 +77,7 @@ def left_in(count: int) -> Tensor:
     return torch.cat([1 - torch.eye(count), torch.ones(1, count)])
 
 
-def repeated(params: Params, count: int) -> Params:
+def repeated(params: Weights, count: int) -> Weights:
     """The one network of `params`, `count` times."""
     return {name: w.expand(count, *w.shape[1:]) for name, w in params.items()}
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from analysis.shared.loo import at_once, repeated, weighted_cross_entropy
 from ddcore.data.tensors import Part
-from ddcore.nets.network import Network, Params, select
+from ddcore.nets.network import Network, Weights, select
 from ddcore.training.trained import TrainedNets
 
 TOLERANCE = 1e-6  # of the residual, relative to the right-hand side
@@ -87,7 +87,7 @@ class AllWeights:
     along a direction are forward-mode derivatives, so no gradient of a test image is ever formed.
     """
 
-    def __init__(self, network: Network, params: Params, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, network: Network, params: Weights, images: Tensor, labels: Tensor) -> None:
         self.network = Network(network.net, network.shape, network.classes, fused_norm=False)
         self.params = {name: w.double() for name, w in params.items()}
         self.images, self.labels, self.count = images.double(), labels, len(images)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
+from ddcore.base.errors import SpecError
+from ddcore.base.fields import REQUIRED, number, text
 from ddcore.nets.architectures import ARCHITECTURES
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
 from ddcore.pools.real_spec import Counts, Need, Pool
 
-PRECISIONS = {"single": 1, "double": 2}  # work of an operation
 AT_ONCE = 64  # networks trained together, for the estimate of memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeaveOneOut(Pool):
-    """M + 1 networks from each of `inits` shared starts: one without each image of a set, one with all.
+    """M + 1 networks from each of some shared starts: one without each image of a set, one with all.
 
-    Full-batch gradient descent of `iterations` steps on hard labels (protocol t300 of Yang et al. 2024).
-    `run_key` names the set, `images` is its M, `precision` that of the training. Stored: influence (inits,
+    Full-batch gradient descent on hard labels (protocol t300 of Yang et al. 2024). Stored: influence (inits,
     M, N) half precision, the loss with all images (inits, N) and accuracies (inits, M + 1), the last with
     all; the weights of these networks.
     """
@@ -30,21 +30,14 @@ class LeaveOneOut(Pool):
     KIND: ClassVar[str] = "leave_one_out"
     RUNNER: ClassVar[str] = "analysis.shared.loo:run"
 
-    run_key: str
-    images: int
-    inits: int = 3
-    iterations: int = 300
-    batch: int = 0
-    precision: str = "single"
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("images", 2, 100_000)
-        self.require_range("inits", 1, 100)
-        self.require_range("iterations", 1, 100_000)
-        self.require_choice("precision", PRECISIONS)
-        self.require("batch", self.batch == 0, "0: leaving out is exact with all images at once")
+    run_key: str = text(REQUIRED, "The key of the set.")
+    images: int = number(REQUIRED, 2, 100_000, "How many it has.", unit="images")
+    inits: int = shared.inits()
+    iterations: int = shared.iterations()
+    batch: int = number(
+        0, 0, 0, "Always 0.", expected="0: leaving out is exact with all images at once"
+    )
+    precision: str = shared.precision()
 
     def title(self) -> str:
         """Line for lists."""
@@ -55,7 +48,7 @@ class LeaveOneOut(Pool):
         """Multiply-adds: training on all images (those left out are computed too), one test pass."""
         nets = self.inits * (self.images + 1)
         one = net_cost(self.net.plan(shape, classes), shape)
-        twice = PRECISIONS[self.precision]
+        twice = shared.PRECISIONS[self.precision]
         return nets * (3.0 * twice * self.iterations * self.images + tests) * one.macs
 
     def cost(self, shape: Shape, classes: int, counts: Counts) -> Need:
@@ -67,12 +60,18 @@ class LeaveOneOut(Pool):
         return Need(self.work(shape, classes, counts.test), need.memory / 4 + 12 * pairs, need.disk)
 
 
-def check_network(spec: AnalysisTask, text: str) -> None:
-    """Refuse a name that is none, and networks whose batch norm lets images see each other."""
-    arch, _ = parse("network", text)
-    mixes = ARCHITECTURES[arch].knobs.get("norm") == "batch"
-    allowed = "a network without batch norm, in which an image left out would still count"
-    spec.require("network", not mixes, allowed)
+def loo_network() -> Any:
+    """The field for a network whose batch norm does not let images see each other."""
+    return text(
+        "convnet-16", f"What is retrained, without batch norm. {shared.WORD}", grammar=_network
+    )
+
+
+def _network(field: str, name: str) -> None:
+    arch, _ = parse(field, name)
+    if ARCHITECTURES[arch].knobs.get("norm") == "batch":
+        allowed = "a network without batch norm, in which an image left out would still count"
+        raise SpecError(field, name, allowed)
 
 
 def loo_presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:

@@ -39,7 +39,7 @@ class Trial:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class TrialOutcome:
     """What came of it. `refused` is the reason where nothing could be made; then the rest is empty."""
 
     lam: float
@@ -95,18 +95,18 @@ class Lab:
         called = ridge.predict(self.phi(self.test), weights).argmax(1)
         return (called == self.data.test.labels).double().mean().item()
 
-    def run(self, trial: Trial) -> Outcome:
+    def run(self, trial: Trial) -> TrialOutcome:
         """Construct, train on what was constructed, compare."""
         weights, lam = self.model(trial.lam)
         whole = self.accuracy(weights)
         try:
             made = self._made(weights, trial)
         except SpecError as error:
-            return Outcome(lam, whole, refused=str(error))
+            return TrialOutcome(lam, whole, refused=str(error))
         generator = rng.generator(trial.seed, "verify")
         check = krr_exact.verify(made, weights, self.phi, generator, self.test)
         images = made.images.unflatten(1, self.data.shape).numpy()
-        return Outcome(
+        return TrialOutcome(
             lam=lam,
             whole_accuracy=whole,
             lambda_s=made.lambda_s,

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ddcore.base import rng
+from ddcore.base.fields import REQUIRED, number, text
 from ddcore.base.specs import TaskSpec
 from ddcore.data import ensure
 from ddcore.data.spec import DataSpec
@@ -29,20 +30,17 @@ COPY = 0.5 / 255  # mean distance per pixel below which an 8-bit display shows n
 
 @dataclass(frozen=True, kw_only=True)
 class NearestTask(TaskSpec):
-    """The `k` training images nearest to every image of a run, with `held_out` real ones to compare."""
+    """The training images nearest to every image of a run, with real ones to compare."""
 
     KIND: ClassVar[str] = "nearest"
     RUNNER: ClassVar[str] = "analysis.single.nearest:run"
     SLOT: ClassVar[str] = "light"
 
-    run_key: str
-    k: int = 5
-    held_out: int = 1000  # at most; drawn from the validation part
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("k", 1, 50)
-        self.require_range("held_out", 1, 100_000)
+    run_key: str = text(REQUIRED, "The key of the run.")
+    k: int = number(5, 1, 50, "How many.", unit="images")
+    held_out: int = number(
+        1000, 1, 100_000, "Real images to compare at most, from the validation part.", unit="images"
+    )
 
     def title(self) -> str:
         """Line for lists."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ddcore.base import rng
+from ddcore.base.fields import REQUIRED, choice, number, part, seed
 from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.kernels.spec import MAPS, KernelSpec
@@ -25,28 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RaceTask(TaskSpec):
-    """The closed form and KIP with `iterations` steps of size `lr` on batches of `real_batch` images."""
+    """The closed form beside KIP."""
 
     KIND: ClassVar[str] = "race"
     RUNNER: ClassVar[str] = "analysis.single.race:run"
 
-    data: DataSpec
-    map: str = "linear"
-    ipc: int = 1
-    iterations: int = 2000
-    real_batch: int = 5000
-    lr: float = 0.01
-    looks: int = 20
-    seed: int = 0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_choice("map", MAPS)
-        self.require_range("ipc", 1, 100)
-        self.require_range("iterations", 1, 1_000_000)
-        self.require_range("real_batch", 10, 50_000)
-        self.require_range("lr", 1e-7, 100)
-        self.require_range("looks", 1, 1000)
+    data: DataSpec = part(REQUIRED, "The dataset.")
+    map: str = choice("linear", MAPS, "What turns images into features.")
+    ipc: int = number(1, 1, 100, "Images per class.")
+    iterations: int = number(2000, 1, 1_000_000, "Steps of KIP.")
+    real_batch: int = number(5000, 10, 50_000, "Real images in each of them.", unit="images")
+    lr: float = number(0.01, 1e-7, 100, "Step size of KIP.")
+    looks: int = number(20, 1, 1000, "How often its agreement is looked at.")
+    seed: int = seed()
 
     def title(self) -> str:
         """Line for lists."""

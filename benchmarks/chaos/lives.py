@@ -72,11 +72,12 @@ def born(work: Callable[[], int], log: Path, root: Path) -> int:
 
 def launch(tasks: Sequence[Task]) -> int:
     """Stands in for `jobs.launch`: the same worker, forked."""
-    from ddcore.tasks import jobs, process
+    from ddcore.tasks import process
+    from ddcore.tasks.launchers import local
     from ddcore.training.speed import measure_once
 
     folders = [t.folder for t in tasks]
-    with jobs.begun(tasks):  # a fork keeps the marks
+    with local.begun(tasks):  # a fork keeps the marks
         return born(
             lambda: process.work(folders, after=measure_once),
             folders[0] / "log.txt",

@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")  # it becomes part of the name of a lock file
-MAX_THREADS = 4096
+MAX_THREADS, MAX_SLOTS = 4096, 64
 MAX_CHECKPOINT_S = 86400.0
+LOCAL = "local"
+LAUNCHERS = (LOCAL, "slurm", "ray")
+RAY = "http://127.0.0.1:8265"
 
 
 def device() -> str:
@@ -31,6 +35,14 @@ def threads() -> int:
     value = os.environ.get("DD_THREADS") or str(os.cpu_count() or 1)
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_THREADS):
         raise SpecError("DD_THREADS", value, f"a whole number from 1 to {MAX_THREADS}")
+    return int(value)
+
+
+def slots_per_device() -> int:
+    """`DD_SLOTS_PER_DEVICE`: how many tasks may share a device, if its memory allows; 1 without it."""
+    value = os.environ.get("DD_SLOTS_PER_DEVICE") or "1"
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_SLOTS):
+        raise SpecError("DD_SLOTS_PER_DEVICE", value, f"a whole number from 1 to {MAX_SLOTS}")
     return int(value)
 
 
@@ -54,13 +66,63 @@ def measures() -> bool:
     return value == "1"
 
 
+def compiling() -> str:
+    """`DD_COMPILE`: "1" compiles the steps of all tasks, "0" of none, "auto" those of long ones."""
+    value = os.environ.get("DD_COMPILE") or "auto"
+    if value not in ("auto", "0", "1"):
+        raise SpecError("DD_COMPILE", value, "auto, 0 or 1")
+    return value
+
+
+def launcher() -> str:
+    """`DD_LAUNCHER`: who starts workers, this machine or the scheduler of a cluster."""
+    value = os.environ.get("DD_LAUNCHER") or LOCAL
+    if value not in LAUNCHERS:
+        raise SpecError("DD_LAUNCHER", value, "one of " + ", ".join(LAUNCHERS))
+    return value
+
+
+def slurm_options() -> list[str]:
+    """`DD_SLURM`: options of sbatch that a site asks for, such as `--partition=gpu --account=lab`."""
+    value = os.environ.get("DD_SLURM") or ""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = ["?"]
+    if words and not words[0].startswith("-"):
+        raise SpecError("DD_SLURM", value, "options of sbatch, such as --partition=gpu")
+    return words
+
+
+def ray_address() -> str:
+    """`DD_RAY`: where Ray's dashboard answers; it runs whatever it is sent, so it is never open to others."""
+    value = (os.environ.get("DD_RAY") or RAY).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/]+", value):
+        raise SpecError("DD_RAY", value, f"an address such as {RAY}")
+    return value
+
+
+def launched() -> str:
+    """`DD_LAUNCHED`: which scheduler has started this worker; "" for none. Launchers set it."""
+    value = os.environ.get("DD_LAUNCHED") or ""
+    if value not in ("", *LAUNCHERS[1:]):
+        raise SpecError("DD_LAUNCHED", value, "one of " + ", ".join(LAUNCHERS[1:]))
+    return value
+
+
 def check() -> None:
     """`SpecError` on the first variable whose value is not allowed."""
     for read in (
         device,
         threads,
+        slots_per_device,
         checkpoint_seconds,
         measures,
+        compiling,
+        launcher,
+        slurm_options,
+        ray_address,
+        launched,
         paths.store_root,
         paths.data_root,
     ):

@@ -30,6 +30,10 @@ class Damaged(DDError):
     """A stored file does not hold what its manifest says, or is not what it has to be."""
 
 
+class Outdated(Damaged):
+    """A stored result is whole, but another version made it: it does not say what this one asks of it."""
+
+
 class StoreUnusable(DDError, OSError):
     """A file could not be written: the disk is full, read-only, or the store's path is no folder."""
 

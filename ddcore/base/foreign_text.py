@@ -63,11 +63,6 @@ def unmathematical(text: object) -> str:
     return str(text).replace("$", DOLLAR)
 
 
-def wrapped_unmathematical(text: str, width: int) -> list[str]:
-    """Lines of at most `width` characters of an `unmathematical` text, each of them one."""
-    return [unmathematical(line) for line in textwrap.wrap(text.replace(DOLLAR, "$"), width)]
-
-
 def cell(value: object) -> object:
     """A value for a table that a spreadsheet may open: text that would be a formula there is quoted.
 

@@ -14,11 +14,13 @@ import json
 import math
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import declared
 
 KEY_LENGTH = 16
 KINDS = {  # where the class of each kind of task is, as "module:class"
@@ -31,6 +33,11 @@ KINDS = {  # where the class of each kind of task is, as "module:class"
     "download": "ddcore.data.spec:DownloadTask",
     "early_nets": "ddcore.pools.real_spec:EarlyPool",
     "evaluate": "ddcore.measure.spec:EvaluateTask",
+    "graph": "ddcore.graphs.spec:GraphTask",
+    "graph_accuracy": "ddcore.graphs.measure_spec:GraphAccuracy",
+    "graph_evaluate": "ddcore.graphs.measure_spec:GraphEvaluate",
+    "graph_map": "ddcore.graphs.measure_spec:GraphMap",
+    "graph_run": "ddcore.graphs.contract:GraphRun",
     "import": "ddcore.sets.imported_spec:ImportTask",
     "real_nets": "ddcore.pools.real_spec:RealPool",
     "sleepy": "ddcore.tasks.testing:SleepyTask",
@@ -71,40 +78,46 @@ def field_types(cls: type) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A frozen set of plain values (numbers, strings, booleans, tuples, nested specs)."""
+    """A frozen set of plain values (numbers, strings, booleans, tuples, nested specs).
+
+    What a field may be by itself is part of its declaration (`base.fields`) and checked first.
+    """
 
     def __post_init__(self) -> None:
         hints = field_types(type(self))
         for f in fields(self):
             coerced = _coerce(f.name, getattr(self, f.name), hints[f.name])
             object.__setattr__(self, f.name, coerced)
+        for name, said in declared(type(self)).items():
+            said.check(name, getattr(self, name))
         self.validate()
 
     def validate(self) -> None:
-        """Raise `SpecError` naming field, value and what is allowed. Overridden by subclasses."""
+        """Refuse fields that do not go together: `SpecError`. Overridden by subclasses."""
 
-    def require(self, field: str, ok: bool, allowed: str) -> None:
-        """Refuse the spec unless `ok`; `allowed` completes the sentence «expected ...»."""
+    def require(self, field: str, ok: bool, allowed: str = "") -> None:
+        """Refuse the spec unless `ok`; `allowed` completes «expected ...» (as declared without it)."""
         if not ok:
+            allowed = allowed or declared(type(self))[field].allowed
             raise SpecError(field, getattr(self, field), allowed)
 
     def require_range(self, field: str, low: float, high: float) -> None:
-        """Refuse a number outside [low, high]."""
+        """Refuse a number outside [low, high], where other fields decide what these are."""
         value = getattr(self, field)
         self.require(field, low <= value <= high, f"a number from {low:g} to {high:g}")
-
-    def require_choice(self, field: str, choices: typing.Iterable[str]) -> None:
-        """Refuse a value that is not one of `choices`."""
-        choices = tuple(choices)
-        self.require(field, getattr(self, field) in choices, "one of " + ", ".join(choices))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed (validated again)."""
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dict, ready for JSON."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        """Plain nested dict, ready for JSON; without fields that came later and have their default."""
+        said = declared(type(self))
+        return {
+            f.name: _plain(getattr(self, f.name))
+            for f in fields(self)
+            if not (said[f.name].later and getattr(self, f.name) == f.default)
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -122,13 +135,15 @@ class TaskSpec(Spec):
 
     `RUNNER` is "module:function", imported by the worker only, so specs stay free of torch. The
     function takes a `worker.Context` and writes its results through it. `SLOT` is the queue the
-    task waits in: "compute" (one at a time per device) or "light" (seconds of one core).
+    task waits in: "compute" (one at a time per device) or "light" (seconds of one core). `ESTIMATE`,
+    "module:function" too, tells (spec, store) its seconds and bytes of memory; "" for nothing known.
     """
 
     KIND: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
     RUNNER: ClassVar[str] = ""
     SLOT: ClassVar[str] = "compute"
+    ESTIMATE: ClassVar[str] = ""
 
     @property
     def key(self) -> str:
@@ -142,6 +157,10 @@ class TaskSpec(Spec):
     def follow_ups(self) -> list[TaskSpec]:
         """Tasks that people want right after this one, queued with it."""
         return []
+
+    def prerequisites(self) -> Sequence[TaskSpec]:
+        """Long tasks that this one needs and others may need too; it would compute them itself."""
+        return ()
 
     def document(self) -> dict[str, Any]:
         """What is stored as spec.json."""
@@ -222,6 +241,15 @@ def parse_text(field: str, text: str, hint: Any) -> Any:
         item = typing.get_args(inner)[0]
         return tuple(parse_text(field, part, item) for part in text.split(",") if part)
     return text
+
+
+def text_of(value: Any) -> str:
+    """A value as one types it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(text_of, value))
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _strip_optional(hint: Any) -> tuple[Any, bool]:

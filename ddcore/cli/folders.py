@@ -1,14 +1,17 @@
-"""`jobs`, `cancel`, `resume`, `prune`, `verify`, `recompute`, `download`, `work`: tasks and their folders."""
+"""`jobs`, `cancel`, `resume`, `prune`, `verify`, `recompute`, `download`; `doctor`; `work`."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ddcore.base import environment
 from ddcore.base.errors import NotReady
 from ddcore.cli import console, follow
-from ddcore.tasks import jobs
+from ddcore.tasks import elsewhere, jobs
 from ddcore.tasks.store import Store, Task
 
 
@@ -38,6 +41,35 @@ def add(commands: console.Commands) -> None:
     sub.add_argument("dataset")
 
 
+def add_doctor(commands: console.Commands) -> None:
+    """What is looked at before a cluster is used."""
+    sub = commands.add(
+        "doctor", doctor, "check store, clock, locks, GPU, compiler, scheduler and a node"
+    )
+    sub.add_argument("--seen", metavar="FILE", help="tell what a node sees (used by the check)")
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """`doctor`: what is as it has to be, and what to do about the rest; 1 if there is something to do."""
+    from ddcore.tasks import doctor as checks
+
+    if options.seen:
+        print(json.dumps(checks.seen(Path(options.seen))))
+        return 0
+    root = Store().root
+    found = [*checks.here(root), *checks.scheduler(root)]
+    told = [
+        line
+        for each in found
+        for line in (
+            f"{'ok ' if each.good else 'BAD'}  {each.what}: {each.said}",
+            *([f"     -> {each.cure}"] if each.cure else []),
+        )
+    ]
+    console.output(options, [asdict(each) for each in found], lambda: print("\n".join(told)))
+    return 0 if all(each.good for each in found) else 1
+
+
 def add_work(commands: console.Commands) -> None:
     """What the launcher calls."""
     sub = commands.add("work", work, "run task folders (used by the launcher)")
@@ -65,6 +97,7 @@ def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, An
         "step": status.get("step"),
         "total": status.get("total"),
         "position": jobs.queue_position(store, task) if status["state"] == "queued" else None,
+        "where": elsewhere.place_text(status),
         "message": status.get("message", ""),
     }
 
@@ -138,7 +171,8 @@ def download(options: argparse.Namespace) -> None:
 
 def work(options: argparse.Namespace) -> int:
     """Worker entry point (used by the launcher)."""
-    from ddcore.tasks.process import work as run_folders
+    from ddcore.tasks import launched, process
     from ddcore.training.speed import measure_once
 
+    run_folders = launched.work if environment.launched() else process.work
     return run_folders([Path(f).resolve() for f in options.folders], after=measure_once)

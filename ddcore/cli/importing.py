@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from ddcore.base import paths
 from ddcore.base.errors import DDError, SpecError
+from ddcore.base.fields import declared
 from ddcore.cli import console, follow
+from ddcore.data.spec import DataSpec
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store
 
 if TYPE_CHECKING:
-    from ddcore.data import DataSpec
     from ddcore.nets.architectures import NetSpec
     from ddcore.nets.plan import Shape
 
 
 def add(commands: console.Commands) -> None:
-    """The command and its arguments."""
-    sub = commands.add("import", import_set, "open a set that was made elsewhere")
+    """The command."""
+    commands.add("import", import_set, "open a set that was made elsewhere", fill=_arguments)
+
+
+def _arguments(sub: argparse.ArgumentParser) -> None:
+    from ddcore.nets.architectures import NetSpec
+    from ddcore.sets.imported_spec import ImportTask
+
     sub.add_argument(
         "files",
         nargs="+",
@@ -29,13 +36,12 @@ def add(commands: console.Commands) -> None:
         help="one file; images and labels; a .png contact sheet; or a folder of class folders of pictures",
     )
     sub.add_argument("--dataset", required=True, help="which it stands for: a name, or a folder")
-    sub.add_argument("--resolution", type=int, help="resize the dataset to this side")
-    sub.add_argument("--grey", action="store_true", help="convert the dataset to grey")
+    data, said = declared(DataSpec), declared(ImportTask)
+    sub.add_argument("--resolution", type=int, help=data["resolution"].sentences())
+    sub.add_argument("--grey", action="store_true", help=data["grey"].sentences())
     sub.add_argument("--format", help="layout of the files; found out without it")
-    sub.add_argument("--experiment", type=int, default=0, help="which of several sets in a file")
-    sub.add_argument(
-        "--scale", help="normalised, unit, byte, signed, zca or zca-regularised; judged without it"
-    )
+    sub.add_argument("--experiment", type=int, default=0, help=said["experiment"].sentences())
+    sub.add_argument("--scale", help=f"{said['scale'].sentences()} Judged without it.")
     sub.add_argument(
         "--whiten", action="store_true", help="pixels of a whitened run: judge them so"
     )
@@ -45,13 +51,13 @@ def add(commands: console.Commands) -> None:
         help="of the classes in a sheet: blocks, turns, 3,0,1,... or turns:3,0,1,...; found out without it",
     )
     sub.add_argument("--method", help="what made it, such as dsa; by the file's name without it")
-    sub.add_argument("--labels", help="of soft labels: keep, softmax or argmax")
-    sub.add_argument("--tiles", type=int, help="so many images lie in each one, each way (IDC)")
-    sub.add_argument("--lr", type=float, help="the learned step size, if no file has it")
+    sub.add_argument("--labels", help=said["labels"].sentences())
+    sub.add_argument("--tiles", type=int, help=said["tiles"].sentences())
+    sub.add_argument("--lr", type=float, help=said["lr"].sentences())
     sub.add_argument("--protocol", help="how it is meant to be used; the published one without it")
     sub.add_argument("--arch", help="the network it was made with, such as convnet-64")
-    sub.add_argument("--width", type=int)
-    sub.add_argument("--depth", type=int)
+    sub.add_argument("--width", type=int, help=declared(NetSpec)["width"].sentences())
+    sub.add_argument("--depth", type=int, help=declared(NetSpec)["depth"].sentences())
 
 
 def import_set(options: argparse.Namespace) -> None:

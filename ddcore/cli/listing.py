@@ -28,16 +28,20 @@ def list_things(options: argparse.Namespace) -> None:
 
 def _list_methods(store: Store) -> list[dict[str, Any]]:
     from ddcore.distil.contract import methods
+    from ddcore.graphs.contract import graph_methods
 
-    return [{"name": m.name, "title": m.title, "paper": m.paper} for m in methods().values()]
+    found = [(m.name, m.title, m.paper) for m in methods().values()]
+    found += [(m.name, m.title, m.paper) for m in graph_methods().values()]
+    return [dict(zip(("name", "title", "paper"), each)) for each in found]
 
 
 def _list_datasets(store: Store) -> list[dict[str, Any]]:
     from ddcore.base.paths import data_root
     from ddcore.data import datasets
+    from ddcore.graphs.known import KNOWN
 
     root = data_root()
-    return [
+    found = [
         {
             "name": s.name,
             "title": s.title,
@@ -46,6 +50,10 @@ def _list_datasets(store: Store) -> list[dict[str, Any]]:
         }
         for s in datasets().values()
     ]
+    for known in KNOWN.values():
+        here = "graph" if known.file(root).is_file() else "no"
+        found.append({"name": known.name, "title": known.title, "about": known.about, "here": here})
+    return found
 
 
 def _list_runs(store: Store) -> list[dict[str, Any]]:
@@ -53,7 +61,7 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
     from ddcore.sets.imported import names_of
 
     rows = []
-    for task in (t for kind in KINDS for t in store.tasks(kind)):
+    for task in (t for kind in (*KINDS, "graph_run") for t in store.tasks(kind)):
         status = jobs.state(task)
         try:
             spec = task.document()["spec"]
@@ -66,6 +74,7 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
                 "method": spec.get("method") or ("unknown" if task.kind == "import" else None),
                 "dataset": spec["data"].get("name"),
                 "ipc": spec.get("ipc"),
+                **({"ratio": spec.get("ratio")} if task.kind == "graph_run" else {}),
                 "seed": spec.get("seed"),
                 "shipped": task.shipped,
                 "imported": task.kind == "import",
@@ -76,9 +85,11 @@ def _list_runs(store: Store) -> list[dict[str, Any]]:
 
 
 def _list_protocols(store: Store) -> list[dict[str, Any]]:
+    from ddcore.graphs.protocols import PURPOSE_OF_GRAPHS
     from ddcore.training.protocols import PURPOSE
 
-    return [{"name": n, "purpose": p} for n, p in PURPOSE.items()]
+    named = [*PURPOSE.items(), *((n, f"graphs: {p}") for n, p in PURPOSE_OF_GRAPHS.items())]
+    return [{"name": n, "purpose": p} for n, p in named]
 
 
 def _list_nets(store: Store) -> list[dict[str, Any]]:

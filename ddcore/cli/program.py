@@ -12,7 +12,7 @@ import sys
 
 from ddcore.base import environment
 from ddcore.base.errors import DDError, refused_by_system
-from ddcore.cli import folders, importing, library, listing, published, runs
+from ddcore.cli import fields, folders, importing, library, listing, published, runs
 from ddcore.cli.console import Commands
 
 PROG = "python -m ddcore"
@@ -51,7 +51,8 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         description="The command line: the same store, the same tasks as the dashboard.",
     )
     commands = Commands(found)
-    for group in (listing, runs, library, importing, folders, published):
+    for group in (listing, fields, runs, library, importing, folders, published):
         group.add(commands)
+    folders.add_doctor(commands)
     folders.add_work(commands)
     return found

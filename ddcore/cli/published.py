@@ -25,6 +25,12 @@ def add(commands: console.Commands) -> None:
     sub.add_argument(
         "--recipes", action="store_true", help="only copy what recipes have made, from DD_CACHE"
     )
+    sub.add_argument("--missing", action="store_true", help="only what the gallery lacks")
+    sub.add_argument(
+        "--graphs",
+        action="store_true",
+        help="of condensed graphs: make what is missing and ship all",
+    )
     sub = commands.add(
         "reproduce", reproduce, "make published results anew, in as many sittings as it takes"
     )
@@ -42,13 +48,19 @@ def gallery(options: argparse.Namespace) -> None:
     from ddcore.recipes.gallery import build, build_recipes, markdown
 
     if options.table:
-        text = markdown(Store())
+        from ddcore.recipes.graphs import graph_table
+
+        text = graph_table(Store()) if options.graphs else markdown(Store())
         console.output(options, {"table": text}, lambda: print(text))
         return
-    if options.recipes:
+    if options.graphs:
+        from ddcore.recipes.graphs import build_graphs
+
+        keys = build_graphs(follow.watch)
+    elif options.recipes:
         keys = build_recipes()
     else:
-        keys = build(follow.watch, only=options.only)
+        keys = build(follow.watch, only=options.only, missing=options.missing)
     console.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 

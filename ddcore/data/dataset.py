@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ddcore.base import rng
+from ddcore.data.decode import channel_scale
 from ddcore.data.preprocess import Preprocess
 from ddcore.data.spec import DataSpec, dataset_task, zca_task
 from ddcore.data.splits import held_out, quota_by_fraction
@@ -76,20 +77,54 @@ def load(store: Store, spec: DataSpec) -> Dataset:
     images, labels = arrays["train_images"], arrays["train_labels"]
     names = tuple(facts["class_names"])
     held = validation_mask(labels, len(names), spec.val_fraction, spec.split_seed)
+    test_images, test_labels = arrays["test_images"], arrays["test_labels"]
+    mean, std = facts["mean"], facts["std"]
+    if spec.classes:
+        # Read class by class: what the others hold cannot change anything from here on.
+        held, images, labels = _of_classes(labels, spec.classes, held, images)
+        _, test_images, test_labels = _of_classes(test_labels, spec.classes, None, test_images)
+        names = tuple(names[c] for c in spec.classes)
+        mean, std = channel_scale(images)
+    if spec.preprocess == "scale":
+        mean = std = [0.5] * images.shape[1]
     return Dataset(
         train_images=images[~held],
         train_labels=labels[~held],
         val_images=images[held],
         val_labels=labels[held],
-        test_images=arrays["test_images"],
-        test_labels=arrays["test_labels"],
+        test_images=test_images,
+        test_labels=test_labels,
         class_names=names,
-        mean=np.array(facts["mean"], dtype=np.float32),
-        std=np.array(facts["std"], dtype=np.float32),
-        label=facts["label"],
+        mean=np.array(mean, dtype=np.float32),
+        std=np.array(std, dtype=np.float32),
+        label=facts["label"] + spec.part_title(),
         spec=spec,
         zca=zca,
     )
+
+
+def _of_classes(
+    labels: np.ndarray, classes: tuple[int, ...], held: np.ndarray | None, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mask, images and labels of some classes, whose labels are their places among these."""
+    rows = np.flatnonzero(np.isin(labels, classes))
+    mask = np.zeros(len(rows), bool) if held is None else held[rows]
+    return mask, images[rows], np.searchsorted(classes, labels[rows]).astype(np.int64)
+
+
+def images(store: Store, spec: DataSpec, part: str, rows: np.ndarray) -> np.ndarray:
+    """uint8 (n, C, H, W) of some rows of `load(store, spec).<part>_images`; the others are not read.
+
+    `part` is "train", "val" or "test"; `NotReady` if the dataset has not been computed.
+    """
+    if spec.classes:  # places among these classes are no rows of what is stored
+        return getattr(load(store, spec), f"{part}_images")[rows]
+    task = store.task(dataset_task(spec))
+    if part == "test":
+        return task.rows("test_images", rows)
+    labels, classes = task.rows("train_labels"), len(task.result()["class_names"])
+    held = validation_mask(labels, classes, spec.val_fraction, spec.split_seed)
+    return task.rows("train_images", np.flatnonzero(held if part == "val" else ~held)[rows])
 
 
 def ensure(context: Context, spec: DataSpec) -> Dataset:

@@ -9,11 +9,12 @@ import numpy as np
 
 from ddcore.base import paths
 from ddcore.base.errors import DataError
-from ddcore.data.images import Form, convert
+from ddcore.base.isolated import Progress
+from ddcore.data.images import PictureForm, convert
 from ddcore.data.lookup import fingerprint
 from ddcore.data.registry import OWN, get
 from ddcore.data.sources import _apart
-from ddcore.data.sources._raw import Progress, RawData
+from ddcore.data.sources._raw import RawData
 from ddcore.data.spec import DatasetTask
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(context: Context[DatasetTask]) -> None:
 
 def read(task: DatasetTask, progress: Progress) -> RawData:
     """The decoded pictures in the size and colours the task asks for."""
-    form = Form(grey=task.grey, resolution=task.resolution)
+    form = PictureForm(grey=task.grey, resolution=task.resolution)
     if task.name in OWN:
         return _apart.read(task.name, Path(task.path), form, progress=progress).checked(task.path)
     raw = get(task.name).load(paths.data_root(), task.source, progress)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from ddcore.base import paths
 from ddcore.base.errors import DataError
+from ddcore.base.isolated import Progress
 from ddcore.data.registry import get
-from ddcore.data.sources._raw import Progress, no_progress
+from ddcore.data.sources._raw import no_progress
 from ddcore.data.sources._source import Source
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ddcore.base.errors import DataError
-from ddcore.data.sources._raw import MAX_BYTES, Progress, no_progress
+from ddcore.base.isolated import Progress
+from ddcore.data.sources._raw import MAX_BYTES, no_progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,7 +41,7 @@ Room = Callable[[tuple[int, ...], type], np.ndarray]  # where decoded pictures g
 
 
 @dataclass(frozen=True)
-class Form:
+class PictureForm:
     """What every picture is turned into: one channel if `grey`, a square of `resolution` pixels."""
 
     grey: bool = False
@@ -50,7 +51,7 @@ class Form:
 def stack(
     pictures: Iterable[tuple[str, bytes | Path]],
     total: int,
-    form: Form,
+    form: PictureForm,
     progress: Progress = no_progress,
     room: Room = np.empty,
 ) -> tuple[np.ndarray, bool]:
@@ -85,7 +86,7 @@ def stack(
     return out, jpeg
 
 
-def convert(images: np.ndarray, form: Form, progress: Progress = no_progress) -> np.ndarray:
+def convert(images: np.ndarray, form: PictureForm, progress: Progress = no_progress) -> np.ndarray:
     """Decoded uint8 `(N, C, H, W)` images in another form, by the same steps as `stack`."""
     channels = 1 if form.grey else images.shape[1]
     size = form.resolution or images.shape[2]
@@ -115,7 +116,7 @@ def _mean_bytes(block: list[tuple[str, bytes | Path]]) -> float:
     return sum(sizes) / len(sizes)
 
 
-def _decode(form: Form, named: tuple[str, bytes | Path]) -> tuple[np.ndarray, bool]:
+def _decode(form: PictureForm, named: tuple[str, bytes | Path]) -> tuple[np.ndarray, bool]:
     """One picture as uint8 (C, H, W), and whether it is a JPEG."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -155,7 +156,7 @@ def _decode(form: Form, named: tuple[str, bytes | Path]) -> tuple[np.ndarray, bo
         raise DataError(f"{name} is a broken picture ({reason}).") from None
 
 
-def _shaped(picture: Image, form: Form) -> np.ndarray:
+def _shaped(picture: Image, form: PictureForm) -> np.ndarray:
     """Channels first, then size: bilinear, with Pillow's antialiasing when shrinking."""
     from PIL.Image import Resampling
 

@@ -6,64 +6,126 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ddcore.base.errors import SpecError
+from ddcore.base.fields import REQUIRED, choice, flag, number, numbers, part, text
 from ddcore.base.specs import Spec, TaskSpec
 from ddcore.data.registry import OWN, datasets, get
 
 SOURCES = ("bundled", "torchvision", "parquet", "folder")
-PREPROCESS = ("normalise", "zca")
+PREPROCESS = {
+    "normalise": "mean 0 and deviation 1 per channel",
+    "zca": "whitening of all pixels",
+    "scale": "from -1 to 1 whatever the data, so that no statistics of theirs are in it",
+}
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 RESOLUTION = (4, 512)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataSpec(Spec):
-    """A dataset as a run uses it. `ddcore.data.resolve` makes one from a name or a path."""
+def _val_fraction() -> Any:
+    return number(
+        0.1, 0.01, 0.5, "Share of the training pictures of each class kept for validation."
+    )
 
-    name: str = "digits"  # a registered name, or "folder" / "parquet" for the user's own files
-    source: str = "bundled"
-    path: str = ""  # the user's own files only
-    fingerprint: str = ""  # of the files: a changed folder is another dataset
-    resolution: int | None = None  # pixels: resized to a square of this side
-    grey: bool = False
-    val_fraction: float = 0.1  # of the training pictures, per class
-    split_seed: int = 0
-    preprocess: str = "normalise"
-    zca_eps: float = 0.1  # added to the variances (pixels on the [0, 1] scale)
+
+def _split_seed() -> Any:
+    return number(0, 0, 2**31, "Which pictures are kept for validation is drawn from it.")
+
+
+def _zca_eps() -> Any:
+    return number(0.1, 1e-5, 10, "Added to the variances when whitening, with pixels from 0 to 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files(Spec):
+    """Which pictures, and in which form: what decoding needs to know."""
+
+    name: str = choice(
+        "digits", datasets, "A registered name; folder or parquet for files of your own.", also=OWN
+    )
+    source: str = choice("bundled", SOURCES, "In which form the files are.")
+    path: str = text("", "Where files of your own are.")
+    fingerprint: str = text("", "Of these files: a changed folder is another dataset.")
+    resolution: int | None = number(
+        None, *RESOLUTION, "Resize to a square of this side; empty: as they are.", unit="pixels"
+    )
+    grey: bool = flag(False, "Convert to grey.")
 
     def validate(self) -> None:
-        """Check every field and that name, source and path belong together."""
-        _validate_files(self)
-        self.require_range("val_fraction", 0.01, 0.5)
-        self.require_range("split_seed", 0, 2**31)
-        self.require_choice("preprocess", PREPROCESS)
-        self.require_range("zca_eps", 1e-5, 10)
+        """Check that name, source and path belong together."""
+        if self.name in OWN:
+            self.require("source", self.source == self.name, f"{self.name} (the set's name)")
+            full = Path(self.path).is_absolute()
+            self.require("path", full, f"the full path of a {self.name} set")
+        else:
+            kinds = get(self.name).kinds
+            self.require("source", self.source in kinds, f"{' or '.join(kinds)} for {self.name}")
+            self.require("path", self.path == "", "no path, since the set is a registered one")
+        registered = self.name not in OWN and not self.fingerprint
+        known = registered or bool(FINGERPRINT.fullmatch(self.fingerprint))
+        self.require("fingerprint", known, "64 hex digits, as ddcore.data.resolve fills in")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec(Files):
+    """A dataset as a run uses it. `ddcore.data.resolve` makes one from a name or a path.
+
+    With `classes` nothing of the other classes is in it: neither images of any part nor statistics. Which
+    images are held out is drawn once for the whole dataset, so that parts of it agree.
+    """
+
+    val_fraction: float = _val_fraction()
+    split_seed: int = _split_seed()
+    preprocess: str = choice("normalise", PREPROCESS, "How pixels become what networks see.")
+    zca_eps: float = _zca_eps()
+    classes: tuple[int, ...] = numbers(
+        (),
+        0,
+        9999,
+        "numbers of different classes of the dataset, from 0 on",
+        "Only these classes, by their numbers; empty: all of them.",
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classes, (list, tuple)) and all(
+            isinstance(c, int) for c in self.classes
+        ):
+            object.__setattr__(self, "classes", tuple(sorted(self.classes)))
+        super().__post_init__()
+
+    def validate(self) -> None:
+        """Check that the classes are there, each once, and that nothing is whitened with others."""
+        super().validate()
+        known = len(self.classes) == len(set(self.classes))
+        if self.name not in OWN:
+            known = known and max(self.classes, default=0) < len(get(self.name).classes)
+        self.require("classes", known)
+        if self.classes:
+            one = "normalise or scale with some classes only: the whitening is that of all"
+            self.require("preprocess", self.preprocess != "zca", one)
 
     def title(self) -> str:
         """What people call it."""
-        return _title(self.name, self.path)
+        return _title(self.name, self.path) + self.part_title()
+
+    def part_title(self) -> str:
+        """ ", classes 3 and 7" where only these are meant."""
+        names = [str(c) for c in self.classes]
+        if not names:
+            return ""
+        if len(names) == 1:
+            return f", class {names[0]}"
+        return f", classes {', '.join(names[:-1])} and {names[-1]}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetTask(TaskSpec):
+class DatasetTask(Files, TaskSpec):
     """Decoding a dataset once. Only fields that change pixels: splits and scaling come on reading."""
 
     KIND: ClassVar[str] = "dataset"
     RUNNER: ClassVar[str] = "ddcore.data.decode:run"
     SLOT: ClassVar[str] = "light"
-
-    name: str = "digits"
-    source: str = "bundled"
-    path: str = ""
-    fingerprint: str = ""
-    resolution: int | None = None
-    grey: bool = False
-
-    def validate(self) -> None:
-        """As `DataSpec`."""
-        _validate_files(self)
 
     def title(self) -> str:
         """One line for lists."""
@@ -77,16 +139,10 @@ class ZcaTask(TaskSpec):
     KIND: ClassVar[str] = "zca"
     RUNNER: ClassVar[str] = "ddcore.data.zca:run"
 
-    dataset: DatasetTask
-    val_fraction: float = 0.1
-    split_seed: int = 0
-    eps: float = 0.1
-
-    def validate(self) -> None:
-        """The same ranges as `DataSpec`."""
-        self.require_range("val_fraction", 0.01, 0.5)
-        self.require_range("split_seed", 0, 2**31)
-        self.require_range("eps", 1e-5, 10)
+    dataset: DatasetTask = part(REQUIRED, "What is whitened.")
+    val_fraction: float = _val_fraction()
+    split_seed: int = _split_seed()
+    eps: float = _zca_eps()
 
     def title(self) -> str:
         """One line for lists."""
@@ -101,13 +157,13 @@ class DownloadTask(TaskSpec):
     RUNNER: ClassVar[str] = "ddcore.data.download:run"
     SLOT: ClassVar[str] = "light"
 
-    name: str
-    requested: int = 0  # seconds since 1970: files may have been removed since the last request
-
-    def validate(self) -> None:
-        """Only sets that are not bundled can be downloaded."""
-        names = [name for name, source in datasets().items() if not source.bundled]
-        self.require_choice("name", names)
+    name: str = choice(
+        REQUIRED,
+        lambda: [name for name, source in datasets().items() if not source.bundled],
+        "What is downloaded.",
+    )
+    # Files may have been removed since the last request.
+    requested: int = number(0, 0, 2**40, "When that was asked for.", unit="seconds since 1970")
 
     def title(self) -> str:
         """One line for lists."""
@@ -152,26 +208,8 @@ def form(data: DataSpec) -> tuple[tuple[int, int, int], int]:
     source = get(data.name)
     channels, height, width = source.shape
     side = data.resolution
-    return (1 if data.grey else channels, side or height, side or width), len(source.classes)
-
-
-def _validate_files(spec: DataSpec | DatasetTask) -> None:
-    known = datasets()
-    spec.require("name", spec.name in known or spec.name in OWN, "one of " + ", ".join(known))
-    spec.require_choice("source", SOURCES)
-    if spec.name in OWN:
-        spec.require("source", spec.source == spec.name, f"{spec.name} (the set's name)")
-        spec.require("path", Path(spec.path).is_absolute(), f"the full path of a {spec.name} set")
-    else:
-        kinds = known[spec.name].kinds
-        if spec.source not in kinds:
-            allowed = f"{' or '.join(kinds)} for {spec.name}"
-            raise SpecError("source", spec.source, allowed)
-        spec.require("path", spec.path == "", "no path, since the set is a registered one")
-    given = FINGERPRINT.fullmatch(spec.fingerprint) or (spec.name in known and not spec.fingerprint)
-    spec.require("fingerprint", bool(given), "64 hex digits, as ddcore.data.resolve fills in")
-    if spec.resolution is not None:
-        spec.require_range("resolution", *RESOLUTION)
+    classes = len(data.classes) or len(source.classes)
+    return (1 if data.grey else channels, side or height, side or width), classes
 
 
 def _title(name: str, path: str) -> str:

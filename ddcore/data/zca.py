@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ddcore.base.errors import DataError
+from ddcore.base.isolated import Progress
 from ddcore.data.dataset import validation_mask
 from ddcore.data.preprocess import Preprocess
-from ddcore.data.sources._raw import Progress, no_progress
+from ddcore.data.sources._raw import no_progress
 from ddcore.data.spec import ZcaTask
 
 if TYPE_CHECKING:

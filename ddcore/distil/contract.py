@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
+from ddcore.base.fields import REQUIRED, choice, number, part, seed
 from ddcore.base.registry import Registry
 from ddcore.base.specs import Spec, TaskSpec
 from ddcore.data.spec import DataSpec
@@ -17,15 +18,26 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.bank_spec import Start
 from ddcore.pools.trajectory_spec import TrajectoryTask
-from ddcore.training.protocols import PROTOCOLS, Protocol
+from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # with defaults, which `typing` knows from Python 3.13 on
+
+    from ddcore.distil.decoder import Decoder
+    from ddcore.distil.problem import Distiller, Problem
 else:
     from typing import TypeVar
 
-INITS = ("real", "noise", "mean")
-LABELS = ("hard", "soft", "learned")
+INITS = {
+    "real": "real training images",
+    "noise": "Gaussian noise",
+    "mean": "means of random parts of each class",
+}
+LABELS = {
+    "hard": "the class",
+    "soft": "what networks trained on real data say, once, about the first images",
+    "learned": "from the class on",
+}
 LABEL_LR = 0.01
 
 
@@ -33,11 +45,7 @@ LABEL_LR = 0.01
 class Params(Spec):
     """Parameters every method has; each method adds its own."""
 
-    iterations: int = 1000
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("iterations", 1, 10_000_000)
+    iterations: int = number(1000, 1, 10_000_000, "How often the set is changed.")
 
     @property
     def idle(self) -> frozenset[str]:
@@ -75,7 +83,7 @@ class Knobs(Spec):
     """Settings of a parametrization; each adds its own. Their names differ from all methods' parameters."""
 
 
-# A run's own kinds of both. A bare `DistillSpec` or `Problem` is one of any method and parametrization.
+# A run's own kinds of both. A bare `DistillSpec` is one of any method and parametrization.
 if TYPE_CHECKING:
     P = TypeVar("P", bound=Params, default=Params, covariant=True)
     K = TypeVar("K", bound=Knobs, default=Knobs, covariant=True)
@@ -87,7 +95,7 @@ OwnKnobs = TypeVar("OwnKnobs", bound=Knobs)
 
 
 @dataclass(frozen=True)
-class Cost:
+class Work:
     """What a whole run needs, validation not included.
 
     macs: multiply-adds; images: how many images' activations are held at once (times networks);
@@ -104,6 +112,7 @@ FAMILIES = {
     "unroll": "Differentiate through training",
     "trajectory": "Match whole trainings",
     "store": "Store images differently",
+    "select": "Choose real images",
     "kernel": "Solve for it with kernels",
 }
 
@@ -117,7 +126,9 @@ class Method(Generic[OwnParams]):
     `presets(data_name, shape, ipc, typed)` gives for quick, teaching and paper, and for hour where there
     is one, the fields that differ from the defaults, as a nested dict of `DistillSpec`; `typed` are the
     user's settings as text, of which a preset may follow some (its variant). `not_labels` and
-    `not_parametrizations` give, under their names, the reasons why some cannot be combined with it.
+    `not_parametrizations` give, under their names, the reasons why some cannot be combined with it;
+    `one_parametrization` names the only one that can, and why no other does. `class_wise(spec)` says that the
+    images of a class are made without those of any other: made class by class, the set is of the same kind.
     `smallest` are settings that make a run of seconds, on which every contract is tested. `shipped` are
     the digits runs of the gallery: settings, and with how many images per class. `measured` says in Markdown
     what a run found, where its distiller has `findings`.
@@ -131,8 +142,8 @@ class Method(Generic[OwnParams]):
     paper: str
     formula: str
     params: type[OwnParams]
-    build: Callable[[Any], Any]  # Problem[OwnParams] -> Distiller
-    cost: Callable[[DistillSpec[OwnParams], Shape, int], Cost]
+    build: Callable[[Problem[DistillSpec[OwnParams]]], Distiller]
+    cost: Callable[[DistillSpec[OwnParams], Shape, int], Work]
     presets: Callable[[str, Shape, int, dict[str, str]], dict[str, dict[str, Any]]]
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     smallest: dict[str, str] = field(default_factory=dict)
@@ -142,6 +153,8 @@ class Method(Generic[OwnParams]):
     prepares: Callable[[DistillSpec[OwnParams]], Sequence[TrajectoryTask]] = lambda spec: ()
     not_labels: dict[str, str] = field(default_factory=dict)
     not_parametrizations: dict[str, str] = field(default_factory=dict)
+    one_parametrization: tuple[str, str] | None = None
+    class_wise: Callable[[DistillSpec[OwnParams]], bool] = lambda spec: False
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,8 @@ class Parametrization(Generic[OwnKnobs]):
 
     `per_class(spec, shape, classes)` is how many images of each class a network sees;
     `build(problem)` makes the `Decoder` (imports torch inside). `check(spec)` raises `SpecError`
-    where a spec does not go with it.
+    where a spec does not go with it. `only_for` names the methods that can follow it, if it is not for
+    all, and `why_only` says why.
     """
 
     name: str
@@ -159,8 +173,10 @@ class Parametrization(Generic[OwnKnobs]):
     source: str
     knobs: type[OwnKnobs]
     per_class: Callable[[DistillSpec[Params, OwnKnobs], Shape, int], int]
-    build: Callable[[Any], Any]  # Problem[Params, OwnKnobs] -> Decoder
+    build: Callable[[Problem[DistillSpec[Params, OwnKnobs]]], Decoder]
     check: Callable[[DistillSpec[Params, OwnKnobs]], None] = lambda spec: None
+    only_for: tuple[str, ...] = ()
+    why_only: str = ""
 
 
 METHODS: Registry[Method[Any]] = Registry("method", "ddcore.distil.methods", "METHOD")
@@ -177,39 +193,58 @@ parametrizations, parametrization = PARAMETRIZATIONS.all, PARAMETRIZATIONS.get
 def unfit(method_name: str) -> dict[str, dict[str, str]]:
     """Of each field that is combined freely, the values that do not go with a method, and why."""
     chosen = method(method_name)
-    return {"labels": chosen.not_labels, "parametrization": chosen.not_parametrizations}
+    others = {}
+    if chosen.one_parametrization:
+        one, reason = chosen.one_parametrization
+        others = {name: reason for name in parametrizations() if name != one}
+    taken = {
+        p.name: p.why_only
+        for p in parametrizations().values()
+        if p.only_for and method_name not in p.only_for
+    }
+    reasons = {**others, **taken, **chosen.not_parametrizations}
+    return {"labels": chosen.not_labels, "parametrization": reasons}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillSpec(TaskSpec, Generic[P, K]):
     """One distillation: which images, how many, by which method, judged by which protocol.
 
-    `ipc` is the budget: as many numbers as that many images per class have. `parametrization` says
-    how they are stored, with its own settings in `knobs`. `init` is how the images start: real training
-    images, Gaussian noise, or means of random parts of each class. `labels` are hard (the class), soft
-    (what networks trained on real data say about the first images; fixed) or learned (from the class on,
-    with step size `label_lr`). `validations` times during the run the set is judged on the validation
-    split with `val_nets` networks, and the best one is kept; test data never steer anything.
+    Test data never steer anything.
     """
 
     KIND: ClassVar[str] = "distill"
     VERSION: ClassVar[int] = 2
     RUNNER: ClassVar[str] = "ddcore.distil.runner:run"
+    ESTIMATE: ClassVar[str] = "ddcore.distil.estimate:need_of_run"
 
-    method: str
-    data: DataSpec = field(default_factory=DataSpec)
-    ipc: int = 1
-    seed: int = 0
-    net: NetSpec = field(default_factory=NetSpec)
-    parametrization: str = "pixels"
-    knobs: K = field(default_factory=Knobs)  # type: ignore[assignment]  # narrowed at once, as `params`
-    init: str = "real"
-    labels: str = "hard"
-    label_lr: float = 0.0
-    protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
-    validations: int = 8
-    val_nets: int = 3
-    params: P = field(default_factory=Params)  # type: ignore[assignment]
+    method: str = choice(REQUIRED, METHODS.all, "What makes the set.")
+    data: DataSpec = part(DataSpec, "The dataset it is made from.")
+    ipc: int = number(
+        1,
+        1,
+        1000,
+        "The budget in images per class: as many numbers as that many images have.",
+    )
+    seed: int = seed(help="Another seed gives another, equal set.")
+    net: NetSpec = part(NetSpec, "The network it is made for.")
+    parametrization: str = choice("pixels", PARAMETRIZATIONS.all, "How the images are stored.")
+    knobs: K = part(Knobs, "Settings of the parametrization.")
+    init: str = choice("real", INITS, "How the images start.")
+    labels: str = choice("hard", LABELS, "Where the labels come from.")
+    label_lr: float = number(0.0, 0, 100, f"Step size of learned labels; 0: {LABEL_LR} is taken.")
+    protocol: Protocol = part(
+        lambda: PROTOCOLS["quick"],
+        "How networks are trained on the set before it is judged.",
+        names=lambda: {name: PURPOSE[name] for name in PROTOCOLS},
+    )
+    validations: int = number(
+        8, 0, 1000, "How often the set is judged on validation data; the best one is kept."
+    )
+    val_nets: int = number(
+        3, 1, 200, "How many fresh networks judge it each time.", unit="networks"
+    )
+    params: P = part(Params, "Parameters of the method.")
 
     def __post_init__(self) -> None:
         self._narrow("params", method(self.method).params, Params)
@@ -232,14 +267,7 @@ class DistillSpec(TaskSpec, Generic[P, K]):
             object.__setattr__(self, name, kind())
 
     def validate(self) -> None:
-        """Check ranges and the parts that do not compose."""
-        self.require_range("ipc", 1, 1000)
-        self.require_range("seed", 0, 2**31 - 1)
-        self.require_choice("init", INITS)
-        self.require_choice("labels", LABELS)
-        self.require_range("label_lr", 0, 100)
-        self.require_range("validations", 0, 1000)
-        self.require_range("val_nets", 1, 200)
+        """Check the parts that do not compose."""
         for name, reasons in unfit(self.method).items():
             reason = reasons.get(getattr(self, name))
             self.require(name, reason is None, f"something else with {self.method}: {reason}")
@@ -262,9 +290,18 @@ class DistillSpec(TaskSpec, Generic[P, K]):
         """Images of each class that a network sees: more than `ipc` if they are stored in parts."""
         return parametrization(self.parametrization).per_class(self, shape, classes)
 
+    def decoder(self, problem: Problem[Any]) -> Decoder:
+        """The images as they are stored, at their start."""
+        return parametrization(self.parametrization).build(problem)
+
     def title(self) -> str:
         """Line for lists."""
-        return f"{method(self.method).title} on {self.data.name}, {self.ipc} per class"
+        part = self.data.part_title()
+        return f"{method(self.method).title} on {self.data.name}{part}, {self.ipc} per class"
+
+    def prerequisites(self) -> Sequence[TaskSpec]:
+        """What its method prepares."""
+        return method(self.method).prepares(self)
 
     def follow_ups(self) -> list[TaskSpec]:
         """The run's own evaluation beside random real images and class means."""

@@ -11,9 +11,16 @@ import math
 from ddcore.distil.contract import DistillSpec, method
 from ddcore.nets.architectures import image_macs
 from ddcore.nets.plan import Shape, cost
-from ddcore.pools.estimate import bank_seconds
-from ddcore.tasks.store import Store
-from ddcore.training.estimate import BASE_BYTES, START_S, Estimate, protocol_work
+from ddcore.pools.estimate import bank_seconds, known_form, sizes
+from ddcore.tasks.store import Store, Task
+from ddcore.training.estimate import (
+    BASE_BYTES,
+    START_S,
+    Estimate,
+    data_bytes,
+    protocol_work,
+    testing_bytes,
+)
 from ddcore.training.speed import MATRIX, speed
 
 
@@ -21,22 +28,51 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     """Estimate of a distillation, validation included."""
     p = spec.params
     needs = method(spec.method).cost(spec, shape, classes)
-    work, images = needs.macs, classes * spec.images_per_class(shape, classes)
-    checks = max(1, spec.validations) * spec.val_nets  # the last set is judged in any case
-    if not spec.protocol.ordered:
-        work += checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
+    images = classes * spec.images_per_class(shape, classes)
+    work = needs.macs + judging(spec, shape, classes)
     image = MATRIX if spec.protocol.closed_form else image_macs(spec.net, shape, classes)
-    rate, basis = speed(store, "distill", work / p.iterations, image, spec.method)
+    rate, basis = speed(
+        store,
+        "distill",
+        work / p.iterations,
+        image,
+        spec.method,
+        besides=_judged,
+        start=START_S,
+    )
     macs = cost(spec.net.plan(shape, classes), shape)
     graph = macs.activations * needs.images * 4
     stored = macs.parameters * 4 * needs.weights
     pixels = math.prod(shape) * images
+    train, test = sizes(spec.data, store)
+    held = data_bytes(shape, train + test, test)
     start = spec.start
     parts = {"training": start.bank.nets, "validation": start.validation} if start.bank else {}
     banks = bank_seconds(start, parts, spec.net, store, shape, classes)
     return Estimate(
         seconds=START_S + work / rate + banks,
-        memory=BASE_BYTES + graph + stored,
+        memory=BASE_BYTES + held + max(graph + stored, testing_bytes(spec.net, shape, classes)),
         disk=pixels * (2 * 36 + 4) + 100_000,
         basis=basis,
     )
+
+
+def need_of_run(spec: DistillSpec, store: Store) -> Estimate:
+    """`distillation`, for what starts workers elsewhere."""
+    return distillation(spec, store, *known_form(spec.data, store))
+
+
+def judging(spec: DistillSpec, shape: Shape, classes: int) -> float:
+    """Multiply-adds of judging the set during a run; the last set is judged in any case."""
+    if spec.protocol.ordered or spec.protocol.closed_form:
+        return 0.0
+    images = classes * spec.images_per_class(shape, classes)
+    checks = max(1, spec.validations) * spec.val_nets
+    return checks * protocol_work(spec.protocol, spec.net, shape, classes, images)
+
+
+def _judged(task: Task) -> float:
+    """The same of a finished run, whose result counts what makes the set alone."""
+    result = task.result()
+    shape: Shape = tuple(result["shape"])
+    return judging(task.spec_as(DistillSpec), shape, len(result["set"]["class_names"]))

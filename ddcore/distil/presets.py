@@ -30,8 +30,3 @@ def dsa_strategy(data: str) -> str:
     """Augmentation of Zhao & Bilen 2021 for this data."""
     flip = "flip_" if mirrored(data) else ""
     return f"color_crop_cutout_{flip}scale_rotate"
-
-
-GENERATOR_ONLY = {
-    "generator": "its images belong to the steps of a fixed training order, which only gtn follows"
-}

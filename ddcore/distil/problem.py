@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import numpy as np
 import torch
@@ -12,13 +12,58 @@ from torch import Tensor
 
 from ddcore.base import rng
 from ddcore.base.specs import TaskSpec
+from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
-from ddcore.distil.contract import DistillSpec, K, P, parametrization
+from ddcore.distil.decoder import Decoder
 from ddcore.distil.synthetic import Synthetic
 from ddcore.kernels.spec import KernelSpec
+from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
+from ddcore.nets.plan import Shape
+from ddcore.nets.precision import FLOAT32
+from ddcore.pools.bank_spec import Start
 from ddcore.tasks.store import Task
 from ddcore.training.labels import one_hot, step_major_labels
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with defaults, which `typing` knows from Python 3.13 on
+else:
+    from typing import TypeVar
+
+
+class Asked(Protocol):
+    """What a problem and the engines read of a run's spec, a `DistillSpec`: that one knows the methods."""
+
+    @property
+    def data(self) -> DataSpec: ...
+    @property
+    def net(self) -> NetSpec: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def parametrization(self) -> str: ...
+    @property
+    def init(self) -> str: ...
+    @property
+    def labels(self) -> str: ...
+    @property
+    def label_lr(self) -> float: ...
+    @property
+    def params(self) -> Any: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def start(self) -> Start: ...
+
+    def images_per_class(self, shape: Shape, classes: int) -> int: ...
+    def decoder(self, problem: Problem[Any]) -> Decoder: ...
+
+
+# The spec of a problem. A bare `Problem` is one of any method and parametrization.
+if TYPE_CHECKING:
+    S = TypeVar("S", bound=Asked, default=Asked, covariant=True)
+else:
+    S = TypeVar("S", covariant=True)
 
 
 def _no_tasks(spec: TaskSpec) -> Task:
@@ -26,10 +71,10 @@ def _no_tasks(spec: TaskSpec) -> Task:
 
 
 @dataclass(frozen=True)
-class Problem(Generic[P, K]):
+class Problem(Generic[S]):
     """A run's fixed surroundings: the spec, the data on the device, the device, other tasks' results."""
 
-    spec: DistillSpec[P, K]
+    spec: S
     data: DeviceData
     device: str
     need: Callable[[TaskSpec], Task] = field(default=_no_tasks)
@@ -49,11 +94,10 @@ class Problem(Generic[P, K]):
         """Images of each class that a network sees."""
         return self.spec.images_per_class(self.data.shape, self.classes)
 
-    def network(self, num_nets: int, *, fused_norm: bool = True) -> Network:
+    def network(self, num_nets: int, *, precision: str = FLOAT32) -> Network:
         """The spec's architecture for these images."""
-        return Network(
-            self.spec.net, self.data.shape, self.classes, num_nets, fused_norm=fused_norm
-        )
+        net, shape, classes = self.spec.net, self.data.shape, self.classes
+        return Network(net, shape, classes, num_nets, precision=precision)
 
     def generator(self, *labels: object) -> torch.Generator:
         """A random stream of this run. Naming the iteration in it makes resuming exact."""
@@ -63,18 +107,20 @@ class Problem(Generic[P, K]):
         """(M,) classes of the decoded images, step-major."""
         return step_major_labels(self.classes, self.per_class, self.spec.steps)
 
+    def first(self) -> Tensor:
+        """The images (M, C, H, W), preprocessed, from which the set starts: of data and seed alone."""
+        return _shown(self.spec.decoder(self))
+
     def synthetic(self, *, free: bool = False) -> Synthetic:
         """The set at its start; learned labels are `free` where they are targets of regression."""
-        decoder = parametrization(self.spec.parametrization).build(self)
+        decoder = self.spec.decoder(self)
         device = torch.device(self.device)
         if self.spec.labels == "hard":
             return Synthetic(decoder, device, None, learn=False)
         if self.spec.labels == "learned":
             start = one_hot(decoder.labels, self.classes)
             return Synthetic(decoder, device, start, learn=True, free=free)
-        with torch.no_grad():
-            images = decoder.take(decoder.decode(), decoder.final())
-        start = self._teacher_labels(images)
+        start = self._teacher_labels(_shown(decoder))
         return Synthetic(decoder, device, start, learn=False)
 
     def _teacher_labels(self, images: Tensor) -> Tensor:
@@ -82,6 +128,11 @@ class Problem(Generic[P, K]):
         from ddcore.pools.bank import teacher_labels
 
         return teacher_labels(self.spec.data, self.spec.net, images, self.need, self.device)
+
+
+def _shown(decoder: Decoder) -> Tensor:
+    with torch.no_grad():
+        return decoder.take(decoder.decode(), decoder.final())
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def feature_map(kernel: KernelSpec, inputs: int) -> FeatureMap:
     """The map that a spec describes, for images of `inputs` numbers."""
     widths = [kernel.width or inputs] * kernel.depth
     if kernel.kind == "linear":
-        return feature_maps.Linear(inputs)
+        return feature_maps.LinearMap(inputs)
     if kernel.kind == "fcnn":
         return feature_maps.FCNN.make(
             inputs, widths, orthogonal=kernel.orthogonal, seed=kernel.seed
@@ -93,7 +93,9 @@ class _Module(torch.nn.Module):
         return self.outputs(images)[0]
 
 
-def stored_map(kernel: KernelSpec, arrays: dict[str, np.ndarray], device: str) -> FeatureMap | None:
+def stored_map(
+    kernel: KernelSpec, arrays: dict[str, np.ndarray], device: str | torch.device
+) -> FeatureMap | None:
     """The map kept with a set made for it, as "phi.*" among its exact arrays."""
     own = {k.removeprefix("phi."): a for k, a in arrays.items() if k.startswith("phi.")}
     return feature_maps.from_arrays(kernel.kind, own, device) if own else None
@@ -266,11 +268,11 @@ def fit_everything(
     data: DeviceData,
     grid: Sequence[float],
     check: Callable[[], None] = lambda: None,
-) -> ridge.Choice:
+) -> ridge.ChosenRidge:
     """Ridge regression on the features of all training images, in batches; lambda by validation data."""
     count = data.num_classes
 
-    def batches(part: Part, targets: bool) -> ridge.Batches:
+    def batches(part: Part, targets: bool) -> ridge.LabelledBatches:
         for images, labels in part.batches(2048):
             check()
             yield images, ridge.targets(labels, count) if targets else labels

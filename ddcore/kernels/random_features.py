@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ddcore.base.placing import placed_together
 from ddcore.kernels.ntk import B_VAR, W_VAR
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Network, Weights
 
 BIAS_STD = math.sqrt(B_VAR)
 
 
-def draw(network: Network, generator: torch.Generator, device: str | torch.device) -> Params:
+def draw(network: Network, generator: torch.Generator, device: str | torch.device) -> Weights:
     """Gaussian weights of variance 2 / fan-in and biases of standard deviation 0.1, for all networks.
 
     Scales and offsets of norms, where there are any, stay at 1 and 0.
@@ -33,7 +33,7 @@ def draw(network: Network, generator: torch.Generator, device: str | torch.devic
     return dict(zip(weights, placed_together(list(weights.values()), device)))
 
 
-def features(network: Network, weights: Params, images: Tensor) -> Tensor:
+def features(network: Network, weights: Weights, images: Tensor) -> Tensor:
     """psi (B, N F), float64, of images (B, C, H, W); differentiable."""
     found = network.features(weights, images).double()  # (N, B, F)
     n, _, width = found.shape

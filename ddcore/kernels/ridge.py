@@ -19,7 +19,7 @@ EPS = torch.finfo(torch.float64).eps
 GRID = tuple(10 ** (e / 2) for e in range(-12, 12))  # 1e-6 .. 10^5.5 (Chen et al. 2024)
 GRID_LINEAR = GRID[6:]  # from 1e-3: pixels that never change make their Gram matrix singular
 
-Batches = Iterable[tuple[Tensor, Tensor]]
+LabelledBatches = Iterable[tuple[Tensor, Tensor]]
 
 
 def targets(classes: Tensor, count: int, *, centred: bool = False) -> Tensor:
@@ -49,7 +49,7 @@ class Gram:
 
 
 def accumulate(
-    phi: Callable[[Tensor], Tensor], batches: Batches, features: int, outputs: int
+    phi: Callable[[Tensor], Tensor], batches: LabelledBatches, features: int, outputs: int
 ) -> Gram:
     """The sums over batches of images (B, ...) and targets (B, k); images are flattened for phi."""
     gram = None
@@ -80,7 +80,7 @@ class RidgePath:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class ChosenRidge:
     """The lambda of best validation accuracy, its weights (k, p), and the accuracy of every lambda."""
 
     lam: float
@@ -91,9 +91,9 @@ class Choice:
 def choose(
     path: RidgePath,
     phi: Callable[[Tensor], Tensor],
-    batches: Batches,
+    batches: LabelledBatches,
     grid: Sequence[float] = GRID,
-) -> Choice:
+) -> ChosenRidge:
     """Judge a grid of lambdas on batches of validation images (B, ...) and classes (B,).
 
     Among equally good ones the largest is taken: the smoothest and best conditioned model.
@@ -109,7 +109,7 @@ def choose(
         seen += len(classes)
     accuracies = dict(zip(grid, (right.double() / max(1, seen)).tolist()))
     best = max(grid, key=lambda lam: (accuracies[lam], lam))
-    return Choice(best, path.weights(best), accuracies)
+    return ChosenRidge(best, path.weights(best), accuracies)
 
 
 def primal(features: Tensor, labels: Tensor, lam: float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, flag, number, part, seed
 from ddcore.base.specs import Spec
 from ddcore.nets.architectures import NetSpec
 
@@ -23,36 +24,30 @@ KERNELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class KernelSpec(Spec):
-    """Ridge regression on features of a map, or with a kernel.
+    """Ridge regression on features of a map (`MAPS`), or with a kernel (`KERNELS`).
 
-    Maps (`MAPS`) have `depth` layers of `width` features (0: as many as the image has numbers; affine:
-    half as many again), drawn with `seed`; `orthogonal` weights are better conditioned, `variance` is that
-    of random Fourier weights, `bias` the standard deviation of affine offsets. ntk and nngp have `depth`
-    hidden layers. features are those of `nets` random networks `net`, drawn anew for every machine.
-
-    `ridge` is absolute for maps, where the loss is a sum over images (lambda of Chen et al. 2024), and
+    The ridge is absolute for maps, where the loss is a sum over images (lambda of Chen et al. 2024), and
     relative to the mean of the kernel's diagonal for kernels (Nguyen et al. 2021).
     """
 
-    kind: str = "ntk"
-    depth: int = 1
-    width: int = 0
-    orthogonal: bool = False
-    variance: float = 1e-3
-    bias: float = 1.0
-    seed: int = 0
-    net: NetSpec | None = None
-    nets: int = 0
-    ridge: float = 1e-6
+    kind: str = choice("ntk", {**MAPS, **KERNELS}, "The map or the kernel.")
+    depth: int = number(1, 1, 20, "Layers of a map; hidden layers of ntk and nngp.")
+    width: int = number(
+        0,
+        0,
+        20_000,
+        "Features of a map's layers; 0: as many as the image has numbers, affine half as many again.",
+    )
+    orthogonal: bool = flag(False, "Orthogonal weights of a map: better conditioned.")
+    variance: float = number(1e-3, 1e-9, 1e3, "Of random Fourier weights.")
+    bias: float = number(1.0, 0, 1e3, "Standard deviation of affine offsets.")
+    seed: int = seed(help="The map is drawn from it.")
+    net: NetSpec | None = part(None, "The random networks of kind features.")
+    nets: int = number(0, 0, 10_000, "How many of them, drawn anew for every machine.")
+    ridge: float = number(1e-6, 0, 1e9, "Absolute for maps, relative for kernels.")
 
     def validate(self) -> None:
-        """Check ranges."""
-        self.require_choice("kind", (*MAPS, *KERNELS))
-        self.require_range("depth", 1, 20)
-        self.require_range("width", 0, 20_000)
-        self.require_range("variance", 1e-9, 1e3)
-        self.require_range("bias", 0, 1e3)
-        self.require_range("ridge", 0, 1e9)
+        """Check that there are networks where they are needed."""
         if self.kind == "features":
             self.require("net", self.net is not None, "an architecture for its random networks")
             self.require_range("nets", 1, 10_000)

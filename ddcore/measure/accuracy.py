@@ -14,12 +14,13 @@ from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.base.spread import summary
 from ddcore.data import ensure
-from ddcore.data.tensors import DeviceData
+from ddcore.data.tensors import DeviceData, Part
 from ddcore.kernels import machine
 from ddcore.kernels.spec import KernelSpec
 from ddcore.measure import baselines
 from ddcore.measure.attack import attack_figures
-from ddcore.measure.spec import BEFORE, WHOLE, AccuracyTask
+from ddcore.measure.labelled import labelled
+from ddcore.measure.spec import BEFORE, WHOLE, WHOLE_NETS, AccuracyTask
 from ddcore.nets.network import Network
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.use import Use, from_fresh_weights
@@ -35,7 +36,6 @@ from ddcore.training.whole import train_on_everything
 
 # Step sizes a baseline may choose from (on validation data) where the protocol learns its own.
 BASELINE_LRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-WHOLE_NETS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,32 @@ class Tested:
     step_size: float | str | None = None
     learner: KernelSpec | None = None
     relabel: tuple[int, int] | None = None
+    best: list[float] | None = None
+
+
+class BestOnTest:
+    """The best test accuracy of each network on its way: chosen on the images it is measured on.
+
+    Looks every so many epochs, and at the end; 0: never.
+    """
+
+    def __init__(self, every: int, epochs: int, test: Part) -> None:
+        self.every, self.epochs, self.test = every, epochs, test
+        self._groups: list[list[float]] = []  # networks that are trained together
+
+    def look(self, epoch: int, nets: TrainedNets) -> None:
+        """Called after every epoch of every group; 0: untrained."""
+        if epoch == 0:
+            self._groups.append([0.0] * nets.network.num_nets)
+        elif self.every and (epoch % self.every == 0 or epoch == self.epochs):
+            now = nets.accuracy(self.test)
+            self._groups[-1] = list(map(max, self._groups[-1], now))
+
+    def best(self) -> list[float] | None:
+        """Of each network; None where nobody looked."""
+        if not self.every:
+            return None
+        return [value for group in self._groups for value in group]
 
 
 def run_accuracy(context: Context[AccuracyTask]) -> None:
@@ -76,6 +102,10 @@ def run_accuracy(context: Context[AccuracyTask]) -> None:
         "cpu_seconds": context.cpu_seconds,
         "work": tested.work,
     }
+    if tested.best:
+        best = list(map(max, tested.best, accuracies))
+        every = context.spec.best_every
+        result["best_on_test"] = {**summary(best), "accuracies": best, "every": every}
     if tested.relabel:
         result["attack"] = attack_figures(predicted, true, tested.relabel, data.num_classes)
     context.save_result(result)
@@ -135,10 +165,25 @@ def _ordinarily(trial: _Trial) -> Tested:
     else:
         use = Use(DistilledSet.from_task(subject), spec.protocol, spec.net)
         protocol, (images, labels) = use.recipe, use.arrays(data.device)
-    progress = trial.context.progress
-    nets = train(spec.net, images, labels, data.num_classes, protocol, seeds, on_step=progress)
-    work = trial.work(protocol, len(labels), len(seeds))
-    return Tested(trained=nets, protocol=protocol, work=work)
+    context = trial.context
+    found = labelled(spec.labels, protocol, images, labels, context.need, data.device)
+    looks = BestOnTest(spec.best_every, protocol.epochs, data.test)
+    nets = train(
+        spec.net,
+        images,
+        found.labels,
+        data.num_classes,
+        protocol,
+        seeds,
+        on_step=context.progress,
+        teach=found.teach,
+        on_epoch=looks.look,
+    )
+    count = images.shape[-4]
+    work = trial.work(protocol, count, len(seeds))
+    if spec.labels:
+        work += len(seeds) * spec.labels.asking(protocol, data.shape, data.num_classes, count)
+    return Tested(trained=nets, protocol=protocol, work=work, best=looks.best())
 
 
 def _on_everything(trial: _Trial) -> Tested:
@@ -197,8 +242,8 @@ def _in_order(trial: _Trial) -> Tested:
         protocol, (images, labels) = own.recipe, own.arrays(data.device)
     # On one set from one start nothing is random.
     seeds = use.few(trial.seeds) if images.ndim == 4 else trial.seeds
-    judges = use.bank("held_out", len(seeds), data, trial.context.need)
-    nets = use.train(images, labels, data, seeds, judges, trial.context.progress)
+    judges = use.bank("held_out", len(seeds), data.device, trial.context.need)
+    nets = use.train(images, labels, seeds, judges, trial.context.progress)
     passes = len(use.made.step_sizes) / use.made.steps
     return Tested(
         trained=nets,
@@ -213,7 +258,7 @@ def _untouched(trial: _Trial, use: Use) -> Tested:
     """The networks that a set is made for, as they start."""
     data, seeds = trial.data, use.few(trial.seeds)
     network = Network(use.net, data.shape, data.num_classes, len(seeds))
-    weights = use.bank("held_out", len(seeds), data, trial.context.need)
+    weights = use.bank("held_out", len(seeds), data.device, trial.context.need)
     if weights is None:
         weights = use.made.starting_weights(network, seeds, data.device)
     nets = TrainedNets(network, weights, network.init_stats(data.device))
@@ -240,14 +285,14 @@ def _best_lrs(trial: _Trial, use: Use, images: Tensor, labels: Tensor) -> tuple[
     data, count, lrs = trial.data, use.start.validation, use.made.step_sizes
     candidates: list[tuple[float | str, np.ndarray]] = [("learned", lrs)]
     candidates += [(lr, np.full_like(lrs, lr)) for lr in BASELINE_LRS]
-    judges = use.bank("validation", count, data, trial.context.need)
+    judges = use.bank("validation", count, data.device, trial.context.need)
     if judges is not None and images.ndim == 5:
         images = _cycled(images, count)
         labels = _cycled(labels, count) if labels.ndim == 3 else labels
     scored = []
     for name, candidate in candidates:
         tried = dataclasses.replace(use, made=dataclasses.replace(use.made, lrs=candidate))
-        nets = tried.train(images, labels, data, trial.seeds, judges, trial.check)
+        nets = tried.train(images, labels, trial.seeds, judges, trial.check)
         scored.append((statistics.fmean(tried.scores(nets, data.val)), name, tried))
     _, name, best = max(scored, key=lambda s: s[0])
     return best, name
@@ -273,7 +318,7 @@ def _by_kernel(trial: _Trial) -> Tested:
         protocol, (images, labels) = own.recipe, own.arrays(data.device)
         if own.made.kernel is None:  # made for networks: it has none of its own
             use = _best_ridge(trial, use, images, labels)
-    return _solved(use.train(images, labels, data, seeds), use, protocol)
+    return _solved(use.train(images, labels, seeds), use, protocol)
 
 
 def _solved(machines: Trained, use: Use, protocol: Protocol) -> Tested:

@@ -1,8 +1,9 @@
 """Sets of the same size made without distilling: what a distilled set has to beat.
 
 random (with class labels, or with a teacher's), class mean, k-means centroids, herding (Welling 2009: keep
-the running feature mean nearest the class mean), k-center (farthest first, Sener & Savarese 2018) and
-optimised random (Wang et al. 2018: the best of many draws, judged on training data).
+the running feature mean nearest the class mean), k-center (farthest first, Sener & Savarese 2018),
+optimised random (Wang et al. 2018: the best of many draws, judged on training data), and coresets by a
+teacher's scores (`coresets`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from ddcore.base import rng
 from ddcore.base.errors import DataError
 from ddcore.data import Dataset, ensure
 from ddcore.data.tensors import DeviceData, Part
-from ddcore.measure.spec import LABELLED, BaselineTask
+from ddcore.measure import coresets
+from ddcore.measure.spec import CORESETS, LABELLED, BaselineTask
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
 from ddcore.training.protocols import PROTOCOLS
@@ -63,13 +65,18 @@ def sets(task: Task, dataset: Dataset, device: str | torch.device) -> tuple[Tens
     return torch.from_numpy(images).to(device), labels
 
 
-def _random(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
+def random_rows(data: DeviceData, ipc: int, count: int, seed: int) -> np.ndarray:
+    """Training rows (count, K * ipc) of so many random draws, class by class."""
     draws = []
-    for draw in range(spec.draws):
-        generator = rng.generator(spec.seed, "random", draw)
+    for draw in range(count):
+        generator = rng.generator(seed, "random", draw)
         rows = [m.cpu()[torch.randperm(len(m), generator=generator)] for m in data.class_indices]
-        draws.append(torch.cat([r[: spec.ipc] for r in rows]))
+        draws.append(torch.cat([r[:ipc] for r in rows]))
     return torch.stack(draws).numpy()
+
+
+def _random(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
+    return random_rows(data, spec.ipc, spec.draws, spec.seed)
 
 
 def _taught(
@@ -85,13 +92,18 @@ def _taught(
     return labels.numpy().reshape(*indices.shape, -1)
 
 
-def _class_mean(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
-    generator = rng.generator(spec.seed, "class_mean")
+def class_means(data: DeviceData, ipc: int, seed: int) -> np.ndarray:
+    """Means (K * ipc, C, H, W) of random parts of each class, preprocessed."""
+    generator = rng.generator(seed, "class_mean")
     images = []
     for members in data.class_indices:
         order = torch.randperm(len(members), generator=generator).to(members.device)
-        images += [data.batch(p).mean(0) for p in members[order].tensor_split(spec.ipc)]
-    return torch.stack(images)[None].cpu().numpy()
+        images += [data.batch(p).mean(0) for p in members[order].tensor_split(ipc)]
+    return torch.stack(images).cpu().numpy()
+
+
+def _class_mean(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
+    return class_means(data, spec.ipc, spec.seed)[None]
 
 
 def _kmeans(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarray:
@@ -131,6 +143,10 @@ def _kcenter(spec: BaselineTask, data: DeviceData, context: Context) -> np.ndarr
             nearest = torch.minimum(nearest, (features - features[taken[-1]]).norm(dim=1))
         chosen.append(members[taken])
     return torch.cat(chosen)[None].numpy()
+
+
+def _coreset(spec: BaselineTask, data: DeviceData, context: Context[BaselineTask]) -> np.ndarray:
+    return coresets.indices(spec, data, context)[None].numpy()
 
 
 def _class_features(
@@ -176,4 +192,5 @@ _MAKERS = {
     "kmeans": _kmeans,
     "herding": _herding,
     "kcenter": _kcenter,
+    **dict.fromkeys(CORESETS, _coreset),
 }

@@ -67,10 +67,10 @@ def _accuracies(
 ) -> list[float]:
     """Test accuracies of the networks `which` (all that differ), trained on a set by its own protocol."""
     use = Use(made, made.protocol, made.net)
-    weights = use.bank("held_out", len(seeds), data, context.need)
+    weights = use.bank("held_out", len(seeds), data.device, context.need)
     if weights is not None:
         weights = select(weights, which)
     images, labels = use.arrays(data.device)
     few = use.few(seeds[which])
-    trained = use.train(images, labels, data, few, weights, lambda *_: context.check_cancel())
+    trained = use.train(images, labels, few, weights, lambda *_: context.check_cancel())
     return use.scores(trained, data.test)

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ddcore.base.fields import REQUIRED, number, seed, text
 from ddcore.base.specs import TaskSpec
 from ddcore.sets.distilled import DistilledSet
 
@@ -39,7 +40,7 @@ MEANING = {
 
 @dataclass(frozen=True, kw_only=True)
 class ChangesTask(TaskSpec):
-    """Test accuracy of `nets` networks, in the way the run `run_key` is meant to be used and in others.
+    """Test accuracy of networks, in the way a run is meant to be used and in others.
 
     The networks are those of the run's evaluation: the row "as made" repeats its figure.
     """
@@ -47,13 +48,9 @@ class ChangesTask(TaskSpec):
     KIND: ClassVar[str] = "changes"
     RUNNER: ClassVar[str] = "ddcore.measure.changed:run"
 
-    run_key: str
-    nets: int = 10
-    seed: int = 0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("nets", 1, 1000)
+    run_key: str = text(REQUIRED, "The key of the run.")
+    nets: int = number(10, 1, 1000, "Networks trained in each way.", unit="networks")
+    seed: int = seed()
 
     def title(self) -> str:
         """Line for lists."""

@@ -6,12 +6,13 @@ from typing import Any
 
 from ddcore.measure.spec import (
     BEFORE,
+    CORESETS,
     LABELLED,
     WHOLE,
     AccuracyTask,
     BaselineTask,
     EvaluateTask,
-    Run,
+    MeasuredRun,
     run_of,
 )
 from ddcore.nets.architectures import NetSpec
@@ -22,9 +23,9 @@ from ddcore.tasks.worker import Context
 RANDOM_DRAWS = 10
 
 
-def baseline_task(name: str, run: Run, nets: int, seed: int = 0) -> BaselineTask:
+def baseline_task(name: str, run: MeasuredRun, nets: int, seed: int = 0) -> BaselineTask:
     """The baseline of the size of a run's set."""
-    judged = name in ("herding", "kcenter", "optimised_random", LABELLED)
+    judged = name in ("herding", "kcenter", "optimised_random", *CORESETS, LABELLED)
     many = max(nets, RANDOM_DRAWS)  # the same draws, whoever labels them
     draws = {"random": many, LABELLED: many, "optimised_random": RANDOM_DRAWS}.get(name, 1)
     return BaselineTask(
@@ -37,17 +38,16 @@ def baseline_task(name: str, run: Run, nets: int, seed: int = 0) -> BaselineTask
     )
 
 
-def run_evaluate(context: Context[EvaluateTask]) -> None:
-    """Task `evaluate`: accuracies of a run and its baselines, one row per subject and architecture."""
-    spec = context.spec
-    task = context.need_key(spec.run_key)
-    run, made = run_of(task), DistilledSet.from_task(task)
+_Job = tuple[str, NetSpec, dict[str, Any]]
+
+
+def _jobs(spec: EvaluateTask, run: MeasuredRun, made: DistilledSet) -> list[_Job]:
+    """Name, architecture and fields of every accuracy, the set's own first."""
     ordered, closed_form = spec.protocol.ordered, spec.protocol.closed_form
-    rows: list[dict[str, Any]] = []
-    jobs: list[tuple[str, NetSpec, dict[str, Any]]] = []
+    jobs: list[_Job] = []
     for net in spec.archs:
         use = Use(made, spec.protocol, net)
-        jobs.append(("distilled", net, {"subject": spec.run_key}))
+        jobs.append(("distilled", net, {"subject": spec.run_key, "labels": spec.labels}))
         if use.pretrained:
             jobs.append((BEFORE, net, {"subject": BEFORE, "like": spec.run_key}))
         # Fresh networks have nothing to attack.
@@ -60,7 +60,17 @@ def run_evaluate(context: Context[EvaluateTask]) -> None:
                 continue
             baseline = baseline_task(name, run, spec.nets, spec.seed)
             like = {"like": spec.run_key} if ordered or closed_form else {}
-            jobs.append((name, net, {"subject": baseline, **like}))
+            jobs.append((name, net, {"subject": baseline, "labels": spec.labels, **like}))
+    return jobs
+
+
+def run_evaluate(context: Context[EvaluateTask]) -> None:
+    """Task `evaluate`: accuracies of a run and its baselines, one row per subject and architecture."""
+    spec = context.spec
+    task = context.need_key(spec.run_key)
+    run, made = run_of(task), DistilledSet.from_task(task)
+    rows: list[dict[str, Any]] = []
+    jobs = _jobs(spec, run, made)
     for index, (name, net, fields) in enumerate(jobs):
         context.progress(index, len(jobs), message=f"{name} in {net.label()}")
         if isinstance(fields["subject"], BaselineTask):
@@ -72,11 +82,22 @@ def run_evaluate(context: Context[EvaluateTask]) -> None:
                 protocol=spec.protocol,
                 nets=spec.nets,
                 seed=spec.seed,
+                best_every=0 if name == WHOLE else spec.best_every,
                 **fields,
             )
         )
         result = judged.result()
-        kept = ("mean", "std", "n", "accuracies", "losses", "step_size", "ridge", "attack")
+        kept = (
+            "mean",
+            "std",
+            "n",
+            "accuracies",
+            "losses",
+            "step_size",
+            "ridge",
+            "attack",
+            "best_on_test",
+        )
         rows.append(
             {
                 "subject": name,

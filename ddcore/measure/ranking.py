@@ -1,4 +1,4 @@
-"""Two measures of DD-Ranking (Li et al. 2025, arXiv 2505.13300): is it the images, or their treatment?
+"""The measures of DD-Ranking (Li et al. 2025, arXiv 2505.13300): is it the images, or their treatment?
 
 An accuracy also depends on labels, augmentation and step sizes, which help random images as well. So a
 set is compared with random images treated alike, their labels included where these can be made anew, and
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base import spread
+from ddcore.base.errors import SpecError
 from ddcore.measure.spec import LABELLED
 
 if TYPE_CHECKING:
@@ -26,7 +27,19 @@ DEFINITIONS = {
     "hard-label gap": "HLR = accuracy of all training images − accuracy of the set with hard labels. "
     "Smaller is better; 0 means that the set replaces all training images, without the help of labels "
     "that know more than the class.",
+    "label robust score": "LRS = (e^α − e⁻¹) / (e − e⁻¹) with α = ½ IOR − ½ HLR, both as shares. Larger is "
+    "better, but 1 is out of reach: a set that is no better than random images and has no gap has 0.27, one "
+    "that is right everywhere beside random images that never are 0.54.",
+    "augmentation robust score": "ARS = (e^β − e⁻¹) / (e − e⁻¹), where β is the mean of two improvements "
+    "over random: with the protocol's augmentation, and without any. Larger is better; 0.27 means that "
+    "distilling was for nothing.",
 }
+DOUBT = (
+    "A single score hides its parts: a gap is made up for by a gain that labels or a weak baseline may have "
+    "given, half of each counts whatever they are worth, and each is as uncertain as its ±. Compare scores "
+    "of sets of one size under one protocol only."
+)
+WEIGHT = 0.5  # of the first part of a score, as published
 LABELS_DIFFER = (
     "The set has labels of its own, the random images have those of their classes: what the labels gain is "
     "included."
@@ -96,3 +109,29 @@ def hard_label_gap(
 ) -> Difference | None:
     """HLR from the figures of all training images and of the set with hard labels."""
     return difference(whole, hard) if whole and hard else None
+
+
+def label_robust_score(gap: float, over_random: float, weight: float = WEIGHT) -> float:
+    """LRS from HLR and IOR as shares: α = w IOR − (1 − w) HLR, from -1..1 onto 0..1.
+
+    `SpecError` for a weight beyond 0..1, or figures that are no differences of shares (per cent, say).
+    """
+    return _score(_share("over_random", over_random), -_share("gap", gap), weight)
+
+
+def augmentation_robust_score(with_it: float, without: float, weight: float = WEIGHT) -> float:
+    """ARS from improvements over random with augmentation and without, as shares; errors as for LRS."""
+    return _score(_share("with_it", with_it), _share("without", without), weight)
+
+
+def _score(first: float, second: float, weight: float) -> float:
+    if not 0 <= weight <= 1:
+        raise SpecError("weight", weight, "a number from 0 to 1")
+    exponent = weight * first + (1 - weight) * second
+    return (math.exp(exponent) - math.exp(-1)) / (math.e - math.exp(-1))
+
+
+def _share(field: str, value: float) -> float:
+    if not -1 <= value <= 1:
+        raise SpecError(field, value, "a difference of shares, from -1 to 1")
+    return value

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, overload
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, number
 from ddcore.base.specs import Spec
 from ddcore.nets.plan import (
     Act,
@@ -21,7 +22,7 @@ from ddcore.nets.plan import (
     LocalResponseNorm,
     Norm,
     Plan,
-    Pool,
+    Pooling,
     Residual,
     Shape,
     cost,
@@ -31,24 +32,23 @@ from ddcore.nets.plan import (
 NORMS = ("none", "instance", "batch", "layer", "group")
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "swish")
 POOLINGS = ("none", "avg", "max")
-INITS = ("default", "xavier")
+INITS = {
+    "default": "Kaiming-uniform with a = sqrt(5), PyTorch's own",
+    "xavier": "normal, gain 1, biases 0, as in Wang et al. 2018",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetSpec(Spec):
-    """An architecture and its knobs. A knob left None takes the architecture's default.
+    """An architecture and its knobs. A knob left None takes the architecture's default."""
 
-    `init` is "default" (Kaiming-uniform with a = sqrt(5), PyTorch's own) or "xavier" (normal, gain 1,
-    biases 0, as in Wang et al. 2018).
-    """
-
-    arch: str = "convnet"
-    width: int | None = None
-    depth: int | None = None
-    norm: str | None = None
-    activation: str | None = None
-    pooling: str | None = None
-    init: str = "default"
+    arch: str = choice("convnet", lambda: ARCHITECTURES, "The family of networks.")
+    width: int | None = number(None, 1, 2048, "Channels of its layers (of a first block).")
+    depth: int | None = number(None, 1, 8, "Blocks, or hidden layers.")
+    norm: str | None = choice(None, NORMS, "What normalises the outputs of a layer.")
+    activation: str | None = choice(None, ACTIVATIONS, "The nonlinearity.")
+    pooling: str | None = choice(None, POOLINGS, "What halves the side after a block.")
+    init: str = choice("default", INITS, "How the first weights are drawn.")
 
     def __post_init__(self) -> None:
         defaults = ARCHITECTURES[self.arch].knobs if self.arch in ARCHITECTURES else {}
@@ -59,21 +59,12 @@ class NetSpec(Spec):
 
     def validate(self) -> None:
         """Check the knobs against the architecture."""
-        self.require_choice("arch", ARCHITECTURES)
-        self.require_choice("init", INITS)
         knobs = ARCHITECTURES[self.arch].knobs
         for name in ("width", "depth", "norm", "activation", "pooling"):
             if name not in knobs:
                 self.require(
                     name, getattr(self, name) is None, f"nothing: {self.arch} has no {name}"
                 )
-        if "width" in knobs:
-            self.require_range("width", 1, 2048)
-        if "depth" in knobs:
-            self.require_range("depth", 1, 8)
-        for name, allowed in (("norm", NORMS), ("activation", ACTIVATIONS), ("pooling", POOLINGS)):
-            if name in knobs:
-                self.require_choice(name, allowed)
         if self.norm == "group":
             self.require(
                 "width", self.width is None or self.width % 4 == 0, "a multiple of 4 groups"
@@ -130,7 +121,7 @@ def _convnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
         padding = 3 if block == 0 and shape == (1, 28, 28) else 1
         layers += [Conv(width, 3, padding=padding), Norm(net.knob("norm")), act]
         if pooling != "none":
-            layers.append(Pool(pooling, 2, 2))
+            layers.append(Pooling(pooling, 2, 2))
     return (*layers, Linear(classes))
 
 
@@ -140,7 +131,7 @@ def _mlp(net: NetSpec, shape: Shape, classes: int) -> Plan:
 
 
 def _lenet(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    relu, pool = Act("relu"), Pool("max", 2, 2)
+    relu, pool = Act("relu"), Pooling("max", 2, 2)
     first = Conv(6, 5, padding=0 if shape[1] >= 32 else 2)
     head = (Linear(120), relu, Linear(84), relu, Linear(classes))
     # Published as ReLU then max pooling: the two commute, and this order rectifies a quarter as much.
@@ -148,14 +139,14 @@ def _lenet(net: NetSpec, shape: Shape, classes: int) -> Plan:
 
 
 def _alexcifarnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    relu, pool = Act("relu"), Pool("max", 3, 2, padding=1)
+    relu, pool = Act("relu"), Pooling("max", 3, 2, padding=1)
     lrn = LocalResponseNorm(4, alpha=0.001 / 9, beta=0.75, k=1.0)
     convs = (Conv(64, 5, padding=2), relu, pool, lrn, Conv(64, 5, padding=2), relu, lrn, pool)
     return (*convs, Linear(384), relu, Linear(192), relu, Linear(classes))
 
 
 def _alexnet(net: NetSpec, shape: Shape, classes: int) -> Plan:
-    relu, pool, norm = Act("relu"), Pool("max", 2, 2), Norm(net.knob("norm"))
+    relu, pool, norm = Act("relu"), Pooling("max", 2, 2), Norm(net.knob("norm"))
     first = Conv(128, 5, padding=4 if shape == (1, 28, 28) else 2)
     layers: list[Layer] = [first, norm, relu, pool, Conv(192, 5, padding=2), norm, relu, pool]
     for out in (256, 192, 192):
@@ -169,7 +160,7 @@ def _alexnet224(net: NetSpec, shape: Shape, classes: int) -> Plan:
     Its strides leave nothing of images below 63 pixels: there the first one is 1, and a pooling that no
     longer fits is left out, so that the same layers can be tried on small images.
     """
-    relu, pool, width = Act("relu"), Pool("max", 3, 2), net.knob("width")
+    relu, pool, width = Act("relu"), Pooling("max", 3, 2), net.knob("width")
     large = min(shape[1:]) >= 63
     first = Conv(width, 11, 4, padding=2) if large else Conv(width, 11, padding=5)
     convs = [(first, True), (Conv(3 * width, 5, padding=2), True)]
@@ -193,7 +184,7 @@ def _vgg11(net: NetSpec, shape: Shape, classes: int) -> Plan:
         for out in stage:
             padding = 3 if not layers and shape == (1, 28, 28) else 1
             layers += [Conv(out, 3, padding=padding), Norm(net.knob("norm")), Act("relu")]
-        layers.append(Pool(net.knob("pooling"), 2, 2))
+        layers.append(Pooling(net.knob("pooling"), 2, 2))
     return (*layers, Linear(classes))
 
 
@@ -218,7 +209,7 @@ def _resnet(blocks: tuple[int, int, int, int]) -> Callable[[NetSpec, Shape, int]
                 layers.append(Residual(body, shortcut, relu))
                 channels = out
         side = -(-shape[1] // 8)
-        return (*layers, Pool("avg", side, side), Linear(classes))
+        return (*layers, Pooling("avg", side, side), Linear(classes))
 
     return plan
 

@@ -8,30 +8,31 @@ number of times with respect to weights and images.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddcore.base.placing import placed, placed_together
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import (
     Act,
     Conv,
-    Layer,
     Linear,
     LocalResponseNorm,
     Norm,
     Plan,
-    Pool,
+    Pooling,
     Residual,
     Shape,
     output_shape,
 )
+from ddcore.nets.precision import FLOAT32
 
-Params = dict[str, Tensor]  # stacked weights by name
+Weights = dict[str, Tensor]  # stacked weights by name
 EPS = 1e-5
 BN_MOMENTUM = 0.1
 
@@ -48,7 +49,8 @@ class Network:
     `fused_norm=False` uses norms written from elementary operations, whose derivatives of every order
     are right under each composition of torch.func (library norms are silently wrong under vmapped
     forward-over-reverse). The fused ones are right in plain autograd, second derivatives too, and 1.1 to
-    1.5x faster there.
+    1.5x faster there. With `precision` "bfloat16" convolutions, forward and backward, take and give
+    numbers of 16 bits; all else stays float32. Networks that are equal compute the same.
     """
 
     def __init__(
@@ -59,14 +61,61 @@ class Network:
         num_nets: int = 1,
         *,
         fused_norm: bool = True,
+        precision: str = FLOAT32,
     ) -> None:
         self.net, self.shape, self.classes, self.num_nets = net, shape, classes, num_nets
         self.plan: Plan = net.plan(shape, classes)
-        self.fused_norm = fused_norm
+        self.fused_norm, self.precision = fused_norm, precision
+
+    def _value(self) -> tuple[object, ...]:
+        parts = (self.net, self.shape, self.classes, self.num_nets)
+        return (*parts, self.fused_norm, self.precision)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self._value() == other._value()
+
+    def __hash__(self) -> int:
+        return hash(self._value())
+
+    def __repr__(self) -> str:
+        return f"Network{self._value()}"
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of its weights, in their order."""
+        return tuple(_names(self.plan, self.shape))
+
+    @functools.cached_property
+    def stat_names(self) -> tuple[str, ...]:
+        """The names of the running statistics of its batch norms, in their order."""
+        norms = _batch_norms(self.plan, self.shape)
+        return tuple(f"{name}.{which}" for name, _ in norms for which in ("mean", "var"))
+
+    def in_order(self, params: Weights, stats: Weights | None = None) -> list[Tensor]:
+        """Weights, then statistics, in the order of `names`: files and other people may have another."""
+        of_norms = [stats[name] for name in self.stat_names] if stats else []
+        return [*(params[name] for name in self.names), *of_norms]
+
+    def split(self, tensors: Sequence[Tensor]) -> tuple[Weights, Sequence[Tensor]]:
+        """Weights by name, and the rest, of tensors that begin with them in their order."""
+        count = len(self.names)
+        return dict(zip(self.names, tensors[:count])), tensors[count:]
+
+    def statistics(self, tensors: Sequence[Tensor]) -> Weights | None:
+        """Running statistics by name, of tensors in their order; None where there are none."""
+        return dict(zip(self.stat_names, tensors)) or None
 
     def with_nets(self, num_nets: int) -> Network:
         """The same architecture for another number of networks."""
-        return Network(self.net, self.shape, self.classes, num_nets, fused_norm=self.fused_norm)
+        return self._copy(num_nets, self.precision)
+
+    def in_float32(self) -> Network:
+        """The same networks with all numbers in 32 bits."""
+        return self._copy(self.num_nets, FLOAT32)
+
+    def _copy(self, num_nets: int, precision: str) -> Network:
+        kept = (self.net, self.shape, self.classes)
+        return Network(*kept, num_nets, fused_norm=self.fused_norm, precision=precision)
 
     # --- weights --------------------------------------------------------------------------------
 
@@ -75,7 +124,7 @@ class Network:
         generators: torch.Generator | Sequence[torch.Generator],
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> Params:
+    ) -> Weights:
         """Fresh weights, drawn on the CPU.
 
         One generator draws all networks together; a list gives each network its own stream, so that
@@ -89,7 +138,7 @@ class Network:
         weights = placed_together(list(drawn.values()), device)
         return {name: w.to(dtype) for name, w in zip(drawn, weights)}
 
-    def init_stats(self, device: str | torch.device = "cpu") -> Params:
+    def init_stats(self, device: str | torch.device = "cpu") -> Weights:
         """Running statistics of the batch norms: zeros and ones, empty if there are none."""
         return {
             f"{name}.{which}": torch.full((self.num_nets, channels), value, device=device)
@@ -100,19 +149,19 @@ class Network:
     # --- computing ------------------------------------------------------------------------------
 
     def features(
-        self, params: Params, images: Tensor, stats: Params | None = None, training: bool = True
+        self, params: Weights, images: Tensor, stats: Weights | None = None, training: bool = True
     ) -> Tensor:
         """Penultimate features (N, B, F) of images (B, C, H, W) shared by all, or (N, B, C, H, W)."""
         return self._run(self.plan[:-1], params, images, stats, training)
 
     def logits(
-        self, params: Params, images: Tensor, stats: Params | None = None, training: bool = True
+        self, params: Weights, images: Tensor, stats: Weights | None = None, training: bool = True
     ) -> Tensor:
         """Outputs (N, B, K). Batch norms use the batch while training (updating `stats` in place)."""
         return self._run(self.plan, params, images, stats, training)
 
     def _run(
-        self, plan: Plan, params: Params, x: Tensor, stats: Params | None, training: bool
+        self, plan: Plan, params: Weights, x: Tensor, stats: Weights | None, training: bool
     ) -> Tensor:
         shared = x.ndim == 4
         if not shared:  # (N, B, C, H, W) -> (B, N*C, H, W)
@@ -126,9 +175,10 @@ class _Call:
     """One forward pass: what all layers of it need to know."""
 
     def __init__(
-        self, network: Network, params: Params, stats: Params | None, training: bool, shared: bool
+        self, network: Network, params: Weights, stats: Weights | None, training: bool, shared: bool
     ) -> None:
         self.n, self.fused = network.num_nets, network.fused_norm
+        self.half = network.precision != FLOAT32
         self.params, self.stats, self.training, self.shared = params, stats, training, shared
 
     def per_net(self, x: Tensor) -> Tensor:
@@ -149,7 +199,7 @@ class _Call:
             return self.norm(layer, x, name)
         if isinstance(layer, Act):
             return _ACTIVATIONS[layer.kind](x)
-        if isinstance(layer, Pool):
+        if isinstance(layer, Pooling):
             pool = F.max_pool2d if layer.kind == "max" else F.avg_pool2d
             return pool(x, layer.kernel, layer.stride, layer.padding)
         if isinstance(layer, Linear):
@@ -170,7 +220,11 @@ class _Call:
             1 if self.shared else self.n
         )  # shared input: one dense convolution for all networks
         self.shared = False
-        return F.conv2d(x, weight, bias, layer.stride, layer.padding, groups=groups)
+        size = (layer.stride, layer.padding)
+        if not self.half:
+            return F.conv2d(x, weight, bias, *size, groups=groups)
+        rounded = (x.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16())
+        return F.conv2d(*rounded, *size, groups=groups).to(x.dtype)
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         x = self.per_net(x).flatten(2)
@@ -245,10 +299,19 @@ def _batch_norms(plan: Plan, shape: Shape) -> list[tuple[str, int]]:
     ]
 
 
+def _names(plan: Plan, shape: Shape) -> Iterator[str]:
+    """Of weights, in the order of `_draw`."""
+    for name, layer, _ in _weighted(plan, shape):
+        if isinstance(layer, (Conv, Linear)) or (isinstance(layer, Norm) and layer.kind != "none"):
+            yield f"{name}.weight"
+            if not isinstance(layer, Conv) or layer.bias:
+                yield f"{name}.bias"
+
+
 def _draw(
     plan: Plan, shape: Shape, scheme: str, lead: tuple[int, ...], generator: torch.Generator
-) -> Params:
-    params: Params = {}
+) -> Weights:
+    params: Weights = {}
     for name, layer, s in _weighted(plan, shape):
         if isinstance(layer, (Conv, Linear)):
             size = (
@@ -279,84 +342,13 @@ def _uniform(size: tuple[int, ...], fan_in: int, generator: torch.Generator) -> 
     return (torch.rand(size, generator=generator) * 2 - 1) / math.sqrt(fan_in)
 
 
-def _stack(drawn: Sequence[Params]) -> Params:
+def _stack(drawn: Sequence[Weights]) -> Weights:
     return {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]}
 
 
-def select(params: Params, nets: slice | Tensor | int) -> Params:
+def select(params: Weights, nets: slice | Tensor | int) -> Weights:
     """Weights of some of the networks (the leading axis is kept)."""
     index = slice(nets, nets + 1) if isinstance(nets, int) else nets
     if isinstance(index, Tensor) and params:
         index = placed(index, next(iter(params.values())).device)
     return {name: w[index] for name, w in params.items()}
-
-
-# --- the same network from torch's own layers ---------------------------------------------------
-
-
-class _ResidualModule(nn.Module):
-    def __init__(self, body: nn.Module, shortcut: nn.Module, act: nn.Module) -> None:
-        super().__init__()
-        self.body, self.shortcut, self.act = body, shortcut, act
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.body(x) + self.shortcut(x))
-
-
-def to_module(
-    network: Network, params: Params, stats: Params | None = None, index: int = 0
-) -> nn.Module:
-    """Network `index` as an ordinary `nn.Module` of torch's own layers, for use outside this project."""
-    dtype = next(iter(params.values())).dtype
-    module = _build(network.plan, network.shape).to(dtype)
-    state = {name: w[index].detach().cpu() for name, w in params.items()}
-    for name, value in (stats or {}).items():
-        layer, which = name.rsplit(".", 1)
-        state[f"{layer}.running_{which}"] = value[index].cpu()
-    missing = module.load_state_dict(state, strict=False)
-    assert not missing.unexpected_keys, missing
-    return module.eval()
-
-
-def _build(plan: Plan, shape: Shape) -> nn.Sequential:
-    modules: list[nn.Module] = []
-    for layer in plan:
-        modules.append(_module(layer, shape))
-        shape = output_shape(layer, shape)
-    return nn.Sequential(*modules)
-
-
-def _module(layer: Layer, shape: Shape) -> nn.Module:
-    """torch's own layer for images of `shape`."""
-    if isinstance(layer, Conv):
-        size = (layer.kernel, layer.stride, layer.padding)
-        return nn.Conv2d(shape[0], layer.out, *size, bias=layer.bias)
-    if isinstance(layer, Linear):
-        return _FlatLinear(math.prod(shape), layer.out)
-    if isinstance(layer, Pool):
-        kind = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
-        return kind(layer.kernel, layer.stride, layer.padding)
-    if isinstance(layer, Norm):
-        return _norm(layer.kind, shape[0])
-    if isinstance(layer, Act):
-        kinds = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "swish": nn.SiLU}
-        return nn.LeakyReLU(0.01) if layer.kind == "leaky_relu" else kinds[layer.kind]()
-    if isinstance(layer, LocalResponseNorm):
-        return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
-    return _ResidualModule(_build(layer.body, shape), _build(layer.shortcut, shape), nn.ReLU())
-
-
-def _norm(kind: str, channels: int) -> nn.Module:
-    if kind == "none":
-        return nn.Identity()
-    if kind == "batch":
-        return nn.BatchNorm2d(channels, eps=EPS, momentum=BN_MOMENTUM)
-    groups = {"instance": channels, "layer": 1, "group": 4}
-    return nn.GroupNorm(groups[kind], channels, EPS)
-
-
-class _FlatLinear(nn.Linear):
-    """A linear layer that flattens whatever arrives."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(1))

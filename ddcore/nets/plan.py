@@ -38,7 +38,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pooling:
     """Pooling: "max" or "avg"."""
 
     kind: str
@@ -73,12 +73,12 @@ class Residual:
     act: Act
 
 
-Layer = Conv | Norm | Act | Pool | LocalResponseNorm | Linear | Residual
+Layer = Conv | Norm | Act | Pooling | LocalResponseNorm | Linear | Residual
 Plan = tuple[Layer, ...]  # the last layer is the classifier, the input of it the features
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetCost:
     """What one image costs in one network."""
 
     macs: int  # multiply-adds of a forward pass
@@ -90,7 +90,7 @@ class Cost:
 def output_shape(layer: Layer, shape: Shape) -> Shape:
     """Shape after a layer; a layer that no longer fits raises `SpecError`."""
     c, h, w = shape
-    if isinstance(layer, (Conv, Pool)):
+    if isinstance(layer, (Conv, Pooling)):
         height, width = ((s + 2 * layer.padding - layer.kernel) // layer.stride + 1 for s in (h, w))
         if min(height, width) < 1:
             raise SpecError(
@@ -105,7 +105,7 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
     return shape
 
 
-def cost(plan: Plan, shape: Shape) -> Cost:
+def cost(plan: Plan, shape: Shape) -> NetCost:
     """Operations, parameters and activations of a plan on images of `shape`."""
     macs = parameters = activations = features = 0
     for layer in plan:
@@ -129,7 +129,21 @@ def cost(plan: Plan, shape: Shape) -> Cost:
                 activations += inner.activations
         activations += size
         shape = after
-    return Cost(macs, parameters, activations, features)
+    return NetCost(macs, parameters, activations, features)
+
+
+def largest(plan: Plan, shape: Shape) -> int:
+    """Numbers that the largest layer makes of an image of `shape`."""
+    found = 0
+    for layer in plan:
+        inner = [largest(branch, shape) for branch in _branches(layer)]
+        shape = output_shape(layer, shape)
+        found = max(found, shape[0] * shape[1] * shape[2], *inner)
+    return found
+
+
+def _branches(layer: Layer) -> tuple[Plan, ...]:
+    return (layer.body, layer.shortcut) if isinstance(layer, Residual) else ()
 
 
 def small(shape: Shape) -> bool:

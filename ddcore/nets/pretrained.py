@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ddcore.base import rng
 from ddcore.base.errors import DataError
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Network, Weights
 
 
 def alexnet_weights(
     kind: str, network: Network, seed: int = 0, device: str | torch.device = "cpu"
-) -> Params:
+) -> Weights:
     """The same weights for every network of `network`: those of ImageNet, or random ones.
 
     The last layer's weights are 0 and its biases 1, so all classes start equal and nothing of the old

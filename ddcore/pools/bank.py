@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.base.specs import TaskSpec
 from ddcore.base.spread import summary
@@ -17,67 +16,46 @@ from ddcore.data import Dataset, ensure
 from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.network import Network, Params
-from ddcore.pools.bank_spec import BankTask, Start
+from ddcore.nets.network import Network, Weights
+from ddcore.pools.bank_spec import TEACHERS, BankTask, Start
+from ddcore.pools.networks import Job, as_arrays, load
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
-from ddcore.training.chunks import limit_threads, nets_at_once
 from ddcore.training.estimate import protocol_work
 from ddcore.training.protocols import whole_protocol
 from ddcore.training.train import train
 from ddcore.training.trained import TrainedNets
 
-TEACHERS = 5  # networks whose mean prediction makes soft labels
-_STATS = "stats."
+ACCURACY = "accuracy"  # beside the weights of networks that are still being trained
 
 
 def run(context: Context[BankTask]) -> None:
     """Task `bank`: see `BankTask`. Networks are independent, so a stopped bank goes on where it was."""
     spec = context.spec
     dataset = ensure(context, spec.data)
-    if spec.colour:
-        dataset = in_colour(dataset)
-    data = DeviceData(dataset, context.device)
-    network = Network(spec.net, data.shape, data.num_classes)
-    limit_threads(network, context.device)
-    protocol = whole_protocol(len(data.train))
+    data = DeviceData(in_colour(dataset) if spec.colour else dataset, context.device)
+    job = Job(context, spec.nets, data)
+    protocol = whole_protocol(len(data.train)).replace(precision=spec.precision)
     if spec.epochs:
         protocol = protocol.replace(epochs=spec.epochs)
-    everything = data.batch(torch.arange(len(data.train)))
-    seeds = [rng.derive(spec.seed, "bank", spec.part, i) for i in range(spec.nets)]
-    at_once = nets_at_once(network, protocol.batch, context.device)
-    found: list[dict[str, np.ndarray]] = []
-    accuracies: list[float] = []
-    if resumed := context.load_checkpoint():
-        arrays, meta = resumed
-        found, accuracies = [arrays], meta["accuracies"]
-    for first in range(len(accuracies), spec.nets, at_once):
-
-        def report(step: int, total: int, first: int = first) -> None:
-            share = min(at_once, spec.nets - first) / spec.nets
-            context.progress(round(1000 * (first / spec.nets + share * step / total)), 1000)
-
-        part = seeds[first : first + at_once]
-        labels, classes = data.train.labels, data.num_classes
-        nets = train(spec.net, everything, labels, classes, protocol, part, on_step=report)
-        found.append(_arrays(nets))
-        accuracies += nets.accuracy(data.val)
-        if context.checkpoint_due():
-            context.save_checkpoint(len(accuracies), _joined(found), {"accuracies": accuracies})
-    context.save_arrays(_joined(found), name="weights")
-    context.save_result(
-        {
-            "validation": summary(accuracies),
-            "accuracies": accuracies,
-            "epochs": protocol.epochs,
-            "shape": list(data.shape),
-            "classes": data.num_classes,
-            "work": spec.nets
-            * protocol_work(protocol, spec.net, data.shape, data.num_classes, len(data.train)),
-            "device": context.device,
-            "seconds": context.seconds,
-            "cpu_seconds": context.cpu_seconds,
-        }
+    everything, labels = data.batch(torch.arange(len(data.train))), data.train.labels
+    for chunk in job.chunks(protocol.batch):
+        seeds, report = [job.seed(spec.part, i) for i in chunk], job.reporter(len(chunk))
+        nets = train(
+            spec.net, everything, labels, data.num_classes, protocol, seeds, on_step=report
+        )
+        accuracy = np.array(nets.accuracy(data.val))
+        job.keep(len(chunk), {**as_arrays(nets), ACCURACY: accuracy})
+    weights = job.joined()
+    accuracies = weights.pop(ACCURACY).tolist()
+    context.save_arrays(weights, name="weights")
+    shape, classes = data.shape, data.num_classes
+    each = protocol_work(protocol, spec.net, shape, classes, len(data.train))
+    job.save_result(
+        spec.nets * each,
+        validation=summary(accuracies),
+        accuracies=accuracies,
+        epochs=protocol.epochs,
     )
 
 
@@ -95,25 +73,6 @@ def in_colour(dataset: Dataset) -> Dataset:
     )
 
 
-def _arrays(nets: TrainedNets) -> dict[str, np.ndarray]:
-    named = {**nets.params, **{_STATS + k: w for k, w in nets.stats.items()}}
-    return {k: w.cpu().numpy() for k, w in named.items()}
-
-
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-
-
-def load(task: Task, device: str | torch.device = "cpu") -> TrainedNets:
-    """The networks of a finished bank."""
-    spec = task.spec_as(BankTask)
-    arrays = {k: torch.from_numpy(w).to(device) for k, w in task.arrays("weights").items()}
-    params: Params = {k: w for k, w in arrays.items() if not k.startswith(_STATS)}
-    stats = {k.removeprefix(_STATS): w for k, w in arrays.items() if k.startswith(_STATS)}
-    shape, classes = tuple(task.result()["shape"]), task.result()["classes"]
-    return TrainedNets(Network(spec.net, shape, classes, spec.nets), params, stats)
-
-
 def soft_labels(nets: TrainedNets, images: Tensor) -> Tensor:
     """Mean predicted distribution (M, K) of all networks on preprocessed images."""
     logits = torch.cat(nets.logits_in_batches(images), dim=1)
@@ -128,8 +87,17 @@ def teacher_labels(
     device: str | torch.device,
 ) -> Tensor:
     """Soft labels (M, K) of preprocessed images: what networks trained on the real data say about them."""
-    task = need(BankTask(data=data, net=net, nets=TEACHERS))
-    return soft_labels(load(task, device), images)
+    return soft_labels(teacher(data, net, need, device), images)
+
+
+def teacher(
+    data: DataSpec,
+    net: NetSpec,
+    need: Callable[[TaskSpec], Task],
+    device: str | torch.device,
+) -> TrainedNets:
+    """The networks trained on the real data that label a set."""
+    return load(need(BankTask(data=data, net=net, nets=TEACHERS)), device)
 
 
 def start_weights(
@@ -138,7 +106,7 @@ def start_weights(
     part: str,
     need: Callable[[TaskSpec], Task],
     device: str | torch.device,
-) -> Params | None:
+) -> Weights | None:
     """Stacked initial weights of `network.num_nets` networks of a bank's part; None for fresh ones.
 
     `network` may be of another architecture than the bank: then such networks are trained. A bank on

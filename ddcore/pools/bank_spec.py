@@ -5,40 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ddcore.base.fields import REQUIRED, choice, flag, number, part, seed
 from ddcore.base.specs import Spec, TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec
+from ddcore.nets.precision import precision
 
-PARTS = ("training", "validation", "held_out")
+TEACHERS = 5  # networks whose mean prediction makes soft labels
+PARTS = {
+    "training": "a set is made with them",
+    "validation": "they choose the best set during a run",
+    "held_out": "they judge the result",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BankTask(TaskSpec):
-    """`nets` networks, each from its own initial weights and order of images; `epochs` 0 chooses by size.
+    """Networks, each from its own initial weights and order of images.
 
-    Networks of different `part`s are different networks, whatever their number: those a set is made
-    with (training), those that choose the best set during a run (validation) and those that judge the
-    result (held_out). `colour` repeats grey images in three channels, for use on coloured data.
-    Stored: weights after training, and each network's accuracy on validation and test data.
+    Networks of different parts are different networks, whatever their number. Stored: weights after
+    training, and each network's accuracy on validation and test data.
     """
 
     KIND: ClassVar[str] = "bank"
     RUNNER: ClassVar[str] = "ddcore.pools.bank:run"
 
-    data: DataSpec
-    net: NetSpec
-    nets: int = 10
-    part: str = "training"
-    seed: int = 0
-    epochs: int = 0
-    colour: bool = False
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("nets", 1, 2000)
-        self.require_choice("part", PARTS)
-        self.require_range("seed", 0, 2**31 - 1)
-        self.require_range("epochs", 0, 10_000)
+    data: DataSpec = part(REQUIRED, "What they are trained on.")
+    net: NetSpec = part(REQUIRED, "Their architecture.")
+    nets: int = number(10, 1, 2000, "How many.", unit="networks")
+    part: str = choice("training", PARTS, "What they are for.")
+    seed: int = seed()
+    epochs: int = number(0, 0, 10_000, "How often all images are seen; 0: chosen by their number.")
+    colour: bool = flag(False, "Repeat grey images in three channels, for use on coloured data.")
+    precision: str = precision()
 
     def title(self) -> str:
         """Line for lists."""
@@ -51,21 +50,21 @@ WEIGHTS = ("imagenet", "random")
 
 @dataclass(frozen=True, kw_only=True)
 class Start(Spec):
-    """The weights from which networks are trained that a set is made for. No field: fresh random ones.
+    """The weights from which networks are trained that a set is made for. No field: fresh random ones."""
 
-    `bank`: networks trained on real data, of which the set is made with the training part;
-    `validation` is how many of the validation part judge it during the run. `weights`: one known
-    AlexNet, pretrained on ImageNet or (drawn with `seed`) random.
-    """
-
-    bank: BankTask | None = None
-    validation: int = 0
-    weights: str = ""
-    seed: int = 0
+    bank: BankTask | None = part(
+        None, "Networks trained on real data, of which the set is made with the training part."
+    )
+    validation: int = number(
+        0, 0, 10_000, "How many of the bank's validation part judge the set during the run."
+    )
+    weights: str = choice(
+        "", ("", *WEIGHTS), "One known AlexNet, pretrained on ImageNet or random; empty: neither."
+    )
+    seed: int = seed(help="Random weights of it are drawn from it.")
 
     def validate(self) -> None:
         """Check that there is one start only."""
-        self.require_choice("weights", ("", *WEIGHTS))
         self.require("weights", not (self.bank and self.weights), "nothing beside a bank")
 
     @property

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ddcore.base import rng
+from ddcore.base import execution, rng
 from ddcore.base.errors import SpecError
 from ddcore.base.spread import summary
-from ddcore.data import ensure
-from ddcore.data.tensors import DeviceData, Part
+from ddcore.data.tensors import Part
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.network import Network, Params, shape_of
+from ddcore.nets.network import Network, shape_of
+from ddcore.nets.plan import cost
+from ddcore.nets.precision import FLOAT32
+from ddcore.pools.networks import Job, Kept, as_arrays
 from ddcore.pools.real_spec import Counts, EarlyPool, Pool, RealPool, SubsetPool
-from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
-from ddcore.training.chunks import limit_threads, nets_at_once
-from ddcore.training.losses import cross_entropy
+from ddcore.training.steps import gradients
 from ddcore.training.trained import TrainedNets, agreement
 
-_STATS = "stats."
+Pools = TypeVar("Pools", bound=Pool)
 
 
 def train_real(
@@ -40,6 +41,7 @@ def train_real(
     batch: int,
     lr: float,
     momentum: float = 0.9,
+    precision: str = FLOAT32,
     subsets: Tensor | None = None,
     on_iteration: Callable[[int, TrainedNets], None] = lambda t, nets: None,
 ) -> TrainedNets:
@@ -52,23 +54,25 @@ def train_real(
     weights are those in training, so what is kept must be copied.
     """
     device = part.images.device
-    network = Network(net, shape_of(part.images), classes, len(seeds))
+    network = Network(net, shape_of(part.images), classes, len(seeds), precision=precision)
     params = network.init([rng.generator(s, "init") for s in seeds], device)
     weights = [w.requires_grad_() for w in params.values()]
-    nets = TrainedNets(network, params, network.init_stats(device))
+    nets = TrainedNets(network.in_float32(), params, network.init_stats(device))
     optimiser = torch.optim.SGD(weights, lr, momentum=momentum)
     count = len(part) if subsets is None else subsets.shape[1]
+    size = min(batch or count, count)
+    work = 3.0 * len(seeds) * iterations * size * cost(network.plan, network.shape).macs
+    step = execution.step(gradients, network, "ce", total=work)
     on_iteration(0, nets)
     rows = _batches(count, batch, [rng.generator(s, "order") for s in seeds], subsets)
     for t, index in enumerate(islice(rows, iterations), 1):
         x = part.batch(index.flatten()).unflatten(0, index.shape)
-        loss = cross_entropy(network.logits(params, x, nets.stats), part.labels[index])
-        for w, g in zip(weights, torch.autograd.grad(loss, weights)):
+        for w, g in zip(weights, step(*weights, *nets.stats.values(), x, part.labels[index])):
             w.grad = g
         optimiser.step()
         on_iteration(t, nets)
     trained = {name: w.detach() for name, w in params.items()}
-    return TrainedNets(network, trained, nets.stats)
+    return TrainedNets(nets.network, trained, nets.stats)
 
 
 def _batches(
@@ -96,43 +100,11 @@ def first_per_class(orders: list[np.ndarray], k: int) -> np.ndarray:
     return np.concatenate([rows[:k] for rows in orders])
 
 
-def load(task: Task, device: str | torch.device = "cpu") -> TrainedNets:
-    """The networks of a finished `RealPool`."""
-    spec = task.spec_as(RealPool)
-    arrays = {k: torch.from_numpy(w).to(device) for k, w in task.arrays("weights").items()}
-    params: Params = {k: w for k, w in arrays.items() if not k.startswith(_STATS)}
-    stats = {k.removeprefix(_STATS): w for k, w in arrays.items() if k.startswith(_STATS)}
-    result = task.result()
-    network = Network(spec.net, tuple(result["shape"]), result["classes"], spec.nets)
-    return TrainedNets(network, params, stats)
-
-
 # --- the tasks ------------------------------------------------------------------------------------
 
 
-class _Training:
-    """What the three pools share: data, streams, chunks of networks, progress and checkpoints."""
-
-    def __init__(self, context: Context[Pool], nets: int) -> None:
-        self.context, self.nets = context, nets
-        self.spec = context.spec
-        self.data = DeviceData(ensure(context, self.spec.data), context.device)
-        self.network = Network(self.spec.net, self.data.shape, self.data.num_classes)
-        limit_threads(self.network, context.device)
-        self.found: list[dict[str, np.ndarray]] = []
-        self.done = 0
-        if resumed := context.load_checkpoint():
-            arrays, meta = resumed
-            self.found, self.done = [arrays], meta["nets"]
-
-    def seed(self, *labels: object) -> int:
-        """The seed of a network."""
-        return rng.derive(self.spec.seed, self.spec.KIND, *labels)
-
-    def chunk(self, images: int) -> int:
-        """How many networks to train at once on sets of so many images."""
-        batch = min(self.spec.batch or images, images)
-        return nets_at_once(self.network, batch, self.context.device)
+class _Training(Job[Pools]):
+    """What the three pools share beyond others: how they train and test."""
 
     def train(
         self,
@@ -142,11 +114,10 @@ class _Training:
         on_iteration: Callable[[int, TrainedNets], None] = lambda t, nets: None,
     ) -> TrainedNets:
         """The next few networks; reports progress."""
-        spec, before = self.spec, self.done
+        spec, report = self.spec, self.reporter(len(seeds))
 
         def step(t: int, nets: TrainedNets) -> None:
-            share = (before + len(seeds) * t / iterations) / self.nets
-            self.context.progress(round(1000 * share), 1000)
+            report(t, iterations)
             on_iteration(t, nets)
 
         return train_real(
@@ -158,20 +129,10 @@ class _Training:
             batch=spec.batch,
             lr=spec.lr,
             momentum=spec.momentum,
+            precision=spec.precision,
             subsets=None if subsets is None else torch.from_numpy(subsets),
             on_iteration=step,
         )
-
-    def keep(self, count: int, **arrays: np.ndarray) -> None:
-        """What is known about the next `count` networks."""
-        self.found.append(arrays)
-        self.done += count
-        if self.context.checkpoint_due():
-            self.context.save_checkpoint(self.done, self.joined(), {"nets": self.done})
-
-    def joined(self) -> dict[str, np.ndarray]:
-        """All arrays so far, networks along the first axis."""
-        return {name: np.concatenate([f[name] for f in self.found]) for name in self.found[0]}
 
     def predict(self, nets: TrainedNets) -> np.ndarray:
         """Classes of the test images (N, B), in as few bytes as they fit."""
@@ -182,23 +143,16 @@ class _Training:
         """Share of the test images predicted as labelled: (..., B) to (...)."""
         return (predicted == self.data.dataset.test_labels).mean(-1).astype(np.float32)
 
-    def save(self, arrays: dict[str, np.ndarray], **facts: object) -> None:
+    def save(self, arrays: Kept, **facts: object) -> None:
         """Write arrays and result."""
-        data, context = self.data, self.context
+        data = self.data
         number = Counts(len(data.train), len(data.test))
-        context.save_arrays(arrays)
-        context.save_result(
-            {
-                **facts,
-                "shape": list(data.shape),
-                "classes": data.num_classes,
-                "work": self.spec.cost(data.shape, data.num_classes, number).macs,
-                "device": context.device,
-                "seconds": context.seconds,
-                "cpu_seconds": context.cpu_seconds,
-            }
-        )
-        context.progress(1000, 1000)
+        self.context.save_arrays(arrays)
+        self.save_result(self.spec.cost(data.shape, data.num_classes, number).macs, **facts)
+
+    def batch(self, images: int) -> int:
+        """Of so many images, those used at once."""
+        return min(self.spec.batch or images, images)
 
 
 def run_real(context: Context[RealPool]) -> None:
@@ -209,20 +163,15 @@ def run_real(context: Context[RealPool]) -> None:
     _require(spec, "per_class", spec.per_class, labels)
     images = spec.per_class * classes or len(labels)
     iterations = spec.epochs_for(images) * -(-images // (spec.batch or images))
-    at_once = job.chunk(images)
-    for first in range(job.done, spec.nets, at_once):
-        seeds = [job.seed(i) for i in range(first, min(first + at_once, spec.nets))]
+    for chunk in job.chunks(job.batch(images)):
+        seeds = [job.seed(i) for i in chunk]
         subsets = _subsets(labels, classes, seeds, spec.per_class) if spec.per_class else None
         nets = job.train(seeds, iterations, subsets)
-        named = {**nets.params, **{_STATS + k: w for k, w in nets.stats.items()}}
         predicted = job.predict(nets)
-        job.keep(
-            len(seeds),
-            **{f"weights.{k}": w.cpu().numpy() for k, w in named.items()},
-            predicted=predicted,
-            test=job.accuracy(predicted),
-            train=np.array(_train_accuracy(nets, job.data.train, subsets), np.float32),
-        )
+        arrays = {f"weights.{k}": w for k, w in as_arrays(nets).items()}
+        arrays |= {"predicted": predicted, "test": job.accuracy(predicted)}
+        arrays["train"] = np.array(_train_accuracy(nets, job.data.train, subsets), np.float32)
+        job.keep(len(chunk), arrays)
     arrays = job.joined()
     weights = {k.removeprefix("weights."): a for k, a in arrays.items() if k[:8] == "weights."}
     context.save_arrays(weights, name="weights")
@@ -239,10 +188,9 @@ def run_early(context: Context[EarlyPool]) -> None:
     """Task `early_nets`: see `EarlyPool`."""
     spec = context.spec
     job = _Training(context, spec.nets)
-    at_once = job.chunk(len(job.data.train))
     steps = np.arange(spec.every, spec.iterations + 1, spec.every)
-    for first in range(job.done, spec.nets, at_once):
-        seeds = [job.seed(i) for i in range(first, min(first + at_once, spec.nets))]
+    for chunk in job.chunks(job.batch(len(job.data.train))):
+        seeds = [job.seed(i) for i in chunk]
         seen: list[np.ndarray] = []
 
         def test(t: int, nets: TrainedNets, seen: list[np.ndarray] = seen) -> None:
@@ -251,7 +199,7 @@ def run_early(context: Context[EarlyPool]) -> None:
 
         job.train(seeds, spec.iterations, on_iteration=test)
         predicted = np.stack(seen, axis=1)
-        job.keep(len(seeds), predicted=predicted, accuracy=job.accuracy(predicted))
+        job.keep(len(chunk), {"predicted": predicted, "accuracy": job.accuracy(predicted)})
     arrays = job.joined()
     last = arrays["accuracy"][:, -1].tolist()
     job.save({**arrays, "steps": steps}, accuracy=summary(last))
@@ -266,20 +214,16 @@ def run_subset(context: Context[SubsetPool]) -> None:
     _require(spec, "sizes", max(spec.sizes), labels)
     streams = [job.seed("images", d) for d in range(spec.draws)]
     for place, k in enumerate(spec.sizes):
-        at_once = job.chunk(k * classes)
+        at_once = job.at_once(job.batch(k * classes))
         end = (place + 1) * spec.draws
         while job.done < end:
             draws = range(job.done % spec.draws, min(job.done % spec.draws + at_once, spec.draws))
             seeds = [job.seed(k, d) for d in draws]
             subsets = _subsets(labels, classes, [streams[d] for d in draws], k)
             predicted = job.predict(job.train(seeds, spec.steps(k * classes), subsets))
-            job.keep(
-                len(seeds),
-                predicted=predicted,
-                accuracy=job.accuracy(predicted),
-                size=np.full(len(seeds), k),
-                draw=np.array(draws),
-            )
+            arrays = {"predicted": predicted, "accuracy": job.accuracy(predicted)}
+            arrays |= {"size": np.full(len(seeds), k), "draw": np.array(draws)}
+            job.keep(len(seeds), arrays)
     arrays = job.joined()
     job.save(arrays, accuracy=summary(arrays["accuracy"].tolist()))
 

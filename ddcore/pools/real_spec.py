@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ddcore.base.fields import REQUIRED, number, numbers, part, seed
 from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.plan import Cost as NetCost
-from ddcore.nets.plan import Shape, cost
+from ddcore.nets.plan import NetCost, Shape, cost
+from ddcore.nets.precision import precision
 from ddcore.training.protocols import whole_protocol
 
 TEST_BATCH = 2000
+MOST = 1_000_000  # images of a class in a subset
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Need:
-    """Multiply-adds, bytes of memory and bytes on disk of a pool."""
+    """Multiply-adds, bytes of memory and bytes on disk of a pool, or of an analysis beyond its pools."""
 
     macs: float
-    memory: float
-    disk: float
+    memory: float = 0.0
+    disk: float = 1e5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +43,16 @@ class Pool(TaskSpec):
     """Networks of one architecture trained on real images: SGD with momentum on cross-entropy.
 
     No weight decay, schedule or augmentation (Yang et al. 2024). Each network draws its weights and its
-    order of images from streams of its own; the last, shorter batch of an epoch is used too. A `batch` of
-    0 is all images at once.
+    order of images from streams of its own; the last, shorter batch of an epoch is used too.
     """
 
-    data: DataSpec
-    net: NetSpec
-    seed: int = 0
-    batch: int = 64
-    lr: float = 0.01
-    momentum: float = 0.9
-
-    def validate(self) -> None:
-        """Check ranges. Subclasses call this."""
-        self.require_range("seed", 0, 2**31 - 1)
-        self.require_range("batch", 0, 1_000_000)
-        self.require_range("lr", 1e-8, 1e3)
-        self.require_range("momentum", 0, 1)
+    data: DataSpec = part(REQUIRED, "What they are trained on.")
+    net: NetSpec = part(REQUIRED, "Their architecture.")
+    seed: int = seed()
+    batch: int = number(64, 0, 1_000_000, "Images per step; 0: all at once.", unit="images")
+    lr: float = number(0.01, 1e-8, 1e3, "Step size of sgd.")
+    momentum: float = number(0.9, 0, 1, "Momentum of sgd.")
+    precision: str = precision()
 
     def cost(self, shape: Shape, classes: int, counts: Counts) -> Need:
         """What training and testing all networks takes."""
@@ -71,25 +66,19 @@ class Pool(TaskSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class RealPool(Pool):
-    """`nets` networks trained to the end; `epochs` 0 chooses by the number of images.
+    """Networks trained to the end.
 
-    `per_class` 0 is all training images, else so many of each class, drawn anew for each network. Stored:
-    weights, accuracy on the images trained on and on test images, classes predicted for test images.
+    Stored: weights, accuracy on the images trained on and on test images, classes predicted for test images.
     """
 
     KIND: ClassVar[str] = "real_nets"
     RUNNER: ClassVar[str] = "ddcore.pools.real:run_real"
 
-    nets: int = 3
-    epochs: int = 0
-    per_class: int = 0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("nets", 1, 1000)
-        self.require_range("epochs", 0, 10_000)
-        self.require_range("per_class", 0, 1_000_000)
+    nets: int = number(3, 1, 1000, "How many.", unit="networks")
+    epochs: int = number(0, 0, 10_000, "How often all images are seen; 0: chosen by their number.")
+    per_class: int = number(
+        0, 0, 1_000_000, "Images of each class, drawn anew for each network; 0: all there are."
+    )
 
     def title(self) -> str:
         """Line for lists."""
@@ -112,7 +101,7 @@ class RealPool(Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyPool(Pool):
-    """`nets` networks in their first `iterations` on all training images, tested after every `every`-th.
+    """Networks in their first iterations on all training images, tested along the way.
 
     Stored: the iterations of the tests (T,), accuracy (n, T) and predicted classes (n, T, N) of the N
     test images, one byte each.
@@ -121,15 +110,12 @@ class EarlyPool(Pool):
     KIND: ClassVar[str] = "early_nets"
     RUNNER: ClassVar[str] = "ddcore.pools.real:run_early"
 
-    nets: int = 12
-    iterations: int = 120
-    every: int = 1
+    nets: int = number(12, 1, 1000, "How many.", unit="networks")
+    iterations: int = number(120, 1, 1_000_000, "Steps of training.")
+    every: int = number(1, 1, 1_000_000, "Iterations between two tests.")
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("nets", 1, 1000)
-        self.require_range("iterations", 1, 1_000_000)
+        """Check that there is a test."""
         self.require_range("every", 1, self.iterations)
 
     def title(self) -> str:
@@ -148,30 +134,38 @@ class EarlyPool(Pool):
         return Need(need.macs, need.memory + 2.0 * tests, need.disk)
 
 
+def subset_sizes() -> Any:
+    """The field for sizes of random subsets."""
+    return numbers(
+        (1, 2, 3, 4, 5, 6, 7, 8),
+        1,
+        MOST,
+        "different numbers of images per class, 1 or more",
+        "Sizes of random subsets.",
+        unit="images per class",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class SubsetPool(Pool):
     """Networks trained to the end on small random subsets with the same number of each class.
 
-    `sizes` are images per class; for each there are `draws` networks. Draw d of a smaller size is part of
-    draw d of every larger one. Stored for each of the n = sizes x draws networks: images per class, draw,
-    test accuracy, and the predicted classes (n, N) of the N test images, one byte each.
+    Draw d of a smaller size is part of draw d of every larger one. Stored for each of the n = sizes x draws
+    networks: images per class, draw, test accuracy, and the predicted classes (n, N) of the N test images,
+    one byte each.
     """
 
     KIND: ClassVar[str] = "subset_nets"
     RUNNER: ClassVar[str] = "ddcore.pools.real:run_subset"
 
-    sizes: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    draws: int = 8
-    epochs: int = 300
+    sizes: tuple[int, ...] = subset_sizes()
+    draws: int = number(8, 1, 1000, "Networks for each size.", unit="networks")
+    epochs: int = number(300, 1, 100_000, "How often all images of the subset are seen.")
     batch: int = 256
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        ok = self.sizes and len(set(self.sizes)) == len(self.sizes) and min(self.sizes) >= 1
-        self.require("sizes", bool(ok), "different numbers of images per class, 1 or more")
-        self.require_range("draws", 1, 1000)
-        self.require_range("epochs", 1, 100_000)
+        """Check that there are different subsets."""
+        self.require("sizes", 0 < len(set(self.sizes)) == len(self.sizes))
 
     def title(self) -> str:
         """Line for lists."""

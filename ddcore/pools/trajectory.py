@@ -19,14 +19,13 @@ from torch import Tensor
 from ddcore.base import rng
 from ddcore.base.errors import DDError
 from ddcore.base.spread import summary
-from ddcore.data import ensure
 from ddcore.data.tensors import DeviceData
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Weights
 from ddcore.pools.estimate import trajectory_work
+from ddcore.pools.networks import Job
 from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
-from ddcore.training.chunks import limit_threads, nets_at_once
 from ddcore.training.protocols import Protocol
 from ddcore.training.train import train
 from ddcore.training.trained import TrainedNets
@@ -37,38 +36,21 @@ _START, _MOVES = "start.", "moves."  # before a weight's name in an expert's fil
 def run(context: Context[TrajectoryTask]) -> None:
     """Task `trajectories`: see `TrajectoryTask`. What finished before a stop is not trained again."""
     spec = context.spec
-    data = DeviceData(ensure(context, spec.data), context.device)
-    network = Network(spec.net, data.shape, data.num_classes)
-    limit_threads(network, context.device)
-    found = context.load_checkpoint()
-    accuracies = found[0]["accuracies"] if found else np.empty((0, 2, spec.epochs + 1))
-    together = nets_at_once(network, spec.batch, context.device)
-    while (done := len(accuracies)) < spec.nets:
-        experts = range(done, min(done + together, spec.nets))
-
-        def report(step: int, total: int, experts: Sequence[int] = experts) -> None:
-            per_expert = total // len(experts)
-            context.progress(experts[0] * per_expert + step, spec.nets * per_expert)
-
-        recorder = train_experts(spec, data, experts, report)
+    job = Job(context, spec.nets)
+    data = job.data
+    for experts in job.chunks(spec.batch):
+        recorder = train_experts(spec, data, experts, job.reporter(len(experts)))
         for expert, arrays in zip(experts, recorder.arrays()):
             context.save_arrays(arrays, file_name(expert))
-        accuracies = np.concatenate([accuracies, recorder.accuracies()])
-        context.save_checkpoint(len(accuracies), {"accuracies": accuracies}, {})
-    validation, test = accuracies.swapaxes(0, 1).tolist()
-    context.save_result(
-        {
-            "validation": summary([of[-1] for of in validation]),
-            "test": summary([of[-1] for of in test]),
-            "accuracies": {"validation": validation, "test": test},  # by expert and epoch
-            "epochs": spec.epochs,
-            "shape": list(data.shape),
-            "classes": data.num_classes,
-            "device": context.device,
-            "seconds": context.seconds,
-            "cpu_seconds": context.cpu_seconds,
-            "work": trajectory_work(spec, data.shape, data.num_classes, len(data.train)),
-        }
+        # Whose files are written is finished.
+        job.keep(len(experts), {"accuracies": recorder.accuracies()}, at_any_rate=True)
+    validation, test = job.joined()["accuracies"].swapaxes(0, 1).tolist()
+    job.save_result(
+        trajectory_work(spec, data.shape, data.num_classes, len(data.train)),
+        validation=summary([of[-1] for of in validation]),
+        test=summary([of[-1] for of in test]),
+        accuracies={"validation": validation, "test": test},  # by expert and epoch
+        epochs=spec.epochs,
     )
 
 
@@ -82,8 +64,8 @@ class Recorder:
 
     def __init__(self, data: DeviceData) -> None:
         self.data = data
-        self.start: Params = {}
-        self.known: Params = {}  # float32 (N, ...): what reading gives for the last epoch so far
+        self.start: Weights = {}
+        self.known: Weights = {}  # float32 (N, ...): what reading gives for the last epoch so far
         self.moves: dict[str, list[Tensor]] = {}  # float16 (N, ...) per epoch
         self._accuracies: list[list[list[float]]] = []
 
@@ -118,7 +100,7 @@ class Recorder:
         return np.array(self._accuracies).transpose(2, 1, 0)
 
 
-def _check(epoch: int, moves: Params) -> None:
+def _check(epoch: int, moves: Weights) -> None:
     """An expert that is lost, or that does not move, is a trajectory to nowhere."""
     moved = torch.stack([m.float().abs().flatten(1).amax(1) for m in moves.values()]).amax(0)
     if not moved.isfinite().all():
@@ -146,6 +128,7 @@ def train_experts(
         epochs=spec.epochs,
         batch=spec.batch,
         augment=spec.augment,
+        precision=spec.precision,
     )
     everything = data.batch(torch.arange(len(data.train)))
     seeds = [rng.derive(spec.seed, "expert", i) for i in experts]
@@ -175,7 +158,7 @@ class Trajectories:
     def __len__(self) -> int:
         return self.count
 
-    def stretch(self, expert: int, first: int, last: int) -> tuple[Params, Params]:
+    def stretch(self, expert: int, first: int, last: int) -> tuple[Weights, Weights]:
         """One expert's weights after `first` and after `last` >= `first` epochs; float32, on the CPU."""
         file = self._file(expert)
         names = [k.removeprefix(_START) for k in file.keys() if k.startswith(_START)]  # noqa: SIM118

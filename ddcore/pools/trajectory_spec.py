@@ -5,44 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ddcore.base.fields import REQUIRED, number, part, seed
 from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec
+from ddcore.nets.precision import precision
 from ddcore.training import strategies
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrajectoryTask(TaskSpec):
-    """`nets` experts, each from its own initial weights, order of images and augmentation.
+    """Experts, each from its own initial weights, order of images and augmentation.
 
-    Plain training of Cazenavette et al. 2022: SGD with step size `lr` and `momentum`, constant, on
-    minibatches of `batch` images under `augment`, for `epochs` epochs. Stored: each expert's weights at
-    its start and after every epoch, and its accuracy there on validation and test data.
+    Plain training of Cazenavette et al. 2022: SGD with a constant step size on minibatches. Stored: each
+    expert's weights at its start and after every epoch, and its accuracy there on validation and test data.
     """
 
     KIND: ClassVar[str] = "trajectories"
     RUNNER: ClassVar[str] = "ddcore.pools.trajectory:run"
+    ESTIMATE: ClassVar[str] = "ddcore.pools.estimate:need_of_experts"
 
-    data: DataSpec
-    net: NetSpec
-    nets: int = 100
-    epochs: int = 50
-    lr: float = 0.01
-    momentum: float = 0.0
-    batch: int = 256
-    augment: str = ""
-    seed: int = 0
+    data: DataSpec = part(REQUIRED, "What they are trained on.")
+    net: NetSpec = part(REQUIRED, "Their architecture.")
+    nets: int = number(100, 1, 10_000, "How many.", unit="networks")
+    epochs: int = number(50, 1, 10_000, "How often all images are seen.")
+    lr: float = number(0.01, 1e-6, 100, "Step size of sgd.")
+    momentum: float = number(0.0, 0, 0.999, "Momentum of sgd.")
+    batch: int = number(256, 1, 100_000, "Images per step.")
+    augment: str = strategies.augment("", "Drawn for every image.")
+    seed: int = seed()
+    precision: str = precision()
 
     def validate(self) -> None:
-        """Check ranges; running statistics of a batch norm are no weights, so they would be lost."""
-        self.require_range("nets", 1, 10_000)
-        self.require_range("epochs", 1, 10_000)
-        self.require_range("lr", 1e-6, 100)
-        self.require_range("momentum", 0, 0.999)
-        self.require_range("batch", 1, 100_000)
-        self.require_range("seed", 0, 2**31 - 1)
+        """Running statistics of a batch norm are no weights, so they would be lost."""
         self.require("net", self.net.norm != "batch", "a norm without running statistics")
-        strategies.parse(self.augment)
 
     def title(self) -> str:
         """Line for lists."""

@@ -19,6 +19,7 @@ from ddcore.distil.contract import DistillSpec, method
 from ddcore.distil.estimate import distillation
 from ddcore.distil.settings import make_spec
 from ddcore.measure.estimate import evaluation
+from ddcore.measure.regimes import regime, with_loss
 from ddcore.measure.spec import EvaluateTask, default_evaluation
 from ddcore.nets.plan import Shape
 from ddcore.nets.words import judge
@@ -57,17 +58,20 @@ class Judged:
     """One line of the table: a set under a protocol ("" for the run's own), and what was published.
 
     `net` is the network as a word ("convnet-128"; "" for the run's own), `nets` how many are trained (0:
-    as many as the protocol says).
+    as many as the protocol says). `labels` are those of all sets, one of `measure.regimes.REGIMES`, the
+    teacher's at `temperature` ("" for those that each set has).
     """
 
     protocol: str = ""
     published: Published | None = None
     net: str = ""
     nets: int = 0
+    labels: str = ""
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class RecipeRow:
     """One distilled set: a preset with some settings, the protocols that judge it, what differs.
 
     `whiten` is ZCA whitening of the data. `differs` says in one or two sentences what is not as published,
@@ -120,6 +124,9 @@ class Row:
         changes: dict[str, Any] = {"protocol": chosen, "nets": judged.nets or chosen.nets}
         if judged.net:
             changes["archs"] = (judge("net", judged.net, run.net, *form(run.data)),)
+        if judged.labels:
+            changes["labels"] = regime(judged.labels, run.data, run.net)
+            changes["protocol"] = with_loss(chosen, judged.labels, temperature=judged.temperature)
         return default_evaluation(key, run, **changes)
 
 
@@ -144,7 +151,7 @@ class Recipe:
     about: str
     machine: str
     order: int
-    rows: tuple[Row, ...]
+    rows: tuple[RecipeRow, ...]
     repeats: bool = False
     follow: Callable[[list[DistillSpec], bool], list[Step]] = lambda runs, rehearsal: []
 
@@ -157,7 +164,7 @@ class Recipe:
             yield from self.follow([row.run(rehearsal) for row in self.rows], rehearsal)
 
 
-def row_steps(row: Row, rehearsal: bool = False) -> Iterator[Step]:
+def row_steps(row: RecipeRow, rehearsal: bool = False) -> Iterator[Step]:
     """What the run needs beforehand, the run, its evaluations."""
     run = row.run(rehearsal)
     shape, classes = form(run.data)

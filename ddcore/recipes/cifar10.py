@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import README, SPLIT, Judged, Published, Recipe, Row
+from ddcore.recipes.base import README, SPLIT, Judged, Published, Recipe, RecipeRow
 
 PICTURE = "Yang et al. 2024, read off a picture in their notebook"
 PAD = "Zhao & Bilen 2021, as quoted by PAD (2024), table 1"
@@ -15,10 +15,10 @@ def _row(
     t300: Published | None = None,
     differs: str = f"{SPLIT}.",
     whiten: bool = False,
-) -> Row:
+) -> RecipeRow:
     """Ten images per class under the method's own protocol, and under that of Yang et al."""
     experts = {"experts": "20"} if name == "mtt" else {}
-    return Row(
+    return RecipeRow(
         name=f"cifar10-{name}{'-zca' if whiten else ''}-10",
         method=name,
         dataset="cifar10",

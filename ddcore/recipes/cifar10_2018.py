@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import SPLIT, Judged, Published, Recipe, Row
+from ddcore.recipes.base import SPLIT, Judged, Published, Recipe, RecipeRow
 from ddcore.recipes.mnist_2018 import PROJECT
 
 KNOWN = Published(54.0, PROJECT)
@@ -22,10 +22,10 @@ _SHORT = {
 
 def _row(
     setting: str, published: Published, iterations: int, lr: str, val_nets: int, text: str
-) -> Row:
+) -> RecipeRow:
     """Ten images per class, one of each in every one of ten steps; the step sizes are halved three times."""
     own = {"setting": setting, "iterations": str(iterations), "lr": lr, "val_nets": str(val_nets)}
-    return Row(
+    return RecipeRow(
         name=f"cifar10-{setting}-100-short",
         method="dd2018",
         dataset="cifar10",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import README, SPLIT, Judged, Published, Recipe, Row
+from ddcore.recipes.base import README, SPLIT, Judged, Published, Recipe, RecipeRow
 from ddcore.recipes.cifar10 import PAD, PICTURE
 
 WIDE = "convnet-128"
@@ -33,11 +33,11 @@ _LESS_OF_ONE = _LESS | {
 }
 
 
-def _row(name: str, ipc: int, *judged: Judged, seed: int = 0) -> Row:
+def _row(name: str, ipc: int, *judged: Judged, seed: int = 0) -> RecipeRow:
     """A set that an hour of two cores makes, judged after 300 full-batch steps, too."""
     published = Published(_T300[name], PICTURE) if ipc == 10 else None
     less = (_LESS_OF_ONE if ipc == 1 else _LESS)[name]
-    return Row(
+    return RecipeRow(
         name=f"cifar10-{name}-{ipc}-hour" + (f"-{seed}" if seed else ""),
         method=name,
         dataset="cifar10",
@@ -49,7 +49,7 @@ def _row(name: str, ipc: int, *judged: Judged, seed: int = 0) -> Row:
     )
 
 
-def _main(name: str) -> Row:
+def _main(name: str) -> RecipeRow:
     """Ten images per class, in the published width as well, and as the method's own paper trains on them."""
     protocol, own = _OWN[name]
     wide = Judged("t300", Published(_T300[name], PICTURE), net=WIDE, nets=3)

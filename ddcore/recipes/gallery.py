@@ -59,27 +59,37 @@ def tasks(only: Collection[str] = ()) -> list[TaskSpec]:
 
 
 def build(
-    wait: Callable[[Store, Task], Task], target: Path = paths.GALLERY, only: Collection[str] = ()
+    wait: Callable[[Store, Task], Task],
+    target: Path = paths.GALLERY,
+    only: Collection[str] = (),
+    missing: bool = False,
 ) -> list[str]:
     """Compute what is missing in the user's store and copy it to `target`; returns the keys.
 
     `only` names methods whose runs are made anew while all others stay; `SpecError` names one that is
     not known. Without it, results of recipes are copied as far as they are there, and those shipped
-    before are left in place.
+    before are left in place. With `missing` only what `target` lacks is made and copied.
     """
     for name in only:
         method(name)
-    store = Store(gallery=None)
+    store = Store(gallery=target if missing else None)
     reproduced = [] if only else build_recipes(target)
-    wanted = [*tasks(only), *([] if only else [here()])]
+    wanted = [*tasks(only), *([] if only or missing else [here()])]
+    wanted = [spec for spec in wanted if not (missing and _is_there(spec, target))]
     for spec in wanted:
         wait(store, jobs.submit(store, [spec])[0])
-    _clear(target, only)
+    if not missing:
+        _clear(target, only)
     keys = _needed(store, {spec.key for spec in wanted})
     copied = [t for t in store.tasks() if t.kind in KINDS and t.is_done() and t.key in keys]
+    copied = [t for t in copied if not (missing and Task(target / t.kind / t.key).is_done())]
     for task in copied:
         ship(task, target)
     return [*(task.key for task in copied), *reproduced]
+
+
+def _is_there(spec: TaskSpec, target: Path) -> bool:
+    return Task(target / spec.KIND / spec.key).is_done()
 
 
 def _clear(target: Path, only: Collection[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import Recipe, Row
+from ddcore.recipes.base import Recipe, RecipeRow
 
 CLAIM = (
     "The paper's claim is equality with ridge regression on the training data, whatever its accuracy, which "
@@ -11,8 +11,8 @@ CLAIM = (
 )
 
 
-def _row(dataset: str, mapping: str, ipc: int) -> Row:
-    return Row(
+def _row(dataset: str, mapping: str, ipc: int) -> RecipeRow:
+    return RecipeRow(
         name=f"{dataset}-krr-{mapping}-{ipc}",
         method="krr-exact",
         dataset=dataset,

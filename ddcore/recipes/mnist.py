@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import NOT_READ, README, SPLIT, Judged, Published, Recipe, Row
+from ddcore.recipes.base import NOT_READ, README, SPLIT, Judged, Published, Recipe, RecipeRow
 
 
-def _rows(method: str, published: dict[int, Published], differs: str) -> tuple[Row, ...]:
+def _rows(method: str, published: dict[int, Published], differs: str) -> tuple[RecipeRow, ...]:
     return tuple(
-        Row(
+        RecipeRow(
             name=f"mnist-{method}-{ipc}",
             method=method,
             dataset="mnist",

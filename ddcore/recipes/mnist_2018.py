@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import NOT_READ, SPLIT, Judged, Published, Recipe, Row
+from ddcore.recipes.base import NOT_READ, SPLIT, Judged, Published, Recipe, RecipeRow
 
 PROJECT = "project page of Wang et al. 2018"
 KNOWN = Published(93.8, PROJECT)
@@ -17,10 +17,10 @@ def row(
     preset: str = "paper",
     seed: int = 0,
     **settings: str,
-) -> Row:
+) -> RecipeRow:
     """A row of the 2018 method on MNIST."""
     attack = settings["setting"] == "attack"
-    return Row(
+    return RecipeRow(
         name=name,
         method="dd2018",
         dataset="mnist",

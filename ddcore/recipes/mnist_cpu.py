@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ddcore.recipes.base import NOT_READ, Judged, Recipe, Row
+from ddcore.recipes.base import NOT_READ, Judged, Recipe, RecipeRow
 from ddcore.recipes.mnist_2018 import KNOWN, UNKNOWN, row
 
 SHORT = "Shorter than published"
 
 
-def _narrow(method: str, ipc: int, shorter: str, **settings: str) -> Row:
+def _narrow(method: str, ipc: int, shorter: str, **settings: str) -> RecipeRow:
     """A method with a narrow network; `shorter` says what else is less than published."""
-    return Row(
+    return RecipeRow(
         name=f"mnist-{method}-{ipc}-narrow",
         method=method,
         dataset="mnist",
@@ -24,7 +24,7 @@ def _narrow(method: str, ipc: int, shorter: str, **settings: str) -> Row:
     )
 
 
-def _fixed(seed: int) -> Row:
+def _fixed(seed: int) -> RecipeRow:
     """The known initialisation that a seed draws."""
     return row(
         f"mnist-fixed-10-short-{seed}",

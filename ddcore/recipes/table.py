@@ -16,7 +16,7 @@ from ddcore.base.texts import duration
 from ddcore.data.registry import get
 from ddcore.distil.contract import DistillSpec, method
 from ddcore.recipes import recipes
-from ddcore.recipes.base import Judged, Published, Recipe, Row
+from ddcore.recipes.base import Judged, Published, Recipe, RecipeRow
 from ddcore.tasks.store import Store, Task
 
 FILES = ("source", "fingerprint", "path")  # of a dataset: where its pictures were read from
@@ -30,11 +30,11 @@ WORDS = {  # of quoted findings
 class Line:
     """One published figure, or its place, and ours. Shares as in results: mean, std, n.
 
-    `net` is the network that learns from the set, where it is not the one that the set was made in.
+    `net` is the network that learns from the set; nothing where it is a kernel.
     """
 
     recipe: Recipe
-    row: Row
+    row: RecipeRow
     protocol: str
     published: Published | None
     run: Task | None = None
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def judged_by(self) -> str:
-        """The protocol, and the network if it is another one."""
+        """The protocol and the network."""
         return f"{self.protocol}, {self.net}" if self.net else self.protocol
 
     @property
@@ -68,16 +68,17 @@ class Line:
     @property
     def title(self) -> str:
         """The set in few words."""
-        setting = self.row.settings.get("setting") or self.row.settings.get("map")
+        of = method(self.row.method)
+        variant = [self.row.settings[name] for name in of.variants if name in self.row.settings]
         data = self.data or get(self.row.dataset).title
         seed = f"seed {self.row.seed}" if self._has_sisters() else ""
-        parts = [method(self.row.method).title, setting, data, f"{self.row.ipc} per class", seed]
+        parts = [of.title, *variant, data, f"{self.row.ipc} per class", seed]
         return ", ".join(part for part in parts if part)
 
     def _has_sisters(self) -> bool:
         """Whether the recipe makes the same set with other seeds."""
 
-        def made(row: Row) -> Row:
+        def made(row: RecipeRow) -> RecipeRow:
             return replace(row, name="", seed=0, judged=(), differs="")
 
         return sum(made(row) == made(self.row) for row in self.recipe.rows) > 1
@@ -102,8 +103,9 @@ def _of(recipe: Recipe, runs: dict[str, Task], judgements: dict[str, Task]) -> I
         run = runs.get(without_files(wanted.to_dict()))
         for judged in row.judged:
             task = row.evaluation(wanted, wanted.key, judged)
-            net = "" if task.archs == (wanted.net,) else task.archs[0].label()
-            line = Line(recipe, row, task.protocol.name, judged.published, net=net)
+            net = "" if task.protocol.closed_form else task.archs[0].label()
+            labels = f", {task.labels.title()}" if task.labels else ""
+            line = Line(recipe, row, task.protocol.name + labels, judged.published, net=net)
             yield _filled(line, run, judged, judgements) if run else line
 
 
@@ -144,7 +146,7 @@ def _without_files(fields: Any) -> Any:
     return [_without_files(v) for v in fields] if isinstance(fields, list) else fields
 
 
-def _quoted(row: Row, findings: dict[str, Any], attack: dict[str, Any]) -> str:
+def _quoted(row: RecipeRow, findings: dict[str, Any], attack: dict[str, Any]) -> str:
     parts = []
     for name in row.quoted:
         if name in attack:
@@ -165,8 +167,9 @@ def markdown(found_lines: Iterable[Line]) -> str:
     rows = [head, "|---|---|---|---|---|---|---|"]
     waiting: dict[str, dict[str, None]] = {}  # a recipe's rows, in order and once each
     for line in found_lines:
-        if not line.ours:
-            waiting.setdefault(line.recipe.name, {})[line.row.name] = None
+        if not line.ours:  # of a finished set, only this judgement is missing
+            name = f"{line.row.name} by {line.judged_by}" if line.run else line.row.name
+            waiting.setdefault(line.recipe.name, {})[name] = None
             continue
         published = f"{line.published.text()}" if line.published else "–"
         title = f"`{line.row.name}`: {line.title}"

@@ -7,6 +7,7 @@
 | safetensors | arrays, `meta` in the header | safetensors |
 | hf | folder: Parquet, the exact set, a dataset card | `datasets`, pandas |
 | png | folder of pictures: a preview, never the data | anything |
+| dd-ranking, eccv-2024 | folders as benchmarks read them (`benchmarks`) | there |
 
 No pickle is ever read. A path of the user's own data is reduced to its last part: exports travel.
 """
@@ -29,11 +30,11 @@ from safetensors.numpy import save as safetensors_save
 
 from ddcore.base import outputs
 from ddcore.base.errors import DataError, SpecError
-from ddcore.sets import card, render
+from ddcore.sets import benchmarks, card, render
 from ddcore.sets.checks import check, digest
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.foreign_files import EXACT
-from ddcore.sets.formats import FOLDERS, FORMATS
+from ddcore.sets.formats import BENCHMARKS, FOLDERS, FORMATS
 from ddcore.sets.loading import load, load_bytes
 from ddcore.tasks.files import write_atomic
 
@@ -130,13 +131,16 @@ def _check_replaceable(out: Path, force: bool) -> None:
 def _file(made: DistilledSet, format: str) -> bytes:
     writers = {"npz": _npz, "pt": _pt, "safetensors": _safetensors}
     if format not in writers:
-        raise SpecError("format", format, "one of " + ", ".join(FORMATS))
+        raise SpecError("format", format, "one of " + ", ".join([*FORMATS, *BENCHMARKS]))
     return writers[format](made)
 
 
 def _folder(made: DistilledSet, format: str) -> dict[str, bytes]:
     """Relative path to content, the marker included."""
-    files = _hf(made) if format == "hf" else _png(made)
+    if format in BENCHMARKS:
+        files = benchmarks.files(made, format)
+    else:
+        files = _hf(made) if format == "hf" else _png(made)
     marker = {"format": format, "files": sorted(files)}
     return files | {MARKER: json.dumps(marker, indent=1).encode()}
 

@@ -21,4 +21,10 @@ FORMATS = {
     "hf": Format("Hugging Face", "Hugging Face dataset folder", folder=True),
     "png": Format("PNG", "PNG pictures (preview only)", folder=True),
 }
-FOLDERS = tuple(name for name, known in FORMATS.items() if known.folder)
+BENCHMARKS = {  # what other people's benchmarks read; only for the data that these know
+    "dd-ranking": Format("DD-Ranking", "folder for DD-Ranking (CIFAR-10, CIFAR-100)", folder=True),
+    "eccv-2024": Format(
+        "ECCV 2024", "folder for the challenge of ECCV 2024 (CIFAR-100)", folder=True
+    ),
+}
+FOLDERS = tuple(n for n, known in (FORMATS | BENCHMARKS).items() if known.folder)

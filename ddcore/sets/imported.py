@@ -15,7 +15,7 @@ from ddcore.data import Dataset, ensure
 from ddcore.data.preprocess import Preprocess
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.imported_spec import ImportTask, constants, require_fit
-from ddcore.sets.importers import Found, Report
+from ddcore.sets.importers import ReadSet, Report
 from ddcore.sets.importers.facts import class_order
 from ddcore.sets.importers.files import base_name
 from ddcore.sets.importers.reading import read
@@ -131,7 +131,7 @@ def build(report: Report, spec: ImportTask, dataset: Dataset) -> DistilledSet:
 
 
 def _foreign(
-    found: Found, spec: ImportTask, labels: np.ndarray, order: np.ndarray, common: dict[str, Any]
+    found: ReadSet, spec: ImportTask, labels: np.ndarray, order: np.ndarray, common: dict[str, Any]
 ) -> DistilledSet:
     """A set of another program: nothing but images, labels and step sizes."""
     preprocess = common["preprocess"]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ddcore.base.errors import DataError, SpecError
+from ddcore.base.fields import REQUIRED, choice, number, numbers, part, text
 from ddcore.base.specs import Spec, TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.bank_spec import Start
-from ddcore.sets.importers import Report, importer
+from ddcore.sets.importers import Report, importer, importers
 from ddcore.sets.importers.facts import LABELS
 from ddcore.sets.importers.scales import REGULARISED, SCALES, WHITENED
 from ddcore.training.protocols import PROTOCOLS, Protocol
@@ -33,68 +34,69 @@ PIXELS = ("unit", "byte", "signed")
 class SetParams(Spec):
     """What is known of how a set was made, under the names that methods' parameters have.
 
-    `steps`: parts used one after the other. `setting` "fixed": for the one known initialisation that
-    its file holds. `relabel` (a, b): to let networks call class a class b.
+    They follow from the files.
     """
 
-    steps: int = 1
-    setting: str = ""
-    relabel: tuple[int, ...] = ()
+    steps: int = number(1, 1, 100_000, "Parts used one after the other.")
+    setting: str = choice(
+        "", ("", "fixed"), "fixed: for the one known initialisation that its file holds."
+    )
+    relabel: tuple[int, ...] = numbers(
+        (), 0, 1_000_000, "two classes, or none", "(a, b): networks are to call class a class b."
+    )
 
     def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("steps", 1, 100_000)
-        self.require_choice("setting", ("", "fixed"))
-        self.require("relabel", len(self.relabel) in (0, 2), "two classes, or none")
+        """Check that there are two classes."""
+        self.require("relabel", len(self.relabel) in (0, 2))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportTask(TaskSpec):
-    """A set from files: `files` are their sha256, the rest is how they are to be understood.
+    """A set from files, and how they are to be understood.
 
-    `data`, `ipc`, `net`, `protocol`, `params`, `start` and `seed` (always 0) are as of a run, so that a
-    set made elsewhere is judged beside the same baselines. `per_class` images of each class are seen by
-    networks (0: `ipc`). `scale` is what the numbers are; `mean` and `std` are those the images were
-    normalised with, where they are not the dataset's own. Pixels and normalised images may be judged under
-    whitening (`data.preprocess`) too, as runs are whose images were written as pixels. `labels` says what
-    soft ones are. `tiles` x `tiles` images lie in each stored one. `lr` is a learned step size that is in
-    no file (0: none).
+    `data`, `ipc`, `net`, `protocol`, `params`, `start` and `seed` are as of a run, so that a set made
+    elsewhere is judged beside the same baselines. Pixels and normalised images may be judged under whitening
+    (`data.preprocess`) too, as runs are whose images were written as pixels.
     """
 
     KIND: ClassVar[str] = "import"
     RUNNER: ClassVar[str] = "ddcore.sets.imported:run"
     SLOT: ClassVar[str] = "light"
 
-    format: str
-    files: tuple[str, ...]
-    data: DataSpec
-    ipc: int
-    per_class: int = 0
-    method: str = ""
-    seed: int = 0
-    net: NetSpec = field(default_factory=NetSpec)
-    protocol: Protocol = field(default_factory=lambda: PROTOCOLS["quick"])
-    params: SetParams = field(default_factory=SetParams)
-    start: Start = field(default_factory=Start)
-    experiment: int = 0
-    scale: str = "normalised"
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    labels: str = "keep"
-    tiles: int = 1
-    lr: float = 0.0
+    format: str = choice(REQUIRED, importers, "The layout of the files.")
+    files: tuple[str, ...] = text(REQUIRED, "Their sha256, 64 hex digits each.")
+    data: DataSpec = part(REQUIRED, "The dataset that the set stands for.")
+    ipc: int = number(REQUIRED, 1, 100_000, "As many numbers as that many images per class have.")
+    per_class: int = number(0, 0, 100_000, "Images of each class that networks see; 0: `ipc`.")
+    method: str = text("", "What made it; empty: unknown.")
+    seed: int = number(0, 0, 0, "Always 0: files have none.")
+    net: NetSpec = part(NetSpec, "The network it was made with.")
+    protocol: Protocol = part(
+        lambda: PROTOCOLS["quick"], "How it is meant to be used.", names=lambda: PROTOCOLS
+    )
+    params: SetParams = part(SetParams, "What is known of how it was made.")
+    start: Start = part(Start, "The weights it was made for.")
+    experiment: int = number(0, 0, 10_000, "Which of several sets in a file.")
+    scale: str = choice("normalised", SCALES, "What the numbers are.")
+    mean: tuple[float, ...] = numbers(
+        (),
+        -1e6,
+        1e6,
+        "one value for each channel",
+        "Per channel, what images were normalised with where it is not the dataset's own.",
+    )
+    std: tuple[float, ...] = numbers(
+        (), 0, 1e6, "values above 0", "Deviations that belong to `mean`."
+    )
+    labels: str = choice("keep", LABELS, "How soft labels are taken.")
+    tiles: int = number(1, 1, MAX_TILES, "So many images lie in each stored one, each way (IDC).")
+    lr: float = number(0.0, 0, 1e3, "A learned step size that is in no file; 0: none.")
 
     def validate(self) -> None:
-        """Check every field, and that scale and preprocessing go together."""
-        importer(self.format)
+        """Check files, and that scale and preprocessing go together."""
         self.require("files", 1 <= len(self.files) <= 3, "one to three files")
         for digest in self.files:
             self.require("files", bool(SHA256.fullmatch(digest)), "64 hex digits each")
-        self.require_range("ipc", 1, 100_000)
-        self.require_range("per_class", 0, 100_000)
-        self.require_range("seed", 0, 0)
-        self.require_range("experiment", 0, 10_000)
-        self.require_choice("scale", SCALES)
         self.require(
             "scale", (self.scale == "own") == (self.format == "own"), self._allowed_scale()
         )
@@ -102,13 +104,10 @@ class ImportTask(TaskSpec):
         if self.scale in WHITENED and not whitens:
             raise SpecError("preprocess", self.data.preprocess, f"zca with scale {self.scale}")
         self.require("std", len(self.mean) == len(self.std), "as many values as mean has")
-        self.require("std", all(s > 0 for s in self.std), "values above 0")
+        self.require("std", all(s > 0 for s in self.std))
         normalised = self.scale == "normalised"
         self.require("mean", normalised or not self.mean, "nothing, since scale is not normalised")
-        self.require_choice("labels", LABELS)
-        self.require_range("tiles", 1, MAX_TILES)
         self.require("tiles", self.tiles == 1 or not whitens, "1 for whitened images")
-        self.require_range("lr", 0, 1e3)
 
     def _allowed_scale(self) -> str:
         if self.format == "own":

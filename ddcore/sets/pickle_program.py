@@ -77,7 +77,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class View:
+class StorageView:
     """A view of a storage, not made yet. Offset and stride count numbers."""
 
     storage: Storage
@@ -286,7 +286,7 @@ _ACTIONS: dict[str, Callable[[Program], Any]] = {
 }
 
 
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> View:
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StorageView:
     """A tensor as its file describes it, checked against its storage's size."""
     plain = all(type(t) is tuple and all(map(_is_count, t)) for t in (size, stride))
     if not (isinstance(storage, Storage) and _is_count(offset) and plain):
@@ -296,7 +296,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> View:
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
     if math.prod(size) and last >= storage.count:
         raise ValueError("a tensor that reaches beyond its storage")
-    return View(storage, offset, size, stride)
+    return StorageView(storage, offset, size, stride)
 
 
 def _ordered(pairs: Any = ()) -> dict[Any, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ddcore.base.errors import DataError
-from ddcore.sets.pickle_program import MAGIC, Program, Storage, View, item
+from ddcore.sets.pickle_program import MAGIC, Program, Storage, StorageView, item
 
 MAX_PROGRAM = 8 << 20  # bytes of opcodes; a set of 2,000 steps needs 0.3 MB
 MAX_NODES = 20_000  # parts of nested lists and dicts: a set of 2,000 steps has 8,000
@@ -79,14 +79,14 @@ class _Builder:
         self.storage, self.big, self.name, self.most = storage, big, name, most
         self.nodes, self.values, self.stored = 0, 0, 0
         self.flat: dict[str, np.ndarray] = {}
-        self.made: dict[View, np.ndarray] = {}
+        self.made: dict[StorageView, np.ndarray] = {}
 
     def of(self, value: Any, depth: int = 0) -> Any:
         """Lists for lists and tuples, dicts, numbers and texts as they are, None for anything else."""
         self.nodes += 1
         if self.nodes > MAX_NODES or depth > MAX_DEPTH:
             raise DataError(f"{self.name} is not a set: it holds thousands of nested parts.")
-        if isinstance(value, View):
+        if isinstance(value, StorageView):
             return self._array(value)
         if isinstance(value, dict):
             return {str(k): self.of(v, depth + 1) for k, v in value.items()}
@@ -94,7 +94,7 @@ class _Builder:
             return [self.of(v, depth + 1) for v in value]
         return value if isinstance(value, int | float | str | None) else None
 
-    def _array(self, tensor: View) -> np.ndarray:
+    def _array(self, tensor: StorageView) -> np.ndarray:
         if tensor in self.made:  # the steps of a 2018 set come back in every pass
             return self.made[tensor]
         flat = self._flat(tensor.storage)

@@ -5,27 +5,29 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ddcore.base.specs import TaskSpec
-from ddcore.data.tensors import DeviceData, Part
+from ddcore.data.tensors import Part
 from ddcore.kernels import machine
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.network import Network, Params, select
+from ddcore.nets.network import Network, Weights, select
 from ddcore.pools import bank
 from ddcore.pools.bank_spec import Start
-from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.artefact import Artefact
 from ddcore.tasks.store import Task
 from ddcore.training.chunks import nets_at_once
 from ddcore.training.labels import relabelled
 from ddcore.training.ordered import train_ordered
 from ddcore.training.protocols import Protocol
 from ddcore.training.train import train
-from ddcore.training.trained import Trained, TrainedNets, agreement
+from ddcore.training.trained import Trained, TrainedNets, agreement, as_tensor
 
 OnStep = Callable[[int, int], None]  # step, total
+Made = TypeVar("Made", bound=Artefact)
 
 
 def no_report(step: int, total: int) -> None:
@@ -40,7 +42,7 @@ class Use:
     networks, weights that all networks share, or fresh ones. All others start afresh.
     """
 
-    made: DistilledSet
+    made: Artefact
     protocol: Protocol
     net: NetSpec
 
@@ -78,55 +80,54 @@ class Use:
 
     # --- what follows from it -------------------------------------------------------------------
 
-    def arrays(self, device: torch.device) -> tuple[Tensor, Tensor]:
+    def arrays(self, device: str | torch.device) -> tuple[Tensor, Tensor]:
         """The set's images and labels, as the protocol needs them."""
         images, labels = self.made.for_training(self.protocol)
-        return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+        return as_tensor(images).to(device), as_tensor(labels).to(device)
 
     def bank(
-        self, part: str, nets: int, data: DeviceData, need: Callable[[TaskSpec], Task]
-    ) -> Params | None:
+        self, part: str, nets: int, device: torch.device, need: Callable[[TaskSpec], Task]
+    ) -> Weights | None:
         """Stacked weights of so many networks of a bank's part; None where no bank belongs to the set."""
         if not self.start.bank:
             return None
-        network = Network(self.net, data.shape, data.num_classes, nets)
-        return bank.start_weights(self.start, network, part, need, data.device)
+        network = Network(self.net, self.made.shape, self.made.num_classes, nets)
+        return bank.start_weights(self.start, network, part, need, device)
 
     def train(
         self,
         images: Tensor,
         labels: Tensor,
-        data: DeviceData,
         seeds: list[int],
-        weights: Params | None = None,
+        weights: Weights | None = None,
         on_step: OnStep = no_report,
     ) -> Trained:
         """Networks trained on sets: (M, ...) shared, or (N, M, ...) one each; in class or step order.
 
         Under the ordered protocol they start from a bank's `weights`, or from what set and seeds say. A
-        closed-form one solves for the set's kernel machine.
+        closed-form one solves for the set's kernel machine, by the map that is kept with the set.
         """
-        classes, protocol = data.num_classes, self.recipe
+        classes, protocol, kernel = self.made.num_classes, self.recipe, self.made.learner
         if protocol.closed_form:
-            return machine.train(self.made.learner, images, labels, classes, seeds)
+            phi = machine.stored_map(kernel, self.made.exact, images.device)
+            return machine.train(kernel, images, labels, classes, seeds, phi)
         if not protocol.ordered:
             return train(self.net, images, labels, classes, protocol, seeds, on_step=on_step)
-        return self._in_order(images, labels, data, seeds, weights, on_step)
+        return self._in_order(images, labels, seeds, weights, on_step)
 
     def _in_order(
         self,
         images: Tensor,
         labels: Tensor,
-        data: DeviceData,
         seeds: list[int],
-        weights: Params | None,
+        weights: Weights | None,
         on_step: OnStep,
     ) -> TrainedNets:
-        made = self.made
+        made, device = self.made, images.device
         count = len(next(iter(weights.values()))) if weights else len(seeds)
-        network = Network(self.net, data.shape, data.num_classes, count)
-        lrs = torch.from_numpy(made.step_sizes)
-        at_once = nets_at_once(network, images.shape[-4] // made.steps, data.device)
+        network = Network(self.net, made.shape, made.num_classes, count)
+        lrs = as_tensor(made.step_sizes)
+        at_once = nets_at_once(network, images.shape[-4] // made.steps, device)
         trained = []
         for first in range(0, count, at_once):
             part = slice(first, min(first + at_once, count))
@@ -134,9 +135,9 @@ class Use:
             if weights:
                 start = select(weights, part)
             else:
-                start = made.starting_weights(few, seeds[part], data.device)
+                start = made.starting_weights(few, seeds[part], device)
 
-            def report(step: int, _: Params, done: int = first, nets: int = few.num_nets) -> None:
+            def report(step: int, _: Weights, done: int = first, nets: int = few.num_nets) -> None:
                 on_step(done * len(lrs) + step * nets, count * len(lrs))
 
             own = images if images.ndim == 4 else images[part]
@@ -144,13 +145,13 @@ class Use:
             end = train_ordered(few, start, own, wanted, lrs, made.steps, report, made.momentum)
             trained.append(end)
         joined = {k: torch.cat([t[k] for t in trained]) for k in trained[0]}
-        return TrainedNets(network, joined, network.init_stats(data.device))
+        return TrainedNets(network, joined, network.init_stats(device))
 
     def scores(self, nets: Trained, part: Part) -> list[float]:
         """Each network's accuracy by the labels that the set is made to teach."""
         return agreement(nets.predict(part), relabelled(part.labels, self.made.relabel))
 
 
-def from_fresh_weights(made: DistilledSet) -> DistilledSet:
+def from_fresh_weights(made: Made) -> Made:
     """The set without the weights that it is made for."""
     return dataclasses.replace(made, init_weights={}, start={})

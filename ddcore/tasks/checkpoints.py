@@ -23,7 +23,7 @@ from ddcore.tasks.task import CHECKPOINTS
 META = "__meta__"
 OLD = "state.safetensors"  # of versions that knew no checksum: nothing says whether it is sound
 DIGEST = hashlib.sha256().digest_size
-State = tuple[dict[str, np.ndarray], dict[str, Any]]
+CheckpointState = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 class Checkpoints:
@@ -42,12 +42,14 @@ class Checkpoints:
         write_atomic(self._path(serial), hashlib.sha256(content).digest() + content)
         self._serial = serial
 
-    def load(self, refuse: Callable[[dict[str, Any]], str]) -> tuple[State | None, list[str]]:
+    def load(
+        self, refuse: Callable[[dict[str, Any]], str]
+    ) -> tuple[CheckpointState | None, list[str]]:
         """The newest sound one (None: begin), and what was wrong with others, which are removed.
 
         `refuse` gives the reason why a checkpoint with such a meta cannot be gone on from, else "".
         """
-        sound: list[State] = []
+        sound: list[CheckpointState] = []
         problems = []
         for path in sorted(self.folder.glob("*")):
             if path.name.startswith("."):  # of a write that was killed
@@ -69,7 +71,7 @@ class Checkpoints:
         return self.folder / f"{serial % 2}.checkpoint"
 
 
-def _read(path: Path) -> State:
+def _read(path: Path) -> CheckpointState:
     if path.name == OLD:
         raise Damaged("the checkpoint of an older version has no checksum")
     try:

@@ -8,12 +8,13 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
@@ -27,7 +28,8 @@ def write_atomic(path: Path, content: bytes) -> None:
 
     `StoreUnusable` says in one sentence why that was not possible.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.name}.{unique}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -70,6 +72,21 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise Damaged(f"{path} is damaged ({error}).") from error
 
 
+def read_rows(path: Path, name: str, rows: np.ndarray | None) -> np.ndarray:
+    """Some rows (None: all) of one array of a safetensors file, in this order; the others are not read."""
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            found = opened.get_slice(name)
+            if rows is None:
+                return found[:]
+            parts = [found[row : row + 1] for row in rows.tolist()]
+            return np.concatenate(parts or [found[0:0]])
+    except FileNotFoundError as error:
+        raise NotReady(f"{path} is not there.") from error
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise Damaged(f"{path} is damaged ({error}).") from error
+
+
 def fingerprint(content: bytes) -> Fingerprint:
     """What the manifest says of a file with this content."""
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -92,10 +109,19 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def stamp(path: Path) -> tuple[int, int]:
+def is_there(path: Path | str) -> bool:
+    """Whether a flag is set. It is opened: on a file server what `exists` says may be a minute old."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def stamp(path: Path | str) -> tuple[int, int]:
     """What tells two states of a file apart without reading it."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -105,7 +131,7 @@ def stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def size(path: Path) -> int | None:
+def size(path: Path | str) -> int | None:
     """Bytes of a file, None if it is none."""
     try:
         return stamp(path)[1]

@@ -6,40 +6,40 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ddcore.base import environment, paths
+from ddcore.base import environment
 from ddcore.base.errors import Damaged, DDError, NotReady, SpecError
 from ddcore.base.specs import TaskSpec
-from ddcore.tasks import locks, queue
-from ddcore.tasks.files import remove
+from ddcore.tasks import clocks, elsewhere, launchers, locks, pausing, queue
+from ddcore.tasks.files import is_there, remove
+from ddcore.tasks.launchers.local import BEGUN, launch
 from ddcore.tasks.records import ACTIVE, STATES
 from ddcore.tasks.store import Store, Task
+from ddcore.tasks.task import STATUS
 
 NO_RESULTS = ("failed", "cancelled", "lost", "missing")
-HEARTBEAT_LIMIT_S = 60.0
+HEARTBEAT_LIMIT_S = 180.0  # of another machine: longer than file systems keep attributes
 LEAVE_LIMIT_S, SUBMIT_LIMIT_S = 10.0, 60.0
 START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
-BEGUN = ".begun.lock"  # held by a worker's process from its birth on
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
-# glibc gives the memory of large tensors back at once and fetches new pages for the next ones. Kept instead:
-# training took 5 to 18 % less processor time and 10 to 15 % more memory (three sizes, measured twice).
-KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
 
 
 def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
     """Queue tasks that are neither done nor on their way; one worker runs them in order.
 
-    Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
+    Where a scheduler starts workers (`DD_LAUNCHER`) each has a job of its own; those that take seconds stay
+    here. Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
     """
     environment.check()
     specs = list(specs)
     tasks = [store.task(spec) for spec in specs]
-    missing = [(t, spec) for t, spec in zip(tasks, specs) if not t.is_done()]
+    if launchers.chosen():
+        specs = elsewhere.with_prerequisites(store, specs)
+    wanted = [(store.task(spec), spec) for spec in specs]
+    missing = [(t, spec) for t, spec in wanted if not t.is_done()]
     for task, _ in missing:
         _let_leave(task)
     if missing:
@@ -58,13 +58,19 @@ def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
             continue
         store.create(spec)
         remove(task.folder / "cancel")
+        pausing.go_on(task)
         remove(task.folder / BEGUN)
         task.write_status(
             state="queued", queued=time.time(), heartbeat=time.time(), host=socket.gethostname()
         )
-        new.append(task)
-    if new:
-        launch(new)
+        new.append((task, spec))
+    scheduler = launchers.chosen()
+    here = [task for task, spec in new if not (scheduler and spec.SLOT == "compute")]
+    if here:
+        launch(here)
+    if scheduler:
+        away = [(task, spec) for task, spec in new if task not in here]
+        elsewhere.submit(scheduler, store, away, [spec for _, spec in missing])
 
 
 @contextlib.contextmanager
@@ -93,50 +99,18 @@ def _let_leave(task: Task) -> None:
 
 def _is_leaving(task: Task) -> bool:
     if state(task)["state"] in ACTIVE:
-        return (task.folder / "cancel").exists()
+        return is_there(task.folder / "cancel")
     return not task.is_done() and is_alive(task)
 
 
-def launch(tasks: Sequence[Task]) -> subprocess.Popen:
-    """Start a worker process for the folders, in its own process group, outliving this one."""
-    variables = KEEP_PAGES | dict(os.environ, PYTHONUNBUFFERED="1")
-    variables["PYTHONPATH"] = os.pathsep.join(
-        [str(paths.PROJECT), *filter(None, [variables.get("PYTHONPATH")])]
-    )
-    # Relative places are meant from here: the worker runs in another folder.
-    variables |= {"DD_CACHE": str(paths.store_root()), "DD_DATA": str(paths.data_root())}
-    command = [sys.executable, "-m", "ddcore", "work", *(str(t.folder.absolute()) for t in tasks)]
-    with open(tasks[0].folder / "log.txt", "ab") as log, begun(tasks) as marks:
-        return subprocess.Popen(
-            command,
-            pass_fds=marks,
-            cwd=paths.PROJECT,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-@contextlib.contextmanager
-def begun(tasks: Sequence[Task]) -> Iterator[list[int]]:
-    """Descriptors that tell, inherited by a worker, that it lives, though it has not said so itself yet."""
-    marks: list[int] = []
-    with contextlib.suppress(OSError):  # without, a worker counts as starting for a while
-        first = tasks[0].folder / BEGUN
-        marks += [mark for mark in [locks.lend(first)] if mark is not None]
-        for task in tasks[1:] if marks else ():
-            os.link(first, task.folder / BEGUN)
-    try:
-        yield marks
-    finally:
-        for mark in marks:
-            os.close(mark)
-
-
 def is_alive(task: Task) -> bool:
-    """Whether a process on this machine works on the folder or waits in the queue with it."""
+    """Whether a process on this machine works on the folder or waits in the queue with it, or a job does."""
+    if _is_held(task):
+        return True
+    return elsewhere.is_elsewhere(task.status()) and state(task)["state"] in ACTIVE
+
+
+def _is_held(task: Task) -> bool:
     return any(locks.is_held(task.folder / name) for name in (".worker.lock", ".lock"))
 
 
@@ -148,11 +122,13 @@ def state(task: Task) -> dict[str, Any]:
     status = task.status()
     if status["state"] not in ACTIVE:
         return status
+    if elsewhere.is_elsewhere(status):
+        return elsewhere.state(task, status, task.folder.parent.parent)
     age = abs(time.time() - status.get("heartbeat", 0))  # the clock may have been set back
     here = status.get("host") == socket.gethostname()
     starting = "pid" not in status and age < START_LIMIT_S and not _died_early(task)
     # Here, a held lock is proof of life: a task that waits behind another of its worker beats no heart.
-    gone = not (starting or is_alive(task)) if here else age > HEARTBEAT_LIMIT_S
+    gone = not (starting or _is_held(task)) if here else _is_silent(task)
     if gone and (problem := task.damage()):
         status |= {"state": "damaged", "message": problem}
     elif gone:
@@ -166,6 +142,12 @@ def state(task: Task) -> dict[str, Any]:
     elif (task.folder / "cancel").exists():
         status["message"] = "Stopping ..."
     return status
+
+
+def _is_silent(task: Task) -> bool:
+    """Whether a worker of another machine has not written for long, by the clock of the file server."""
+    age = clocks.age(task.folder / STATUS, task.folder.parent.parent)
+    return abs(age) > HEARTBEAT_LIMIT_S  # the clock may have been set back
 
 
 def _died_early(task: Task) -> bool:
@@ -188,6 +170,9 @@ def cancel(task: Task) -> None:
         return
     with contextlib.suppress(FileNotFoundError):  # deleted since: nothing is left to stop
         (task.folder / "cancel").touch()
+    status = task.status()
+    if elsewhere.is_elsewhere(status):
+        elsewhere.cancel(status)
 
 
 def escalate(task: Task) -> None:
@@ -199,6 +184,11 @@ def escalate(task: Task) -> None:
         if age < 0:  # the clock was set back: count from now
             flag.touch()
     except FileNotFoundError:
+        return
+    if status["state"] in ACTIVE and elsewhere.is_elsewhere(status):
+        if age > elsewhere.GRACE_S:
+            flag.touch()  # once a minute
+            elsewhere.cancel(status, at_once=True)
         return
     if status["state"] not in ACTIVE or "pid" not in status:
         return

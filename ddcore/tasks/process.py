@@ -14,6 +14,7 @@ from ddcore.base import environment
 from ddcore.base.errors import Cancelled, DDError, StoreUnusable
 from ddcore.base.specs import TaskSpec
 from ddcore.tasks import locks, queue
+from ddcore.tasks.launchers import needs
 from ddcore.tasks.store import Store
 from ddcore.tasks.task import Task
 from ddcore.tasks.worker import Context, run_task
@@ -82,11 +83,11 @@ def _work_one(task: Task, after: After) -> None:
             context._write(state="queued", position=position, queued=context._began)
 
     try:
-        slot = ticket.wait(on_wait)
+        slot = ticket.wait(on_wait, _memory(spec, store))
     finally:
         ticket.close()
     try:
-        _prepare_process(spec, slot.device)
+        prepare(spec, slot.device)
         run_task(store, task, spec, slot.device)
         if spec.SLOT == "compute":
             after(store, slot.device)
@@ -94,7 +95,14 @@ def _work_one(task: Task, after: After) -> None:
         slot.release()
 
 
-def _prepare_process(spec: TaskSpec, device: str) -> None:
+def _memory(spec: TaskSpec, store: Store) -> float:
+    """Bytes that a task needs of a device that it may share."""
+    if spec.SLOT != "compute" or environment.slots_per_device() == 1:
+        return 0.0
+    return needs.estimated(spec, store)[1]
+
+
+def prepare(spec: TaskSpec, device: str) -> None:
     """Fix the thread count before torch is imported; it is not part of the spec."""
     threads = 1 if spec.SLOT == "light" else environment.threads()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddcore.base import environment
-from ddcore.tasks import locks
+from ddcore.tasks import gpus, locks
+from ddcore.tasks.gpus import MORE, device_of, devices
 
 POLL_S, PATIENT_S = 0.25, 1.0  # between looks: of the first in the queue, of all others
 COUNT_S = 10.0  # how long the place in the queue may be out of date for those who are not next
@@ -26,24 +27,12 @@ CLOCK_S = 1.0  # times of files are a little coarser than the clock
 LIGHT_SLOTS = 2
 
 
-def devices() -> list[str]:
-    """Compute devices of this machine, found without importing torch. `DD_DEVICE` overrides."""
-    chosen = environment.device()
-    if chosen != "auto":
-        return [chosen]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        count = len([v for v in visible.split(",") if v.strip() not in ("", "-1")])
-    else:
-        count = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    return [f"cuda:{i}" for i in range(count)] or ["cpu"]
-
-
 def slot_names(slot: str) -> list[str]:
-    """Names of the slots of a queue: one per device for compute, a few for light work."""
+    """Names of the slots of a queue: `DD_SLOTS_PER_DEVICE` for each device, a few for light work."""
     if slot == "light":
         return [f"light-{i}" for i in range(LIGHT_SLOTS)]
-    return [f"compute-{d}" for d in devices()]
+    more = [f"{MORE}{i}" for i in range(1, environment.slots_per_device())]
+    return [f"compute-{d}{which}" for which in ("", *more) for d in devices()]
 
 
 @dataclass
@@ -56,7 +45,7 @@ class Slot:
     @property
     def device(self) -> str:
         """Device the slot stands for."""
-        return self.name.partition("-")[2] if self.name.startswith("compute-") else "cpu"
+        return device_of(self.name) if self.name.startswith("compute-") else "cpu"
 
     def release(self) -> None:
         """Give the slot back."""
@@ -80,8 +69,14 @@ class Ticket:
             self.lock.release()
         self.path.unlink(missing_ok=True)
 
-    def wait(self, on_wait: Callable[[int], None]) -> Slot:
-        """Block until first in the queue and a slot is free; `on_wait(position)` may raise."""
+    def _place(self, name: str) -> Path:
+        return self.root / "slots" / f"{name}.lock"
+
+    def wait(self, on_wait: Callable[[int], None], need: float = 0.0) -> Slot:
+        """Block until first in the queue and a slot is free; `on_wait(position)` may raise.
+
+        The device with most free memory comes first; one that is shared must have `need` bytes left.
+        """
         before, position, counted = None, 0, -math.inf
         while True:
             gone = before is not None and not locks.is_held(before)
@@ -91,8 +86,9 @@ class Ticket:
                 counted = time.monotonic()
             on_wait(position)
             if position == 0:
-                for name in slot_names(self.slot):
-                    lock = locks.acquire(self.root / "slots" / f"{name}.lock")
+                free = [n for n in slot_names(self.slot) if not locks.is_held(self._place(n))]
+                for name in gpus.ordered(free, need):
+                    lock = locks.acquire(self._place(name))
                     if lock:
                         return Slot(name, lock)
             time.sleep(PATIENT_S if position else POLL_S)

@@ -21,7 +21,7 @@ STATES = ("missing", "queued", "running", "done", "failed", "cancelled", "lost",
 ACTIVE = ("queued", "running")
 CHECK = "check"  # of a status or a manifest: CRC-32 of its other fields
 _NUMBERS = ("step", "total", "position", "eta_s", "heartbeat", "started", "queued", "seconds")
-_TEXTS = ("host", "device", "message")
+_TEXTS = ("host", "device", "message", "launcher", "job")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -14,8 +14,8 @@ computing it again ends.
 
 from __future__ import annotations
 
-import copy
 import functools
+import json
 import os
 import re
 import time
@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ddcore.base.errors import Damaged, NotReady, SpecError
-from ddcore.base.specs import TaskSpec, task_from_document
+from ddcore.base.specs import TaskSpec, task_class, task_from_document
 from ddcore.tasks import files, records, snapshots
 from ddcore.tasks.files import Fingerprint
 from ddcore.tasks.records import ACTIVE, read_json
@@ -63,7 +63,7 @@ class Task:
         """spec.json as written; `Damaged` if it is not the spec that this folder's key stands for."""
         path = self.folder / SPEC
         try:
-            return copy.deepcopy(_document(path, files.stamp(path)))
+            return json.loads(_document(path, files.stamp(path)))  # a fresh one, faster than a copy
         except FileNotFoundError as error:
             raise Damaged(f"{path} is missing.") from error
 
@@ -77,6 +77,15 @@ class Task:
         if not isinstance(spec, cls):
             raise SpecError("task", self.key, f"a task of kind {cls.KIND}")
         return spec
+
+    def outdated(self) -> str:
+        """In one sentence that another version of its kind made it; "" if it is of today's."""
+        made, today = self.document()["version"], task_class(self.kind).VERSION
+        if made == today:
+            return ""
+        age = "an older" if isinstance(made, int) and made < today else "another"
+        what = f"{self.kind} {self.key} was made by {age} version of {self.kind}"
+        return f"{what} ({made}, today {today}): compute it again."
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -104,7 +113,7 @@ class Task:
 
     def is_done(self) -> bool:
         """Whether the manifest exists and every file it names is there with the stated size."""
-        return os.path.lexists(self.folder / DONE) and not self._unsealed()
+        return os.path.lexists(f"{self.folder}/{DONE}") and not self._unsealed()
 
     def was_sealed(self) -> bool:
         """Whether it holds a result, or what is left of one."""
@@ -128,13 +137,12 @@ class Task:
 
     def _unsealed(self) -> str:
         """Why the spec, or the manifest where there is one, cannot be relied on; "" if they can."""
-        mark = self.folder / MARK
-        if os.path.lexists(mark):
-            return files.text(mark) or f"{self.folder} was found damaged."
+        if os.path.lexists(f"{self.folder}/{MARK}"):
+            return files.text(self.folder / MARK) or f"{self.folder} was found damaged."
         try:
             path = self.folder / SPEC
             _document(path, files.stamp(path))
-            sealed = self._files() if os.path.lexists(self.folder / DONE) else {}
+            sealed = self._files() if os.path.lexists(f"{self.folder}/{DONE}") else {}
         except FileNotFoundError as error:
             return f"{error.filename} is missing."
         except Damaged as error:
@@ -146,7 +154,7 @@ class Task:
         return _manifest(path, files.stamp(path))
 
     def _size(self, name: str) -> int | None:
-        return files.size(self.folder / name)
+        return files.size(f"{self.folder}/{name}")  # lists of many folders ask for all their files
 
     def _changed(self, name: str) -> str:
         return f"{self.folder / name} is missing or not as it was when the task finished."
@@ -172,6 +180,10 @@ class Task:
     def arrays(self, name: str = "arrays") -> dict[str, np.ndarray]:
         """The arrays in `<name>.safetensors` of a finished task, verified."""
         return files.read_arrays(self.checked(f"{name}.safetensors"))
+
+    def rows(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """Some rows (None: all) of one array of a finished task, verified; the others are not read."""
+        return files.read_rows(self.checked("arrays.safetensors"), name, rows)
 
     def checked(self, name: str) -> Path:
         """Path of a result file after comparing it with the manifest (size and sha256)."""
@@ -231,12 +243,15 @@ class Task:
 
     def snapshot(self, step: int) -> dict[str, np.ndarray]:
         """Arrays of one snapshot (available while the task still runs), `pixels` (M, C, H, W) among them."""
-        name = snapshot_name(step)
-        path = self.checked(name) if self.is_done() else self.folder / name
-        arrays = snapshots.unpacked(files.read_arrays(path))
+        arrays = snapshots.unpacked(self.snapshot_arrays(step))
         if "pixels" not in arrays or arrays["pixels"].ndim != 4:
-            raise Damaged(f"{path} holds no images.")
+            raise Damaged(f"{self.folder / snapshot_name(step)} holds no images.")
         return arrays
+
+    def snapshot_arrays(self, step: int) -> dict[str, np.ndarray]:
+        """One snapshot as it is stored, of images or not (available while the task still runs)."""
+        name = snapshot_name(step)
+        return files.read_arrays(self.checked(name) if self.is_done() else self.folder / name)
 
     def log(self, tail: int = 4000) -> str:
         """The end of the worker's log."""
@@ -304,13 +319,19 @@ class Task:
             pass
         except Damaged as error:  # which hurts no result
             problems.append(str(error))
+        return problems + self._foreign()
+
+    def _foreign(self) -> list[str]:
+        """Why its fields are not a task of this version, in at most one sentence."""
         with_another = f"{self.folder / SPEC} is of another version"
         try:
+            if old := self.outdated():
+                return [old]
             if self.spec().key != self.key:
-                problems.append(f"{with_another}: its fields have another key today.")
+                return [f"{with_another}: its fields have another key today."]
         except Exception as error:
-            problems.append(f"{with_another} ({error}).")
-        return problems
+            return [f"{with_another} ({error})."]
+        return []
 
     def _unreadable(self) -> str:
         """What is wrong with spec.json or done.json, read anew."""
@@ -343,8 +364,8 @@ def _matches(path: Path, entry: Fingerprint) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _document(path: Path, stamp: tuple[int, int]) -> dict[str, Any]:
-    return records.document(path)
+def _document(path: Path, stamp: tuple[int, int]) -> str:
+    return json.dumps(records.document(path))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -10,23 +10,24 @@ from typing import ClassVar
 import numpy as np
 
 from ddcore.base.errors import DDError
+from ddcore.base.fields import number, seed
 from ddcore.base.specs import TaskSpec
 from ddcore.tasks.worker import Context
 
 
 @dataclass(frozen=True, kw_only=True)
 class SleepyTask(TaskSpec):
-    """`steps` steps of `pause` seconds; may crash or fail at a step, or need another such task."""
+    """Steps that only take time; may crash or fail at one, or need another such task."""
 
     KIND: ClassVar[str] = "sleepy"
     RUNNER: ClassVar[str] = "ddcore.tasks.testing:run_sleepy"
 
-    steps: int = 5
-    pause: float = 0.0
-    crash_at: int = -1
-    fail_at: int = -1
-    need: int = 0
-    seed: int = 0
+    steps: int = number(5, 0, 10_000_000, "How many.")
+    pause: float = number(0.0, 0, 3600, "How long each takes.", unit="seconds")
+    crash_at: int = number(-1, -1, 10_000_000, "The step at which the process ends; -1: none.")
+    fail_at: int = number(-1, -1, 10_000_000, "The step that fails; -1: none.")
+    need: int = number(0, 0, 10_000_000, "Steps of a task that is needed first; 0: none is.")
+    seed: int = seed()
 
     def title(self) -> str:
         """Line for lists."""

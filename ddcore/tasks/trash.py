@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddcore.base.errors import Damaged, DDError, NotReady, StoreUnusable
+from ddcore.base.specs import content_key, task_class
 from ddcore.tasks import jobs, notes
 from ddcore.tasks.files import remove, write_json
 from ddcore.tasks.records import read_json
@@ -24,6 +25,10 @@ from ddcore.tasks.task import Task
 
 FOLDER = "trash"
 KEEP_DAYS = 30
+OF_GRAPH, GRAPH = (
+    "of_run",
+    "graph_run",
+)  # where what is measured of a graph holds its run, and its kind
 THROWN = ".thrown.json"  # in the folder: when it was deleted
 
 
@@ -69,9 +74,12 @@ def _with_followers(store: Store, tasks: list[Task]) -> list[Task]:
 def subject(task: Task) -> str:
     """The key of the run that a task is about; "" if it is about none or cannot be read."""
     try:
-        key = task.document()["spec"].get("run_key", "")
-    except DDError:
+        spec = task.document()["spec"]
+        if isinstance(run := spec.get(OF_GRAPH), dict):
+            return content_key(GRAPH, task_class(GRAPH).VERSION, run)
+    except (DDError, ValueError):  # what is no JSON has no key either
         return ""
+    key = spec.get("run_key", "")
     return key if isinstance(key, str) else ""
 
 

@@ -13,19 +13,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
-from ddcore.base import environment
+from ddcore.base import environment, execution
 from ddcore.base.errors import Cancelled, DDError, StoreUnusable
 from ddcore.base.specs import TaskSpec
-from ddcore.tasks import locks
+from ddcore.tasks import leases, locks, pausing
 from ddcore.tasks.checkpoints import Checkpoints
 from ddcore.tasks.files import (
     Fingerprint,
     file_hash,
+    is_there,
     remove,
     write_arrays,
     write_atomic,
@@ -33,6 +34,7 @@ from ddcore.tasks.files import (
 )
 from ddcore.tasks.store import Store, Task
 from ddcore.tasks.task import CHECKPOINTS, EVENTS, snapshot_name
+from ddcore.tasks.workplace import HERE, Moved, Workplace
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # with defaults, which `typing` knows from Python 3.13 on
@@ -42,7 +44,9 @@ else:
 STATUS_EVERY_S = 0.5
 HEARTBEAT_EVERY_S = 2.0
 SNAPSHOTS = snapshot_name(0).partition("/")[0]
+PAUSED = "Paused: it waits where it is, and keeps its place on the device."
 CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
+LOOK_EVERY_S = 0.5  # whether another machine has given a folder back
 
 
 if TYPE_CHECKING:
@@ -58,10 +62,17 @@ class Context(Generic[S]):
     """
 
     def __init__(
-        self, store: Store, task: Task, spec: S, device: str, parent: Context | None = None
+        self,
+        store: Store,
+        task: Task,
+        spec: S,
+        device: str,
+        parent: Context | None = None,
+        place: Workplace = HERE,
     ) -> None:
         self.store, self.task, self.spec = store, task, spec
-        self.device, self.parent = device, parent
+        self.device, self.parent, self.place = device, parent, place
+        self.lease = leases.Lease(task.folder, store.root, place.facts.get("job", ""))
         self._lock = threading.Lock()
         self._began = time.time()
         self._started = time.monotonic()
@@ -72,6 +83,7 @@ class Context(Generic[S]):
         self._seconds_before = self._cpu_before = 0.0
         self._checkpoints = Checkpoints(task.folder)
         self._written: dict[str, Fingerprint] = {}  # result files, as they were when written
+        self.ways = execution.Ways()  # how its steps are executed
         self._notice = ""  # what people should know while it runs
 
     # --- progress -------------------------------------------------------------------------------
@@ -111,10 +123,34 @@ class Context(Generic[S]):
 
     def check_cancel(self) -> None:
         """Raise `Cancelled` if this task or the one that needs it was asked to stop."""
-        if (self.task.folder / "cancel").exists():
+        if is_there(self.task.folder / "cancel"):
             raise Cancelled("Stopped on request; resuming continues from the checkpoint.")
+        if self.lease.lost:
+            self.lease.keep()
+        self.place.check()
         if self.parent:
             self.parent.check_cancel()
+
+    def hold(self, step: int, total: int, begun: Callable[[], None]) -> None:
+        """Wait while it is asked for, at most until one step is; raises `Cancelled` when asked to stop.
+
+        `begun` keeps what can be seen and lost meanwhile. The time that passes counts as no time of the task.
+        """
+        if not pausing.is_asked(self.task):
+            return
+        before, cpu = time.monotonic(), time.process_time()
+        self._write(state="running", step=step, total=total, eta_s=None, message=PAUSED)
+        begun()
+        try:
+            while pausing.is_asked(self.task) and not pausing.may_step(self.task):
+                self.check_cancel()
+                time.sleep(pausing.POLL_S)
+        finally:
+            self._started += time.monotonic() - before
+            self._started_cpu += time.process_time() - cpu
+            self._rate = None
+        if not pausing.is_asked(self.task):
+            self._write(message=self._notice)
 
     def _append_event(self, event: dict[str, Any]) -> None:
         path = self.task.folder / EVENTS
@@ -131,8 +167,11 @@ class Context(Generic[S]):
 
     def _write(self, **values: Any) -> None:
         with self._lock:
+            if self.lease.lost:  # the status is another machine's now
+                return
             self._status |= values
             self._status |= {
+                **self.place.facts,
                 "heartbeat": time.time(),
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
@@ -149,6 +188,7 @@ class Context(Generic[S]):
 
         def beat() -> None:
             while not stop.wait(HEARTBEAT_EVERY_S):
+                self.lease.renew()
                 with contextlib.suppress(OSError):
                     self._write()
 
@@ -167,7 +207,7 @@ class Context(Generic[S]):
         task = self.store.task(spec)
         if not task.is_done():
             self.store.create(spec)
-            run_task(self.store, task, spec, self.device, parent=self)
+            run_task(self.store, task, spec, self.device, parent=self, place=self.place)
         return task
 
     def need_key(self, key: str) -> Task:
@@ -178,7 +218,9 @@ class Context(Generic[S]):
     # --- results and checkpoints ----------------------------------------------------------------
 
     def save_result(self, result: dict[str, Any]) -> None:
-        """Write result.json."""
+        """Write result.json; with how steps were executed where they were compiled."""
+        self.lease.keep()
+        result = result | self.ways.facts()
         self._written["result.json"] = write_json(self.task.folder / "result.json", result)
 
     def save_arrays(self, arrays: dict[str, np.ndarray], name: str = "arrays") -> None:
@@ -190,12 +232,22 @@ class Context(Generic[S]):
         self._save(snapshot_name(step), arrays)
 
     def _save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self.lease.keep()
         self._written[name] = write_arrays(self.task.folder / name, arrays)
 
     def finish(self) -> None:
-        """Seal the folder: what was written, as it was written, for the spec that was computed."""
+        """Seal the folder: what was written, as it was written, for the spec that was computed.
+
+        Where a machine that was believed dead has written after all, what it left is found here.
+        """
         self.store.create(self.spec)
+        self.lease.keep()
         self.task.finish(self._written)
+        if self.lease.contested and self.task.verify():
+            self.task.forget()
+            self.lease.lost = True
+            raise leases.Overtaken("Another machine wrote in the same folder: it is computed anew.")
+        self.place.progressed()
 
     def checkpoint_due(self) -> bool:
         """Whether enough time has passed since the last checkpoint."""
@@ -205,9 +257,18 @@ class Context(Generic[S]):
         self, step: int, arrays: dict[str, np.ndarray], meta: dict[str, Any]
     ) -> None:
         """Keep everything needed to go on from `step`, checked when it is read; the one before stays."""
-        own = {"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+        own: dict[str, Any] = {
+            "step": step,
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "ways": self.ways.chosen,
+            "compile_seconds": self.ways.seconds,
+            "compile_cpu_seconds": self.ways.cpu_seconds,
+        }
+        self.lease.keep()
         self._checkpoints.save(arrays, meta | own | {"files": self._written})
         self._last_checkpoint = time.monotonic()
+        self.place.progressed()
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """The last sound checkpoint (arrays, meta), or None. Events and snapshots after it are dropped.
@@ -219,6 +280,9 @@ class Context(Generic[S]):
         step = -1
         if found:
             step, files = found[1]["step"], found[1]["files"]
+            self.ways.chosen.update(found[1].get("ways", {}))  # a checkpoint may be older than they
+            self.ways.seconds += found[1].get("compile_seconds", 0.0)
+            self.ways.cpu_seconds += found[1].get("compile_cpu_seconds", 0.0)
             self._seconds_before, self._cpu_before = found[1]["seconds"], found[1]["cpu_seconds"]
             self._written = {n: f for n, f in files.items() if self._as_written(n, f)}
             problems += [
@@ -257,15 +321,34 @@ class Context(Generic[S]):
 
 
 def run_task(
-    store: Store, task: Task, spec: TaskSpec, device: str, parent: Context | None = None
+    store: Store,
+    task: Task,
+    spec: TaskSpec,
+    device: str,
+    parent: Context | None = None,
+    place: Workplace = HERE,
 ) -> None:
-    """Compute one task in this process, under its folder's lock; errors end up in its status."""
-    context = Context(store, task, spec, device, parent)
+    """Compute one task in this process, under its folder's lock and lease; errors end up in its status.
+
+    Where another machine has taken it over, what that one finds is waited for.
+    """
+    while True:
+        context = Context(store, task, spec, device, parent, place)
+        try:
+            return _run(context)
+        except leases.Overtaken:
+            if not context.lease.lost:  # but that of a task that needs this one
+                raise
+
+
+def _run(context: Context) -> None:
+    task, parent = context.task, context.parent
     while (lock := locks.acquire(task.folder / ".lock", timeout=1)) is None:
-        if parent:  # somebody else computes it: wait, but stay stoppable
-            parent.check_cancel()
-            parent.forward(f"waiting for {spec.title()}")
+        _wait(context)
     try:
+        while not task.is_done() and not context.lease.take():
+            _wait(context)
+            time.sleep(LOOK_EVERY_S)
         if task.is_done():
             return
         if parent:
@@ -274,18 +357,36 @@ def run_task(
             task.forget()
         _compute(context)
     finally:
+        context.lease.release()
         lock.release()
+
+
+def _wait(context: Context) -> None:
+    """Somebody else computes it: wait, but stay stoppable."""
+    context.place.check()
+    if context.parent:
+        context.parent.check_cancel()
+        context.parent.forward(f"waiting for {context.spec.title()}")
 
 
 def _compute(context: Context) -> None:
     spec, task = context.spec, context.task
     try:
         context._write(state="running", step=0, total=0, started=time.time(), message="")
-        with context.heartbeat():
+        with context.heartbeat(), execution.noted(context.ways):
             spec.run(context)
         context.finish()
+        pausing.go_on(task)
         context._write(state="done", message="", eta_s=None)
         remove(task.folder / CHECKPOINTS)
+    except leases.Overtaken:
+        raise
+    except Moved as moved:
+        # What was needed by another task is computed by its next life.
+        left = "cancelled" if context.parent else "queued"
+        with contextlib.suppress(StoreUnusable):
+            context._write(state=left, message=str(moved), eta_s=None)
+        raise
     except Cancelled as stop:
         with contextlib.suppress(StoreUnusable):
             context._write(state="cancelled", message=str(stop), eta_s=None)

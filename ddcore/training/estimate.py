@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ddcore.base.texts import duration, size
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.plan import Shape, cost
+from ddcore.nets.plan import Shape, cost, largest
 from ddcore.training.protocols import Protocol
 
 START_S = 6.0  # importing torch and decoding the data
@@ -28,6 +29,25 @@ class Estimate:
             f"about {duration(self.seconds)}, {size(self.memory)} of memory and {size(self.disk)} on "
             f"disk ({self.basis})"
         )
+
+
+TESTED = 2000  # images that networks are tested on at a time
+ALIVE = 3  # tensors of a layer's size that a test holds at a time (measured)
+
+
+def testing_bytes(net: NetSpec, shape: Shape, classes: int) -> float:
+    """Memory of testing a network: a few of its largest layer's outputs."""
+    return 4.0 * ALIVE * TESTED * largest(net.plan(shape, classes), shape)
+
+
+def data_bytes(shape: Shape, images: int, tested: int) -> float:
+    """Memory of a dataset: bytes as stored, floats of those that are tested on."""
+    return math.prod(shape) * (images + 5.0 * tested)
+
+
+def float_bytes(shape: Shape, images: int) -> float:
+    """Memory of so many preprocessed images."""
+    return 4.0 * math.prod(shape) * images
 
 
 def protocol_work(

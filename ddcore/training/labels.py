@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -22,8 +21,13 @@ def step_major(images: Tensor, classes: int, steps: int) -> Tensor:
 
 
 def one_hot(classes: Tensor, count: int) -> Tensor:
-    """(M, K) float32."""
-    return F.one_hot(classes, count).float()
+    """Classes (...) as (..., K) float32. The library's own looks at the values, which no graph can."""
+    return (classes[..., None] == torch.arange(count, device=classes.device)).float()
+
+
+def smoothed(classes: Tensor, count: int, share: float) -> Tensor:
+    """Classes (...) as (..., K): what is left of one after all classes alike got `share` of it."""
+    return (1 - share) * one_hot(classes, count) + share / count
 
 
 def step_major_labels(classes: int, per_class: int, steps: int = 1) -> Tensor:

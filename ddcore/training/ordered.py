@@ -7,20 +7,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Network, Weights
 from ddcore.training.losses import cross_entropy
 
 
 def train_ordered(
     network: Network,
-    params: Params,
+    params: Weights,
     images: Tensor,
     labels: Tensor,
     lrs: Tensor,
     steps: int,
-    on_step: Callable[[int, Params], None] = lambda step, params: None,
+    on_step: Callable[[int, Weights], None] = lambda step, params: None,
     momentum: float = 0.0,
-) -> Params:
+) -> Weights:
     """Gradient descent through a set's own steps in order (protocol `native-2018`).
 
     images (M, C, H, W) or (N, M, ...), step-major with M / steps each; labels as for `train`; lrs

@@ -8,55 +8,119 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, flag, number, numbers, text
 from ddcore.base.specs import Spec
+from ddcore.nets.precision import precision
 from ddcore.training import strategies
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol(Spec):
-    """A training recipe.
+    """A training recipe."""
 
-    `batch` 0 is the whole set at once. The step size is multiplied by `decay` at each of
-    `milestones` (fractions of the epochs). `augment` is a strategy of `ddcore.training.strategies` ("" for
-    none), of which every image draws its own operation unless it begins with "batch:". `loss` mse is
-    the squared error to one-hot targets minus 1/K. `learned_lr` takes the set's own step size where it
-    has learned one. `cutmix` is the probability per batch of pasting a box of other images (Yun et al.
-    2019). `ema` averages the weights that are tested. `ordered` is the 2018 way: plain gradient descent
-    through the set's own steps in their learned order with the learned step sizes; the recipe's other
-    fields are then unused. `optimiser` ridge trains no network but a kernel machine, in closed form: the
-    set's own kernel, or the NTK of one hidden layer.
-    """
-
-    name: str = "custom"
-    optimiser: str = "sgd"
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    milestones: tuple[float, ...] = ()
-    decay: float = 0.1
-    epochs: int = 300
-    batch: int = 256
-    augment: str = ""
-    loss: str = "ce"
-    learned_lr: bool = False
-    cutmix: float = 0.0
-    ema: float = 0.0
-    ordered: bool = False
-    nets: int = 5
+    name: str = text("custom", "What it is called in lists.")
+    optimiser: str = choice(
+        "sgd",
+        ("sgd", "adam", "adamw", "ridge"),
+        "What trains the networks; adamw is Adam whose weight decay is no part of the gradient. ridge trains "
+        "none but solves for a kernel machine in closed form: with the set's own kernel, or the NTK of one "
+        "hidden layer.",
+    )
+    lr: float = number(0.01, 1e-8, 1e3, "Step size.")
+    momentum: float = number(0.9, 0, 1, "Momentum of sgd.")
+    weight_decay: float = number(5e-4, 0, 10, "Weight decay.")
+    milestones: tuple[float, ...] = numbers(
+        (),
+        0,
+        1,
+        "fractions of the epochs, each from 0 to 1",
+        "When the step size is multiplied by `decay`: fractions of the epochs.",
+    )
+    decay: float = number(0.1, 0, 10, "What multiplies the step size at each milestone.")
+    cosine: float = number(
+        0.0,
+        0,
+        1000,
+        "The step size follows a half wave of the cosine that is this many times as long as the training: 1 "
+        "ends at 0, 2 at half the step size; 0: no cosine.",
+        later=True,
+    )
+    epochs: int = number(300, 1, 100_000, "How often all images are seen.", unit="epochs")
+    batch: int = number(
+        256, 0, 1_000_000, "Images per step; 0: the whole set at once.", unit="images"
+    )
+    augment: str = text(
+        "",
+        "A strategy, of which every image draws its own operation unless it begins with batch:; names joined "
+        "by _, in stages joined by +; empty for none.",
+        grammar=lambda field, strategy: strategies.stages(strategy),
+    )
+    loss: str = choice(
+        "ce",
+        {
+            "ce": "cross-entropy",
+            "mse": "squared error to one-hot targets minus 1/K",
+            "kl": "divergence from the targets, at `temperature`",
+            "cosine": "one minus the cosine between outputs and targets, which a teacher refines",
+        },
+        "What is minimised.",
+    )
+    temperature: float = number(
+        1.0,
+        0.01,
+        1000,
+        "What divides a teacher's outputs before they become labels, and under kl those of the networks "
+        "that learn from them.",
+        later=True,
+    )
+    learned_lr: bool = flag(
+        False, "Take the set's own step size where it has learned one, instead of `lr`."
+    )
+    cutmix: float = number(
+        0.0, 0, 1, "Probability per batch of pasting a box of other images (Yun et al. 2019)."
+    )
+    mixup: float = number(
+        0.0,
+        0,
+        1,
+        "Probability per batch of averaging every image with another (Zhang et al. 2018), at a share that is "
+        "uniform from 0 to 1.",
+        later=True,
+    )
+    patches: int = number(
+        0,
+        0,
+        64,
+        "Every image is cut into so many pieces per side, which change places (Sun et al. 2024); 0 or 1: "
+        "whole.",
+        later=True,
+    )
+    smoothing: float = number(
+        0.0, 0, 1, "What classes that are labels give to all classes alike.", later=True
+    )
+    classes_between: tuple[float, ...] = numbers(
+        (),
+        0,
+        1,
+        "no fraction, or two of which the first is smaller, each from 0 to 1",
+        "Between these two fractions of the epochs images have their classes, or the largest entries of "
+        "their labels, and cross-entropy, whoever teaches in the others.",
+        later=True,
+    )
+    ema: float = number(0.0, 0, 0.9999, "What the average of the weights keeps; 0: no average.")
+    ordered: bool = flag(
+        False,
+        "The 2018 way: plain gradient descent through the set's own steps in their learned order with the "
+        "learned step sizes; the other fields are then unused.",
+    )
+    nets: int = number(5, 1, 1000, "Networks trained on each set.", unit="networks")
+    precision: str = precision()
 
     def validate(self) -> None:
-        """Check ranges."""
-        self.require_choice("optimiser", ("sgd", "adam", "ridge"))
-        self.require_choice("loss", ("ce", "mse"))
-        self.require_range("lr", 1e-8, 1e3)
-        self.require_range("momentum", 0, 1)
-        self.require_range("weight_decay", 0, 10)
-        self.require_range("cutmix", 0, 1)
-        self.require_range("ema", 0, 0.9999)
-        self.require_range("epochs", 1, 100_000)
-        self.require_range("batch", 0, 1_000_000)
-        self.require_range("nets", 1, 1000)
-        strategies.stages(self.augment)
+        """Fractions of a phase come in pairs."""
+        if between := self.classes_between:
+            self.require("classes_between", len(between) == 2 and between[0] < between[1])
 
     @property
     def closed_form(self) -> bool:
@@ -114,6 +178,32 @@ _FREPO = Protocol(
     ema=0.995,
     nets=5,
 )
+# As the code of LINs-lab/GIFT does it: AdamW, the step size times 0.2 after two thirds and five sixths.
+_GIFT = Protocol(
+    name="gift",
+    optimiser="adamw",
+    lr=0.001,
+    weight_decay=1e-4,
+    milestones=(2 / 3, 5 / 6),
+    decay=0.2,
+    augment="color_crop_cutout_flip_scale_rotate",
+    loss="cosine",
+)
+# As the code of Jiacheng8/HALD does it, but for the soft labels of a phase, which are made anew in every
+# epoch instead of kept and used again, and the smaller batches of its hard phase.
+_HALD = Protocol(
+    name="hald",
+    optimiser="adamw",
+    lr=0.001,
+    weight_decay=0.01,
+    cosine=2.0,
+    augment="crop_flip_scale_rotate",
+    loss="kl",
+    temperature=20.0,
+    cutmix=1.0,
+    smoothing=0.8,
+    classes_between=(1 / 3, 2 / 3),
+)
 PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
@@ -164,6 +254,10 @@ PROTOCOLS: dict[str, Protocol] = {
             batch=0,
             nets=10,
         ),
+        _GIFT,
+        _GIFT.replace(name="gift-digits", augment="color_crop_cutout_scale_rotate"),
+        _HALD,
+        _HALD.replace(name="hald-digits", augment="crop_scale_rotate"),
         # As frepo, for small images on a CPU; ours.
         Protocol(
             name="frepo-small",
@@ -182,9 +276,9 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def protocol(name: str) -> Protocol:
-    """The named protocol; unknown names list the known ones."""
-    probe = Protocol(name=name)
-    probe.require_choice("name", PROTOCOLS)
+    """The named protocol; `SpecError` lists the known ones."""
+    if name not in PROTOCOLS:
+        raise SpecError("name", name, "one of " + ", ".join(PROTOCOLS))
     return PROTOCOLS[name]
 
 
@@ -220,6 +314,12 @@ PURPOSE = {
     "frepo-digits": "as frepo, without horizontal flips",
     "rat-bptt": "1000 Adam steps with flips and rotations (Feng et al. 2024)",
     "frepo": "2000 Adam steps on squared error, averaged weights (Zhou et al. 2022)",
+    "gift": "AdamW towards a teacher's outputs, refined by the class, by their cosine (GIFT, ICLR 2025); "
+    "with labels soft or online",
+    "gift-digits": "as gift, without horizontal flips",
+    "hald": "a teacher at temperature 20, classes in the middle third, CutMix, AdamW on a cosine (HALD, ICML "
+    "2026, whose code keeps a phase's soft labels); with labels online",
+    "hald-digits": "as hald, without horizontal flips",
     "kernel": "ridge regression with the set's own kernel, in closed form; no network",
     "frepo-small": "300 full-batch Adam steps on squared error; ours, for small images on a CPU",
     "t300": "300 full-batch steps (Yang et al. 2024)",

@@ -13,12 +13,13 @@ import math
 import platform
 import statistics
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ddcore.base import environment
 from ddcore.base.errors import Cancelled
+from ddcore.base.fields import REQUIRED, text
 from ddcore.base.specs import TaskSpec
 from ddcore.data.registry import OWN
 from ddcore.data.spec import DataSpec, form
@@ -30,19 +31,23 @@ from ddcore.tasks.store import Store, Task
 
 CPU_GUESS, GPU_GUESS = 5e9, 1e12  # multiply-adds a second, only until something has run
 NEIGHBOURS = 3
+FARTHER = (
+    2.0  # on the scale of `_distance`: seven times as unlike as the nearest tells nothing beside it
+)
 SHARE = (0.2, 2.0)  # of plain training's speed that a kind may reach: beyond it a past run misleads
+LEAST_SHARE = 0.25  # of a past run's seconds that are work in any case
 MATRIX = 0.0  # in place of a network's size: linear algebra
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration(TaskSpec):
-    """The speed of plain training on one machine (`place` stands for it) and device."""
+    """The speed of plain training on one machine and device."""
 
     KIND: ClassVar[str] = "speed"
     RUNNER: ClassVar[str] = "ddcore.training.calibrate:run"
 
-    place: str
-    device: str
+    place: str = text(REQUIRED, "A hash that stands for the machine.")
+    device: str = text(REQUIRED, "The kind of its first device, such as cpu.")
 
     def title(self) -> str:
         """Line for lists."""
@@ -86,19 +91,28 @@ def measure_once(store: Store, device: str) -> None:
 
 
 def speed(
-    store: Store, kind: str, work: float, image_macs: float, method: str = ""
+    store: Store,
+    kind: str,
+    work: float,
+    image_macs: float,
+    method: str = "",
+    *,
+    besides: Callable[[Task], float] = lambda task: 0.0,
+    start: float = 0.0,
 ) -> tuple[float, str]:
     """Multiply-adds per second for a task of this kind and size, and what that rests on.
 
-    `image_macs` is what one image takes in the task's network (`MATRIX`: linear algebra instead).
+    `image_macs` is what one image takes in the task's network (`MATRIX`: linear algebra instead). Whatever
+    `work` counts has to count for past runs too: `besides` are multiply-adds of a past run that its result
+    leaves out. Of the seconds that each took, `start` are no work.
     """
     device = devices()[0].split(":")[0]
     own = _curve(store.task(here()))
-    past = list(_past(store, kind, method, device))
+    past = list(_past(store, kind, method, device, besides, start))
     if not past and not method:  # nothing of the kind yet: plain training
         past = list(_past(store, "accuracy", "", device))
     past = [p for p in past if own is None or p.undisturbed]
-    nearest = sorted(past, key=lambda p: _distance(p, work, image_macs))[:NEIGHBOURS]
+    nearest = _nearest(past, work, image_macs)
     runs = "1 past run" if len(nearest) == 1 else f"{len(nearest)} past runs"
     if own is None:
         if not nearest:
@@ -106,10 +120,7 @@ def speed(
             return guess, "a first guess: nothing of the kind has run here yet"
         return statistics.median(p.rate for p in nearest), f"from {runs} on {device}"
     theirs = _shipped_curve(store, device) or own
-    shares = [
-        (p.rate / at(theirs if p.shipped else own, p.image_macs)) ** _kept(p.image_macs, image_macs)
-        for p in nearest
-    ]
+    shares = [p.rate / at(theirs if p.shipped else own, p.image_macs) for p in nearest]
     share = min(max(statistics.median(shares), SHARE[0]), SHARE[1]) if shares else 1.0
     basis = (
         f"from {runs} and the measured speed of this machine"
@@ -117,18 +128,6 @@ def speed(
         else "from the measured speed of this machine"
     )
     return share * at(own, image_macs), basis
-
-
-def _kept(past: float, image_macs: float) -> float:
-    """The exponent with which a share is carried to a larger network, where less of it is overhead.
-
-    Ours: overhead of 80 % with the networks of digits becomes 33 % with networks a thousand times as large.
-    Distribution matching at width 128 is then said to take 7.2 s an iteration from runs at width 16 and 32,
-    and took 4.6 s.
-    """
-    if not past or image_macs <= past:
-        return 1.0
-    return 1 / (1 + math.log10(image_macs / past))
 
 
 def at(curve: dict[str, Any], image_macs: float) -> float:
@@ -145,12 +144,23 @@ def at(curve: dict[str, Any], image_macs: float) -> float:
 
 
 def seconds_of(result: dict[str, Any]) -> float:
-    """What a task took; where a processor was shared with others, what it took of it."""
+    """What a task took but for compiling; where a processor was shared with others, what it took of it."""
     wall = result.get("seconds") or 0.0
-    return min(wall, result.get("cpu_seconds", wall)) if result.get("device") == "cpu" else wall
+    compiling = result.get("execution", {})
+    wall -= compiling.get("compile_seconds", 0.0)
+    if result.get("device") != "cpu" or "cpu_seconds" not in result:
+        return wall
+    return min(wall, result["cpu_seconds"] - compiling.get("compile_cpu_seconds", 0.0))
 
 
-def _past(store: Store, kind: str, method: str, device: str) -> Iterator[Past]:
+def _past(
+    store: Store,
+    kind: str,
+    method: str,
+    device: str,
+    besides: Callable[[Task], float] = lambda task: 0.0,
+    start: float = 0.0,
+) -> Iterator[Past]:
     for task in store.tasks(kind):
         if not task.opens():
             continue
@@ -161,9 +171,19 @@ def _past(store: Store, kind: str, method: str, device: str) -> Iterator[Past]:
         spec = task.document()["spec"]
         if method and spec["method"] != method:
             continue
+        image = _image_macs(spec, result)
+        # An accuracy's work is training alone, which small sets need less of than the test.
+        done += besides(task) + result.get("n", 0) * result.get("test_images", 0) * image
         size = done / result.get("iterations", 1)
         own_time = device != "cpu" or "cpu_seconds" in result
-        yield Past(size, _image_macs(spec, result), done / seconds, task.shipped, own_time)
+        seconds = max(seconds - start, seconds * LEAST_SHARE)
+        yield Past(size, image, done / seconds, task.shipped, own_time)
+
+
+def _nearest(past: list[Past], work: float, image_macs: float) -> list[Past]:
+    """The few that are most alike, without those that are much less so than the first."""
+    ranked = sorted((_distance(p, work, image_macs), i) for i, p in enumerate(past))[:NEIGHBOURS]
+    return [past[i] for apart, i in ranked if apart <= ranked[0][0] + FARTHER]
 
 
 def _distance(past: Past, work: float, image_macs: float) -> float:

@@ -7,19 +7,22 @@ images of a minibatch share the operation, each with its own parameters.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import text
 
 BATCH = "batch:"
 OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 
 
-def parse(strategy: str) -> tuple[str, ...]:
+def parse(strategy: str, field: str = "augment") -> tuple[str, ...]:
     """Operations of a strategy such as "color_crop_flip"; "" is none. `SpecError` on unknown ones."""
     names = tuple(strategy.split("_")) if strategy else ()
     known = (*OPERATIONS, "rotate45")
     for name in names:
         if name not in known:
-            raise SpecError("augment", strategy, "operations joined by _, of " + ", ".join(known))
+            raise SpecError(field, strategy, "operations joined by _, of " + ", ".join(known))
     return names
 
 
@@ -35,3 +38,9 @@ def stages(strategy: str) -> tuple[bool, tuple[str, ...]]:
     for stage in found:
         parse(stage)
     return together, found
+
+
+def augment(default: str, help: str) -> Any:
+    """The field for a strategy without stages."""
+    form = "Names of transformations joined by _, such as color_crop_cutout_flip_scale_rotate; empty: none."
+    return text(default, f"{help} {form}", grammar=lambda field, strategy: parse(strategy, field))

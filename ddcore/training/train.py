@@ -6,18 +6,24 @@ so N networks at once give what N separate trainings give (to rounding).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ddcore.base import rng
+from ddcore.base import execution, rng
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, shape_of
+from ddcore.nets.plan import cost
 from ddcore.training.batches import Batches
 from ddcore.training.chunks import nets_at_once
-from ddcore.training.losses import LOSSES
+from ddcore.training.labels import smoothed
+from ddcore.training.losses import loss_of
 from ddcore.training.protocols import Protocol
+from ddcore.training.steps import gradients
+from ddcore.training.teacher import Teach, as_given
 from ddcore.training.trained import TrainedNets
 
 
@@ -33,69 +39,128 @@ def train(
     on_epoch: Callable[[int, TrainedNets], None] = lambda epoch, nets: None,
     network: Network | None = None,
     chunk: int | None = None,
+    start: TrainedNets | None = None,
+    teach: Teach = as_given,
 ) -> TrainedNets:
     """Train one network per seed on preprocessed images, at the protocol's own step size.
 
     images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
     device to train on. labels: (M,) integers, (M, K) soft, or (N, M, K) soft for each network. `chunk`
     overrides how many networks are trained together. `on_epoch` sees each such group after every epoch
-    (0: untrained); its weights are the ones in training, so what is kept must be copied. Raises nothing on
+    (0: untrained); its weights are the ones in training, so what is kept must be copied. They begin
+    with the weights of `start`, as many networks, if given. `teach` makes the labels of every batch, from
+    its images after augmentation and CutMix and from what it would be taught otherwise. Raises nothing on
     divergence: the accuracy says it.
     """
     shared = images.ndim == 4
-    network = network or Network(net, shape_of(images), classes)
+    precision = protocol.precision
+    network = network or Network(net, shape_of(images), classes, precision=precision)
     batch = protocol.batch or images.shape[-4]
     chunk = chunk or nets_at_once(network, min(batch, images.shape[-4]), images.device)
     trained = []
-    for start in range(0, len(seeds), chunk):
-        part = seeds[start : start + chunk]
-        own = images if shared else images[start : start + chunk]
-        wanted = labels if labels.ndim < 3 else labels[start : start + chunk]
+    for first in range(0, len(seeds), chunk):
+        part = seeds[first : first + chunk]
+        own = images if shared else images[first : first + chunk]
+        wanted = labels if labels.ndim < 3 else labels[first : first + chunk]
 
-        def report(step: int, total: int, done: int = start, count: int = len(part)) -> None:
+        def report(step: int, total: int, done: int = first, count: int = len(part)) -> None:
             on_step(done * total + count * step, len(seeds) * total)
 
-        trained.append(
-            _train_chunk(
-                network.with_nets(len(part)), own, wanted, protocol, part, report, on_epoch
-            )
-        )
+        these = network.with_nets(len(part))
+        begun = start and start.part(slice(first, first + chunk))
+        phases = _phases(these, len(seeds), own, wanted, protocol, part, teach)
+        trained.append(_train_chunk(these, phases, own, protocol, part, report, on_epoch, begun))
     return TrainedNets(
-        network.with_nets(len(seeds)),
+        network.with_nets(len(seeds)).in_float32(),
         {k: torch.cat([t.params[k] for t in trained]) for k in trained[0].params},
         {k: torch.cat([t.stats[k] for t in trained]) for k in trained[0].stats},
     )
 
 
-def _train_chunk(
+@dataclass(frozen=True)
+class _Phase:
+    """Epochs that take their batches, labels and loss from one place."""
+
+    batches: Batches
+    take: execution.PureStep
+    teach: Teach
+
+
+def _phases(
     network: Network,
+    nets: int,
     images: Tensor,
     labels: Tensor,
     protocol: Protocol,
     seeds: Sequence[int],
+    teach: Teach,
+) -> Callable[[int], _Phase]:
+    """The phase of every epoch, counted from 0: one, or another between `classes_between`."""
+    classes = network.classes
+    if protocol.smoothing and not labels.is_floating_point():
+        first = smoothed(labels, classes, protocol.smoothing)
+    else:
+        first = labels
+    take = _gradients(network, nets, images.shape[-4], protocol)
+    usual = _Phase(Batches(images, first, classes, protocol, seeds), take, teach)
+    if not protocol.classes_between:
+        return lambda epoch: usual
+    hard = labels.argmax(-1) if labels.is_floating_point() else labels
+    plain = protocol.replace(loss="ce")
+    known = smoothed(hard, classes, protocol.smoothing)
+    apart = [rng.derive(s, "classes") for s in seeds]
+    take = _gradients(network, nets, images.shape[-4], plain)
+    between = _Phase(Batches(images, known, classes, plain, apart), take, as_given)
+    start, end = (round(share * protocol.epochs) for share in protocol.classes_between)
+    return lambda epoch: between if start <= epoch < end else usual
+
+
+def _gradients(network: Network, nets: int, count: int, protocol: Protocol) -> execution.PureStep:
+    """Derivatives for a step of some of `nets` networks, all of which see `count` images in batches."""
+    batch = protocol.batch or count
+    each = 3.0 * nets * protocol.epochs * cost(network.plan, network.shape).macs
+
+    def of(*tensors: Tensor) -> float:
+        size = tensors[-2].shape[-4]
+        return each * (count // size * size if size == batch else size)
+
+    loss = loss_of(protocol.loss, protocol.temperature)
+    return execution.step(gradients, network, loss, total=each * count, of=of)
+
+
+def _train_chunk(
+    network: Network,
+    phase_of: Callable[[int], _Phase],
+    images: Tensor,
+    protocol: Protocol,
+    seeds: Sequence[int],
     on_step: Callable[[int, int], None],
     on_epoch: Callable[[int, TrainedNets], None],
+    begun: TrainedNets | None,
 ) -> TrainedNets:
     device = images.device
-    params = network.init([rng.generator(s, "init") for s in seeds], device)
-    stats = network.init_stats(device)
+    if begun:
+        params = {k: begun.params[k].detach().to(device, copy=True) for k in network.names}
+        stats = {k: begun.stats[k].to(device, copy=True) for k in network.stat_names}
+    else:
+        params = network.init([rng.generator(s, "init") for s in seeds], device)
+        stats = network.init_stats(device)
     weights = [w.requires_grad_() for w in params.values()]
     optimiser = make_optimiser(protocol, weights)
-    batches = Batches(images, labels, network.classes, protocol, seeds)
     averaged = [w.detach().clone() for w in weights] if protocol.ema else []
-    loss_of = LOSSES[protocol.loss]
     drops = {int(m * protocol.epochs) + 1 for m in protocol.milestones}  # E // 2 + 1 when m = 0.5
-    step, total = 0, protocol.epochs * batches.per_epoch
-    nets = TrainedNets(network, params, stats)
+    step, total, lr = 0, protocol.epochs * phase_of(0).batches.per_epoch, protocol.lr
+    nets = TrainedNets(network.in_float32(), params, stats)
     on_epoch(0, nets)
     for epoch in range(protocol.epochs):
         if epoch in drops:
-            for group in optimiser.param_groups:
-                group["lr"] *= protocol.decay
-        for x, y in batches.epoch():
-            loss = loss_of(network.logits(params, x, stats), y)
-            gradients = torch.autograd.grad(loss, weights)
-            for w, g in zip(weights, gradients):
+            lr *= protocol.decay
+        for group in optimiser.param_groups:
+            group["lr"] = lr * wave(protocol, epoch)
+        phase = phase_of(epoch)
+        for x, y in phase.batches.epoch():
+            targets = phase.teach(x, y)
+            for w, g in zip(weights, phase.take(*weights, *stats.values(), x, targets)):
                 w.grad = g
             optimiser.step()
             if averaged:
@@ -104,13 +169,22 @@ def _train_chunk(
             on_step(step, total)
         on_epoch(epoch + 1, nets)
     final = averaged or [w.detach() for w in weights]
-    return TrainedNets(network, dict(zip(params, final)), stats)
+    return TrainedNets(nets.network, dict(zip(params, final)), stats)
+
+
+def wave(protocol: Protocol, epoch: int) -> float:
+    """What the cosine schedule leaves of the step size in an epoch, counted from 0; 1 without one."""
+    if not protocol.cosine:
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * epoch / (protocol.epochs * protocol.cosine)))
 
 
 def make_optimiser(protocol: Protocol, weights: list[Tensor]) -> torch.optim.Optimizer:
     """The protocol's optimiser; elementwise, so stacked networks stay independent."""
     if protocol.optimiser == "adam":
         return torch.optim.Adam(weights, protocol.lr, weight_decay=protocol.weight_decay)
+    if protocol.optimiser == "adamw":
+        return torch.optim.AdamW(weights, protocol.lr, weight_decay=protocol.weight_decay)
     return torch.optim.SGD(
         weights, protocol.lr, momentum=protocol.momentum, weight_decay=protocol.weight_decay
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ddcore.base import execution
 from ddcore.data.tensors import Part
-from ddcore.nets.network import Network, Params, select, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network, Weights, select
+from ddcore.nets.plan import cost
+from ddcore.training.estimate import TESTED
+from ddcore.training.steps import tested, trained_features
 
 Images = Tensor | np.ndarray | Part  # preprocessed (B, C, H, W)
 
@@ -24,11 +29,11 @@ class Trained:
         """The first model as a `torch.nn.Module`."""
         raise NotImplementedError
 
-    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+    def logits_in_batches(self, images: Images, batch: int = TESTED) -> list[Tensor]:
         """Outputs (N, b, K) per batch, on the CPU."""
         raise NotImplementedError
 
-    def predict(self, images: Images, batch: int = 2000) -> Tensor:
+    def predict(self, images: Images, batch: int = TESTED) -> Tensor:
         """Predicted classes (N, B) of preprocessed images (B, C, H, W), on the CPU."""
         return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images, batch)], dim=1)
 
@@ -46,40 +51,52 @@ class TrainedNets(Trained):
     """N trained networks: stacked weights and batch-norm statistics."""
 
     network: Network
-    params: Params
-    stats: Params
+    params: Weights
+    stats: Weights
 
     @property
     def module(self) -> torch.nn.Module:
         """The first network as an ordinary `nn.Module` in eval mode."""
         return to_module(self.network, self.params, self.stats)
 
-    def logits_in_batches(self, images: Images, batch: int = 2000) -> list[Tensor]:
+    def part(self, which: slice) -> TrainedNets:
+        """Some of the networks."""
+        params, stats = select(self.params, which), select(self.stats, which)
+        count = len(next(iter(params.values())))
+        return TrainedNets(self.network.with_nets(count), params, stats)
+
+    def logits_in_batches(self, images: Images, batch: int = TESTED) -> list[Tensor]:
         """Outputs (N, b, K) per batch, on the CPU; networks one by one, which is fastest when large."""
         single = self.network.with_nets(1)
         device = next(iter(self.params.values())).device
+        step = self._step(tested, single, count=len(images))
+        held = self.network.in_order(self.params, self.stats)
         found = []
         with torch.no_grad():
             for part in in_batches(images, batch):
                 part = part.to(device)
                 outputs = [
-                    single.logits(
-                        select(self.params, i), part, select(self.stats, i), training=False
-                    )
+                    step(*(w[i : i + 1] for w in held), part)[0]
                     for i in range(self.network.num_nets)
                 ]
                 found.append(torch.cat(outputs).cpu())
         return found
 
-    def features(self, images: Images, batch: int = 2000) -> Tensor:
+    def features(self, images: Images, batch: int = TESTED) -> Tensor:
         """Penultimate features (N, B, F), on the CPU."""
         device = next(iter(self.params.values())).device
+        step = self._step(trained_features, self.network, count=len(images))
+        weights = self.network.in_order(self.params, self.stats)
         with torch.no_grad():
-            parts = [
-                self.network.features(self.params, p.to(device), self.stats, training=False).cpu()
-                for p in in_batches(images, batch)
-            ]
+            parts = [step(*weights, p.to(device))[0].cpu() for p in in_batches(images, batch)]
         return torch.cat(parts, dim=1)
+
+    def _step(
+        self, function: execution.Function, *fixed: Hashable, count: int
+    ) -> execution.PureStep:
+        """A forward pass of all networks on so many images."""
+        one = cost(self.network.plan, self.network.shape).macs
+        return execution.step(function, *fixed, total=1.0 * self.network.num_nets * count * one)
 
 
 def agreement(predicted: Tensor, labels: Tensor) -> list[float]:

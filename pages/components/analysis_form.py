@@ -10,10 +10,10 @@ import streamlit as st
 from analysis.contract import PRESETS, Analysis, AnalysisTask
 from analysis.runs import Chosen
 from analysis.settings import known_preset, make_spec
-from ddcore.base.errors import SpecError
+from ddcore.base.fields import declared
 from ddcore.base.foreign_text import plain
-from ddcore.base.specs import field_types
-from pages.components import choices, links, settings_form, shell
+from ddcore.base.specs import field_types, text_of
+from pages.components import choices, links, settings_form, shell, teach
 from pages.components.settings_form import Field, Settings
 
 
@@ -34,11 +34,15 @@ def ask(analysis: Analysis, chosen: Chosen) -> AnalysisTask:
     base = make_spec(analysis, chosen, preset)
     given = dict(settings_form.from_link())
     changed: Settings = []
-    with st.popover("Settings", icon=":material/tune:", key=f"{analysis.name}.form"):
+    key = f"{analysis.name}.form"
+    with (
+        teach.part("settings", key),
+        st.popover("Settings", icon=":material/tune:", key=key),
+    ):
         columns = st.columns(2, gap="large")
         for place, field in enumerate(_fields(base)):
             with columns[place % 2]:
-                changed += _asked(base, field, given, f"{analysis.name}.{preset}")
+                changed += _asked(field, given, f"{analysis.name}.{preset}")
         command = st.empty()
     if given:
         names = ", ".join(f"{path} = {text}"[:60] for path, text in given.items())
@@ -63,35 +67,20 @@ def command_line(analysis: Analysis, chosen: Chosen, preset: str, settings: Sett
 
 
 def _fields(spec: AnalysisTask) -> list[Field]:
-    hints = field_types(type(spec))
+    hints, said = field_types(type(spec)), declared(type(spec))
     names = [f.name for f in fields(spec) if f.name != "run_keys"]
     names.sort(key="seed".__eq__)  # a stable sort: the seed comes last
-    return [Field(n, getattr(spec, n), hints[n], type(spec)) for n in names]
+    return [Field(n, getattr(spec, n), hints[n], said[n]) for n in names]
 
 
-def _asked(spec: AnalysisTask, field: Field, given: dict[str, str], key: str) -> Settings:
+def _asked(field: Field, given: dict[str, str], key: str) -> Settings:
     """[(field, text)] if the widget differs from the preset, else []; takes it out of `given`."""
-    offered = _named(spec, field)
-    text = given.get(field.path)
-    if text is not None and settings_form.representable(field, text, offered):
-        del given[field.path]
-    else:
-        text = None
-    key = f"{key}.{field.path}.{settings_form.text_of(field.value)}"
+    offered = field.choices
+    text = given.pop(field.path, None)
+    shown = text is not None and settings_form.representable(field, text, offered)
+    key = f"{key}.{field.path}.{text_of(field.value)}"
     named = choices.Choices(offered, {}) if offered else None
-    value = settings_form.widget(field, key, text, named, str)
-    if value is None or value == field.value:
-        return []
-    return [(field.path, settings_form.text_of(value))]
-
-
-def _named(spec: AnalysisTask, field: Field) -> tuple[str, ...]:
-    """The values of a field of named values; () for other fields."""
-    if field.kind is not str or field.is_list:
-        return ()
-    try:
-        spec.replace(**{field.path: choices.NOTHING})
-    except SpecError as error:
-        if error.value == choices.NOTHING and error.allowed.startswith(choices.ONE_OF):
-            return tuple(error.allowed.removeprefix(choices.ONE_OF).split(", "))
-    return ()
+    value = settings_form.widget(field, key, text if shown else None, named, str)
+    if value is not None and value != field.value:
+        return [(field.path, text_of(value))]
+    return [] if shown or text is None else [(field.path, text)]  # the spec says what is wrong

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 import streamlit as st
 
 from analysis import analyses, thumbnail
-from analysis.contract import PRESETS, Analysis, AnalysisTask, seen
+from analysis.contract import COMPUTED_OR, Analysis, AnalysisTask, seen
+from analysis.printed import archive
 from analysis.runs import Chosen, choose
-from analysis.settings import estimate, known_preset, make_spec
+from analysis.settings import estimate, make_spec, preset_of
 from analysis.shared import drawing
 from ddcore.base.errors import SpecError
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import duration
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store, Task
-from pages.components import analysis_page, analysis_runs, links, permissions, shell, task_panel
+from pages.components import (
+    analysis_page,
+    analysis_runs,
+    links,
+    permissions,
+    shell,
+    take_away,
+    task_panel,
+)
 
 COLUMNS = 3
 ABOUT = (
@@ -26,12 +35,13 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class Row:
+class OverviewRow:
     """An analysis with its task for the chosen runs, or the reason why there can be none."""
 
     analysis: Analysis
     spec: AnalysisTask | None
     task: Task | None
+    preset: str  # under which it is, whatever was asked for
     refused: str = ""
 
     @property
@@ -43,43 +53,46 @@ class Row:
 def show() -> None:
     """The whole page below the frame."""
     with shell.head():
-        st.title("What do distilled images hold?", anchor=False)
+        st.title("What do distilled images hold?", anchor=False, help=ABOUT)
         bar = shell.bar("overview.bar")
         keys = analysis_runs.pick(bar)
     if not keys:
         return
     store = shell.store()
     chosen = choose(store, keys)
-    known = [known_preset(a, chosen, store) for a in analyses().values()]
-    usual = max(PRESETS, key=known.count)
     with bar:
-        preset = links.choice(
-            "Preset",
-            PRESETS,
-            "preset",
-            default=usual,
-            widget=st.segmented_control,
-            label_visibility="collapsed",
-        )
+        preset = ask_preset()
         rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
         _suite(store, rows, chosen)
-    for first in range(0, len(rows), COLUMNS):
-        for column, row in zip(st.columns(COLUMNS), rows[first : first + COLUMNS]):
-            with column.container(border=True, height="stretch", gap="xsmall"):
-                _card(row, preset)
-    st.caption(ABOUT)
+    with shell.main():
+        for first in range(0, len(rows), COLUMNS):
+            for column, row in zip(st.columns(COLUMNS), rows[first : first + COLUMNS]):
+                with column.container(border=True, height="stretch", gap="xsmall"):
+                    _card(row)
 
 
-def row_of(store: Store, analysis: Analysis, chosen: Chosen, preset: str) -> Row:
-    """The task of an analysis under a preset."""
+def ask_preset() -> str:
+    """A preset for several analyses, or of each the largest that has been computed; the link keeps it."""
+    return links.choice(
+        "Preset",
+        COMPUTED_OR,
+        "preset",
+        widget=st.segmented_control,
+        label_visibility="collapsed",
+    )
+
+
+def row_of(store: Store, analysis: Analysis, chosen: Chosen, asked: str) -> OverviewRow:
+    """The task of an analysis under a preset, or the largest that has been computed."""
+    preset = preset_of(analysis, chosen, store, asked)
     try:
         spec = make_spec(analysis, chosen, preset)
     except SpecError as error:
-        return Row(analysis, None, None, str(error))
-    return Row(analysis, spec, store.task(spec))
+        return OverviewRow(analysis, None, None, preset, str(error))
+    return OverviewRow(analysis, spec, store.task(spec), preset)
 
 
-def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
+def _suite(store: Store, rows: list[OverviewRow], chosen: Chosen) -> None:
     """The button for all that is missing, with what it will take; the report of what is there."""
     ready = [row for row in rows if row.task and row.task.is_done()]
     start(store, rows, chosen)
@@ -100,9 +113,24 @@ def _suite(store: Store, rows: list[Row], chosen: Chosen) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+        with st.popover(
+            f"Figures of {len(ready)}", icon=":material/imagesmode:", key="suite.paper"
+        ):
+            st.fragment(_figures)(tasks)
 
 
-def start(store: Store, rows: list[Row], chosen: Chosen) -> None:
+def _figures(tasks: list[Task]) -> None:
+    """All panels of these analyses, drawn and in numbers, in one zip."""
+    format, width, named = take_away.look("suite")
+
+    def archived() -> bytes:
+        return archive.of_tasks(shell.store(), tasks, format, width, named=named)
+
+    st.caption("Every panel and its numbers, a folder for each analysis. Drawing takes a while.")
+    take_away.download("Download", archived, "figures.zip", take_away.ZIP, "suite.figures")
+
+
+def start(store: Store, rows: list[OverviewRow], chosen: Chosen) -> None:
     """The button for all of these analyses that are missing, with what it will take; nothing if none is."""
     asked = [row for row in rows if row.spec and row.state not in ("done", *jobs.ACTIVE)]
     if not asked:
@@ -113,10 +141,10 @@ def start(store: Store, rows: list[Row], chosen: Chosen) -> None:
         permissions.submit(store, [row.spec for row in asked])
         st.rerun()
     seconds = suite_seconds(store, asked, chosen)
-    st.caption(f"It will take about {duration(seconds)}, one after the other.", width="content")
+    st.caption(f"about {duration(seconds)}", width="content")
 
 
-def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:
+def suite_seconds(store: Store, rows: list[OverviewRow], chosen: Chosen) -> float:
     """Seconds of all; a pool that several need is counted once."""
     seconds, pools = 0.0, set()
     for row in rows:
@@ -126,10 +154,10 @@ def suite_seconds(store: Store, rows: list[Row], chosen: Chosen) -> float:
     return seconds
 
 
-def _card(row: Row, preset: str) -> None:
+def _card(row: OverviewRow) -> None:
     """Figure, answer, way to the page; without an answer question and state."""
     analysis, state = row.analysis, row.state
-    query = {**analysis_page.link_query(), "preset": preset}
+    query = {**analysis_page.link_query(), "preset": row.preset}
     if row.task and state == "done":
         headline = drawing.typeset(analysis.headline(seen(analysis.result(row.task), plain)))
         picture = thumbnail.of_task(shell.store(), row.task)

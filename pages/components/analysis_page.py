@@ -12,6 +12,8 @@ by that call. Nothing is computed here.
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -21,6 +23,7 @@ from streamlit.delta_generator import DeltaGenerator
 from analysis import analysis as named
 from analysis.contract import Analysis, AnalysisTask, Arrays, Drawn, Option, Pictures, seen
 from analysis.export import csv_text
+from analysis.printed import archive, provenance
 from analysis.results import Result
 from analysis.runs import Chosen, choose
 from analysis.settings import estimate, picked
@@ -34,21 +37,35 @@ from pages.components import (
     analysis_form,
     analysis_runs,
     charts,
+    glossary,
     grid,
     links,
     reading,
     runs,
     shell,
+    tables,
+    take_away,
     task_panel,
+    teach,
+    views,
 )
 
 OVERVIEW = "pages/8_Understand.py"
-PICTURES_HEIGHT = 300  # screen pixels of images that belong together, about
+PICTURES_HEIGHT = 150  # screen pixels of images that belong together, about
+PICTURES = 4  # groups of them that are seen at once; the others are folded
 MOST_ROWS = 500  # of a table
 Chart = Callable[[str, Drawn, Result, Arrays, dict[str, str]], None]  # the first is a widget key
 # Draws above all figures and says which of them it stands for.
 Lead = Callable[[Result, Arrays, dict[str, str]], Collection[int]]
+CAPTION_WORDS = 20  # of a caption that is shown whole
+SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z(])")
 OFFERED = 4  # other choices of sets
+# Choices that change a figure share a row with its title as long as there is room for their first words.
+CSS = """<style>
+[class*="st-key-"][class*="-options"] > :has([data-testid="stSelectbox"]) {
+  flex: 1 1 8.5rem; min-width: 8.5rem; max-width: 16rem;
+}
+</style>"""
 
 
 def path(analysis: Analysis) -> str:
@@ -76,7 +93,7 @@ def show(name: str, chart: Chart = figure, lead: Lead = nothing) -> None:
         with head:
             st.title(analysis.question, anchor=False)
             bar = shell.bar(f"{name}.bar")
-            keys = analysis_runs.pick(bar)
+            keys = analysis_runs.pick(bar, analysis)
         if keys:
             with shell.boundary():
                 _answer(analysis, keys, chart, lead, bar, head)
@@ -158,42 +175,104 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: Delt
     shown = seen(result, plain)
     with head:
         st.markdown(drawing.typeset(analysis.headline(shown)))
+        st.html(CSS)
         row = shell.bar(f"{analysis.name}.options")
-    if lacks_images(arrays):
-        reading.show(result.data, f"{analysis.name}.data")
     with row:
         beside = st.container(width="stretch")  # the title of the first figure
     options = picked(analysis, result, lambda option: _ask(option, row))
     done = lead(result, arrays, options)
-    for place, drawn in enumerate(analysis.figures(shown, arrays, options)):
-        if place in done:
-            continue
-        (st if place or done else beside).markdown(f"**{drawn.title}**")
+    figures = dict(enumerate(analysis.figures(shown, arrays, options)))
+
+    def draw(place: int) -> None:
+        drawn = figures[place]
         chart(f"{analysis.name}.figure.{place}", drawn, shown, arrays, options)
-        st.caption(drawing.typeset(drawn.caption))
-    for place, group in enumerate(analysis.pictures(result, arrays)):
-        _pictures(group, f"{analysis.name}.pictures.{place}")
-    st.markdown(drawing.typeset(analysis.sentence(shown)))
+        _caption(drawing.typeset(drawn.caption))
+
+    left = [place for place in figures if place not in done]
+    _one_legend([drawn.figure for drawn in figures.values()])
+    for drawn in figures.values():
+        views.enlarge(drawn.figure)
+    if not done:
+        first = left.pop(0)
+        beside.markdown(f"**{figures[first].title}**")
+        draw(first)
+    _beside([(figures[p].title, functools.partial(draw, p)) for p in left if not figures[p].folded])
+    for place in left:
+        if figures[place].folded:
+            with st.expander(figures[place].title, key=f"{analysis.name}.folded.{place}"):
+                draw(place)
+    if lacks_images(arrays):
+        reading.show(result.data, f"{analysis.name}.data")
+    _groups(analysis, result, arrays)
+    st.markdown(glossary.marked(drawing.typeset(analysis.sentence(shown))))
     rows = analysis.table(result, arrays)
     with st.expander("Numbers", icon=":material/table_rows:", key=f"{analysis.name}.numbers"):
         if len(rows) > MOST_ROWS:
             st.caption(f"The first {MOST_ROWS} of {len(rows):,} rows; the file has all.")
-        st.dataframe(rows[:MOST_ROWS], hide_index=True, key=f"{analysis.name}.table")
-    _downloads(analysis, task, result, arrays, rows)
+        shown_rows = tables.columns(rows[:MOST_ROWS])
+        st.dataframe(shown_rows, hide_index=True, key=f"{analysis.name}.table")
+    titles = [drawn.title for drawn in figures.values()]
+    _downloads(analysis, task, result, arrays, rows, titles, options)
+
+
+def _caption(text: str) -> None:
+    """What a figure shows; of many words the first sentence, the rest behind a question mark."""
+    first, *rest = SENTENCES.split(text, maxsplit=1)
+    if rest and len(text.split()) > CAPTION_WORDS:
+        st.caption(first, help=rest[0])
+    else:
+        st.caption(text)
+
+
+def _one_legend(figures: list[Any]) -> None:
+    """Figures that show nothing but what the first one names need no legend of their own."""
+    names = [{trace.name for trace in figure.data if trace.name} for figure in figures]
+    for figure, own in zip(figures[1:], names[1:]):
+        if own and own <= names[0]:
+            figure.update_layout(showlegend=False)
+
+
+def _beside(parts: list[tuple[str, Callable[[], None]]]) -> None:
+    """Titled parts two in a row; the last of an odd number has the row for itself."""
+    for start in range(0, len(parts), 2):
+        row = parts[start : start + 2]
+        for column, (title, draw) in zip(st.columns(len(row), gap="medium"), row):
+            with column:
+                st.markdown(f"**{title}**")
+                draw()
+
+
+def _groups(analysis: Analysis, result: Result, arrays: Arrays) -> None:
+    """Images that belong together, the first few groups of them open."""
+    seen, folded = [], []
+    for place, group in enumerate(analysis.pictures(result, arrays)):
+        key = f"{analysis.name}.pictures.{place}"
+        into = folded if group.folded or len(seen) == PICTURES else seen
+        into.append((plain(group.title), functools.partial(_pictures, group, key)))
+    _beside(seen)
+    if folded:
+        label = f"{len(folded)} {'more ' if seen else ''}groups of images"
+        with st.expander(label, icon=":material/grid_view:", key=f"{analysis.name}.more"):
+            _beside(folded)
 
 
 def _ask(option: Option, row: DeltaGenerator) -> str:
     """A choice in the row above the figure, its label in front of each of its words."""
     words = {name: f"{option.label}: {text}" for name, text in option.choices.items()}
+    widget = st.select_slider if option.slider else st.selectbox
     with row:
         return links.choice(
-            option.label, words, f"view_{option.name}", width=250, label_visibility="collapsed"
+            option.label,
+            words,
+            f"view_{option.name}",
+            default=option.default,
+            widget=widget,
+            label_visibility="collapsed",
         )
 
 
 def _pictures(group: Pictures, key: str) -> None:
     """Images in rows, with a line below each."""
-    st.markdown(f"**{plain(group.title)}**")
     grid.show(
         grid.Sheet(group.pixels, group.labels, lines=group.labels),
         key=key,
@@ -204,35 +283,36 @@ def _pictures(group: Pictures, key: str) -> None:
 
 
 def _downloads(
-    analysis: Analysis, task: Task, result: Result, arrays: Arrays, rows: list[dict[str, Any]]
+    analysis: Analysis,
+    task: Task,
+    result: Result,
+    arrays: Arrays,
+    rows: list[dict[str, Any]],
+    titles: list[str],
+    options: dict[str, str],
 ) -> None:
-    """Numbers, static figure and report; the latter two are made when asked for."""
+    """Numbers, the figures called `titles`, report; the latter two are made when asked for."""
     stem = f"{analysis.name}-{task.key}"
-
-    def button(label: str, suffix: str, mime: str, data: object) -> None:
-        st.download_button(
-            label,
-            data,
-            file_name=f"{stem}.{suffix}",
-            mime=mime,
-            key=f"{analysis.name}.{suffix}",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-
-    def static(suffix: str) -> bytes:
-        return drawing.static_bytes(analysis, result, arrays, suffix)
 
     def report() -> str:
         from analysis.report import html
 
         return html([task], shell.store())
 
-    with st.container(horizontal=True, gap="small"):
-        button("Numbers (CSV)", "csv", "text/csv", csv_text(rows))
-        for suffix, mime in drawing.FORMATS.items():
-            button(f"Figure ({suffix.upper()})", suffix, mime, lambda s=suffix: static(s))
-        button("Report (HTML)", "html", "text/html", report)
+    with (
+        teach.part("downloads", f"{analysis.name}.downloads"),
+        st.container(horizontal=True, gap="small"),
+    ):
+        text, name = csv_text(rows), analysis.name
+        take_away.download("Numbers (CSV)", lambda: text, f"{stem}.csv", "text/csv", f"{name}.csv")
+        take_away.popover(
+            titles,
+            lambda: archive.panels(analysis, result, arrays, options),
+            key=name,
+            stem=stem,
+            line=provenance.of_analysis(shell.store(), task),
+        )
+        take_away.download("Report (HTML)", report, f"{stem}.html", "text/html", f"{name}.html")
     st.caption(f"{task.kind} {task.key}, computed in {spent(task, result)} on {result.device}.")
 
 
@@ -249,9 +329,12 @@ def _texts(analysis: Analysis) -> None:
         "What the paper found": analysis.paper,
         "What differs here": analysis.differs,
     }
-    with st.popover("Read and doubt", icon=":material/menu_book:"):
+    with (
+        teach.part("texts", f"{analysis.name}.texts"),
+        st.popover("Read and doubt", icon=":material/menu_book:"),
+    ):
         for head, body in texts.items():
-            st.markdown(f"**{head}**\n\n{body}")
+            st.markdown(f"**{head}**\n\n{glossary.marked(body)}")
         shell.link(
             OVERVIEW, "All analyses of these runs", icon=":material/psychology:", **link_query()
         )

@@ -14,7 +14,7 @@ from analysis.runs import ORDER
 from ddcore.base.foreign_text import plain
 from ddcore.tasks import stamps
 from ddcore.tasks.store import Store
-from pages.components import charts, links, runs, shell
+from pages.components import charts, graph_links, links, runs, shell, teach
 
 PARAMETER = "runs"
 SHOWN = 4  # of the keys that a warning names
@@ -25,11 +25,11 @@ CHIPS = """<style>
 </style>"""
 
 
-def pick(bar: DeltaGenerator | None = None) -> tuple[str, ...]:
+def pick(bar: DeltaGenerator, analysis: Analysis | None = None) -> tuple[str, ...]:
     """Keys of the chosen runs; () after saying what to do when there are none to choose.
 
     What is chosen stands below as chips, the list behind a button in `bar`. Without `runs` in the
-    link those looked at last are taken, else those that are proposed.
+    link those chosen last are taken, else those that are proposed, which `analysis` has an answer for.
     """
     known = {c.key: c for c in runs.finished(shell.store())}
     if not known:
@@ -38,26 +38,41 @@ def pick(bar: DeltaGenerator | None = None) -> tuple[str, ...]:
         )
         st.page_link("pages/2_Distil.py", label="Distil something", icon=":material/science:")
         return ()
-    usual = proposed(list(known.values()), answered(shell.store()))
+    usual = _usual(list(known.values()), analysis)
     named = st.query_params.get(PARAMETER) or ",".join(st.session_state.get("analysis.runs", ()))
     wanted = [key for key in named.split(",") if key]
-    if absent := [key for key in wanted if key not in known]:
+    if absent := graph_links.point([key for key in wanted if key not in known][:MOST]):
         names = ", ".join(key[:16] for key in absent[:SHOWN])
         st.warning(f"Not among the finished runs here: {plain(names)}.", icon=":material/link_off:")
     present = tuple(key for key in known if key in wanted)[:MOST]
     if present and present != usual:
         st.query_params[PARAMETER] = ",".join(present)
     lines = {key: card.line for key, card in known.items()}
-    with bar or shell.bar("analysis.runs.bar"):
+    with bar:
         count = len(present or usual)
         words = f"{count} set" + ("s" if count > 1 else "")
-        with st.popover(
-            words, icon=":material/layers:", help="Choose the sets", key="analysis.sets"
+        with (
+            teach.part("run", "analysis.sets"),
+            st.popover(
+                words, icon=":material/layers:", help="Choose the sets", key="analysis.sets"
+            ),
         ):
-            chosen = links.several(f"Sets (up to {MOST})", lines, PARAMETER, usual, most=MOST)
+            label = f"Sets (up to {MOST})"
+            chosen = links.several(label, lines, PARAMETER, usual, most=MOST, explained=True)
     chips([known[key] for key in chosen])
-    st.session_state["analysis.runs"] = chosen
+    st.session_state["analysis.runs"] = () if chosen == usual else chosen
     return chosen
+
+
+def _usual(cards: list[runs.Card], analysis: Analysis | None) -> Keys:
+    """The sets that are proposed; where this analysis has no answer for them, of those it has one for."""
+    store = shell.store()
+    found = proposed(cards, answered(store))
+    own = answers_to(store, analysis) if analysis else []
+    if not own or tuple(sorted(found)) in own:
+        return found
+    of = {key for keys in own for key in keys}
+    return proposed([card for card in cards if card.key in of] or cards, Counter(own))
 
 
 def chips(cards: list[runs.Card]) -> None:

@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from analysis.shared.colours import SERIES as COLOURS
 from ddcore.base.foreign_text import unescaped
+from pages.components import views
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# Blue, orange, green, red, teal, ochre, violet, brown, rose, grey; contrast >= 3.6 in both modes.
-COLOURS = (
-    "#4e79a7",
-    "#c8690e",
-    "#4a9049",
-    "#d64b4e",
-    "#2f8f8a",
-    "#a58209",
-    "#a065a0",
-    "#96705a",
-    "#d2607c",
-    "#7d7f85",
-)
 GREY = COLOURS[-1]
 SUBJECTS = {
     "distilled": ("Distilled", COLOURS[0], "circle"),
@@ -42,6 +31,11 @@ SUBJECTS = {
     "kmeans": ("k-means centroids", COLOURS[4], "diamond-open"),
     "herding": ("Herding", COLOURS[2], "triangle-up"),
     "kcenter": ("k-center", COLOURS[6], "triangle-down"),
+    "easiest": ("Easiest for a teacher", COLOURS[2], "triangle-left"),
+    "medium": ("Medium for a teacher", COLOURS[7], "pentagon"),
+    "hardest": ("Hardest for a teacher", COLOURS[1], "triangle-right"),
+    "el2n": ("Largest early error (EL2N)", COLOURS[8], "hexagon"),
+    "forgetting": ("Most often forgotten", COLOURS[4], "cross"),
     "whole": ("All training images", COLOURS[3], "star"),
 }
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -128,7 +122,9 @@ def dots(
     for label, values, colour, symbol in rows:
         mean = sum(values) / len(values)
         marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.75}
-        figure.add_scatter(x=list(values), y=[label] * len(values), mode="markers", marker=marker)
+        figure.add_scatter(
+            x=list(values), y=[label] * len(values), mode="markers", marker=marker, name=label
+        )
         bar = {"symbol": "line-ns", "size": 22, "color": colour}
         bar |= {"line": {"width": 3, "color": colour}}
         figure.add_scatter(x=[mean], y=[label], mode="markers", marker=bar, name=f"mean of {label}")
@@ -139,6 +135,7 @@ def dots(
 
 def show(figure: Figure, *, key: str, alt: str) -> None:
     """Draw a figure; `alt` says in a sentence what it shows."""
+    views.enlarge(figure)
     st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=unescaped(alt))
 
 

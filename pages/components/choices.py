@@ -1,7 +1,7 @@
 """Which values of a setting go with the rest of a run, and why the others do not.
 
-Nothing is listed here: a spec is asked what it allows, value by value, so that whatever a method, a
-parametrization or a network refuses is not offered.
+Nothing is listed here: a field says which values it can have at all, and the spec is asked about each of
+them, so that whatever a method, a parametrization or a network refuses is not offered.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from ddcore.distil.settings import with_text_setting
 from ddcore.nets.plan import Shape, cost
 
 Fits = Callable[[DistillSpec], None]  # raises SpecError where a run would fail
-NOTHING = "\0"  # a text that no field of named values allows
-ONE_OF = "one of "
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,6 @@ def fitting(preset: DistillSpec, shape: Shape, classes: int) -> Fits:
             raise SpecError("protocol", spec.protocol.name, allowed)
 
     return check
-
-
-def values(base: DistillSpec, path: str) -> tuple[str, ...]:
-    """The values a field of named values can have at all; () for other fields."""
-    try:
-        with_text_setting(base, path, NOTHING)
-    except SpecError as error:
-        if error.value == NOTHING and error.allowed.startswith(ONE_OF):
-            return tuple(error.allowed.removeprefix(ONE_OF).split(", "))
-    return ()
 
 
 def among(base: DistillSpec, path: str, wanted: Iterable[str], fits: Fits) -> Choices:

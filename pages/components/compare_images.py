@@ -1,14 +1,30 @@
-"""The images of several runs, linked: one slider for the share of each run, one class, one scale."""
+"""The images of several runs in columns, linked: one slider for the share of each run, one class, one scale.
+
+The head of a column stays in sight: what it is, its first images, its accuracy on an axis that all share.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from ddcore.base.foreign_text import plain
-from pages.components import evolution, grid, images_views, links, magnified, sheet, shell
+from pages.components import (
+    compare_heads,
+    compare_pair,
+    evolution,
+    grid,
+    links,
+    magnified,
+    sheet,
+    shell,
+    stored_views,
+    teach,
+    views,
+)
 
 if TYPE_CHECKING:
     from pages.components.compare_views import Side
@@ -17,21 +33,50 @@ KEPT = "kept"
 STOPS = (*map(str, range(0, 101, 5)), KEPT)
 HEIGHT = 480  # screen pixels that the images may take, about
 LARGE = 220  # screen pixels of the chosen image
-CHOSEN = "compare.chosen"  # class and slot of the image that is compared
+CHOSEN = "image"  # the query parameter of the image that is compared: class and slot
+PLACE = re.compile(r"[0-9]{1,4}-[0-9]{1,4}")
+EVERY = "all"
+WAYS = {
+    "pages/3_Run.py": "Run",
+    "pages/4_Images.py": "Images",
+    "pages/5_Evaluate.py": "Evaluate",
+}
 
 
-def show(sides: list[Side]) -> None:
-    """Slider, class and scale, then the images; reruns on its own."""
+def show(sides: list[Side], found: dict[str, compare_heads.Subjects]) -> None:
+    """What all sets have in common above, then the columns, or two sets in one place; reruns on its own."""
     with shell.boundary():
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            stop = slider()
+        with shell.bar("compare.row"):
+            view, pair = compare_pair.ask(sides)
             label = class_filter(sides)
-            mode = links.choice("Pixel scale", sheet.SCALES, "scale", width=175)
-        for column, side in zip(st.columns(len(sides), gap="small"), sides):
-            movie = evolution.of(side.task)
-            with column:
-                st.markdown(f"**{plain(side.name)}**, {words(movie, stop)}")
-                _side(side, movie, stop, label, mode)
+            mode = links.choice(
+                "Pixel scale", sheet.SCALES, "scale", width=160, label_visibility="collapsed"
+            )
+            stop = slider()
+        if view != compare_pair.SIDE:
+            with shell.main():
+                movies = tuple(evolution.of(side.task) for side in pair)
+                steps = tuple(step_at(movie, stop) for movie in movies)
+                compare_pair.show(view, pair, movies, steps, label, mode)
+            return
+        st.html(compare_heads.css(len(sides)))
+        axis = compare_heads.axis(found)
+        with shell.main(), st.container(key="compare.columns"):
+            for column, side in zip(st.columns(len(sides), gap="small"), sides):
+                movie = evolution.of(side.task)
+                with column:
+                    st.html(compare_heads.html(side, found[side.letter], axis))
+                    st.caption(words(movie, stop))
+                    _side(side, movie, stop, label, mode)
+                    _about(side)
+
+
+def _about(side: Side) -> None:
+    """What a set costs to keep, and ways to its own pages."""
+    st.caption(f"{plain(side.card.facts)}. {stored_views.budget(side.made)}")
+    with st.container(horizontal=True, gap="small"):
+        for path, label in WAYS.items():
+            shell.link(path, label, run=side.task.key)
 
 
 def _side(side: Side, movie: evolution.Evolution, stop: str, label: int | None, mode: str) -> None:
@@ -42,7 +87,10 @@ def _side(side: Side, movie: evolution.Evolution, stop: str, label: int | None, 
         places = [
             tuple(map(int, found)) for row in rows for found in np.argwhere(movie.rows == row)
         ]
-        st.session_state[CHOSEN] = places[0] if places else None
+        if places:
+            st.query_params[CHOSEN] = "{}-{}".format(*places[0])
+        else:
+            st.query_params.pop(CHOSEN, None)
 
     grid.show(
         grid.by_class(pixels, movie.labels, movie.names, only=label, mode=mode),
@@ -64,32 +112,40 @@ def _side(side: Side, movie: evolution.Evolution, stop: str, label: int | None, 
             label=f"{name} of {side.name}, enlarged",
             mode=mode,
             side=LARGE,
+            together="compare",
         )
 
 
 def place(movie: evolution.Evolution) -> tuple[int, int] | None:
     """Class and slot of the chosen image, if this set has such a one."""
-    chosen = st.session_state.get(CHOSEN)
-    return chosen if chosen and all(map(int.__lt__, chosen, movie.rows.shape)) else None
+    named = st.query_params.get(CHOSEN, "")
+    known = PLACE.fullmatch(named) is not None
+    views.check(CHOSEN, named, known, "class and place of an image, such as 3-0")
+    chosen = tuple(map(int, named.split("-"))) if known else ()
+    return chosen if known and all(map(int.__lt__, chosen, movie.rows.shape)) else None
 
 
 def slider() -> str:
     """How far into its run each set is shown: "0" to "100" per cent, or as it was kept."""
     key = "compare.share"
     named = st.query_params.get("share", KEPT)
+    views.check("share", named, named in STOPS, views.one_of(STOPS))
     st.session_state[key] = named if named in STOPS else KEPT
 
     def write() -> None:
         st.query_params["share"] = st.session_state[key]
 
-    return st.select_slider(
-        "Share of the run (all sets)",
-        STOPS,
-        format_func=lambda stop: stop if stop == KEPT else f"{stop} %",
-        key=key,
-        on_change=write,
-        width="stretch",
-    )
+    with teach.part("view", key):
+        return st.select_slider(
+            "Share of the run (all sets)",
+            STOPS,
+            format_func=lambda stop: stop if stop == KEPT else f"{stop} %",
+            key=key,
+            on_change=write,
+            width="stretch",
+            label_visibility="collapsed",
+            disabled=teach.off("view"),
+        )
 
 
 def class_filter(sides: list[Side]) -> int | None:
@@ -97,7 +153,9 @@ def class_filter(sides: list[Side]) -> int | None:
     names = sides[0].made.class_names
     if any(side.made.class_names != names for side in sides):
         return None
-    return images_views.class_filter(names)
+    options = {EVERY: "All classes", **{str(i): plain(name) for i, name in enumerate(names)}}
+    chosen = links.choice("Class", options, "cls", width=130, label_visibility="collapsed")
+    return None if chosen == EVERY else int(chosen)
 
 
 def step_at(movie: evolution.Evolution, stop: str) -> int:

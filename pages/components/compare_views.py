@@ -1,4 +1,4 @@
-"""Runs side by side: choosing them, what they are, which settings differ, how accurate they are."""
+"""Runs side by side: choosing them, and how accurate they are under one protocol."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ddcore.base import texts
 from ddcore.base.errors import DDError
@@ -22,26 +23,19 @@ from pages.components import (
     evaluation_form,
     evaluation_views,
     evolution,
+    graph_links,
     links,
     permissions,
-    run_views,
     runs,
-    settings_form,
     shell,
-    stored_views,
     task_panel,
+    teach,
 )
 
 PARAMETER = "runs"
-MOST = 4
-LETTERS = "ABCD"
-MARKS = ("circle", "square", "diamond", "triangle-up")
+MOST = 8
+LETTERS = "ABCDEFGH"
 OWN = "own"  # each run under its own protocol
-WAYS = {
-    "pages/3_Run.py": "Run",
-    "pages/4_Images.py": "Images",
-    "pages/5_Evaluate.py": "Evaluate",
-}
 ALIKE = 1.1  # budgets that differ by less are the same for a comparison
 FREE = ("random", "class_mean")
 
@@ -56,7 +50,7 @@ class Side:
 
     @property
     def letter(self) -> str:
-        """A, B, C or D."""
+        """A to H."""
         return LETTERS[self.place]
 
     @property
@@ -78,25 +72,34 @@ class Side:
 # --- choosing -------------------------------------------------------------------------------------
 
 
-def choose() -> list[Side]:
-    """The chosen finished runs; the link keeps their keys. At first the current run and one like it."""
+def choose(bar: DeltaGenerator) -> list[Side]:
+    """The finished runs chosen in `bar`; the link keeps their keys.
+
+    At first these are the current run and one like it.
+    """
     store = shell.store()
     known = {c.key: c for c in runs.finished(store)}
     absent = [k for k in st.query_params.get(PARAMETER, "").split(",") if k and k not in known]
-    if absent:
+    if absent := graph_links.point(absent[:MOST]):
         st.warning(
             f"Not among the finished runs here: {plain(', '.join(k[:16] for k in absent[:MOST]))}.",
             icon=":material/link_off:",
         )
     if not known:
         return []
-    chosen = links.several(
-        f"Runs (two to {MOST})",
-        {key: card.line for key, card in known.items()},
-        PARAMETER,
-        proposed(known, shell.run_key()),
-        most=MOST,
-    )
+    with (
+        bar,
+        teach.part("run", "compare.sets"),
+        st.popover("Sets", icon=":material/layers:", key="compare.sets"),
+    ):
+        chosen = links.several(
+            f"Runs (two to {MOST})",
+            {key: card.line for key, card in known.items()},
+            PARAMETER,
+            proposed(known, shell.run_key()),
+            most=MOST,
+            explained=True,
+        )
     tasks = [task for task in map(store.find, chosen) if _readable(task)]
     return [Side(i, task, known[task.key]) for i, task in enumerate(tasks)]
 
@@ -127,61 +130,31 @@ def proposed(known: dict[str, runs.Card], current: str) -> tuple[str, ...]:
     return tuple(key for key in known if key in pair)
 
 
-# --- what they are --------------------------------------------------------------------------------
-
-
-def heads(sides: list[Side]) -> None:
-    """A card for each run: title, size, budget, ways to its own pages."""
-    for column, side in zip(st.columns(len(sides)), sides):
-        with column.container(border=True, height="stretch", gap="small"):
-            st.markdown(f"**{plain(side.name)}**")
-            st.caption(plain(side.card.facts))
-            st.markdown(stored_views.budget(side.made))
-            with st.container(horizontal=True, gap="small"):
-                for path, label in WAYS.items():
-                    shell.link(path, label, run=side.task.key)
-
-
-def differences(sides: list[Side]) -> None:
-    """A table of the settings in which the runs differ."""
-    every = [settings(side) for side in sides]
-    names = list(dict.fromkeys(name for one in every for name in one))
-    rows = {n: [one.get(n, "–") for one in every] for n in names}
-    differ = {n: values for n, values in rows.items() if len(set(values)) > 1}
-    head = ["Setting", *(side.letter for side in sides)]
-    body = [[f"{settings_form.label_of(n)} `{n}`", *map(plain, v)] for n, v in differ.items()]
-    if body:
-        st.markdown(evaluation_views.markdown_table(head, body))
-    st.caption(f"{len(rows) - len(differ)} other settings are the same.")
-
-
-def settings(side: Side) -> dict[str, str]:
-    """Every setting as text, under the names that `--set` takes."""
-    try:
-        values = side.spec.to_dict()
-    except DDError:  # made by another version: as it was written
-        values = side.task.document()["spec"]
-    found = {}
-    for name, value in run_views.flat(values):
-        short = name.removeprefix("params.").removeprefix("knobs.")
-        if name not in run_views.HIDDEN:
-            found[short] = value
-    return found
-
-
 # --- accuracy -------------------------------------------------------------------------------------
 
 
-def accuracy(sides: list[Side]) -> None:
-    """The figures of every run under one protocol, and a button for those that are missing."""
+@dataclass(frozen=True)
+class JudgedSides:
+    """By letter, what measures each run, and the rows by subject that were found ({} for none)."""
+
+    wanted: dict[str, EvaluateTask]
+    found: dict[str, dict[str, dict[str, Any]]]
+
+
+def judge(sides: list[Side]) -> JudgedSides:
+    """Ask for a protocol; the figures of every run under it."""
     wanted = {side.letter: evaluation(side, name) for side, name in _protocols(sides)}
-    found = {side.letter: stored(side, wanted[side.letter].protocol) for side in sides}
+    return JudgedSides(wanted, {s.letter: stored(s, wanted[s.letter].protocol) for s in sides})
+
+
+def accuracy(sides: list[Side], judged: JudgedSides) -> None:
+    """The figures of every run under one protocol, and a button for those that are missing."""
+    wanted, found = judged.wanted, judged.found
     ready = [side for side in sides if found[side.letter]]
     missing = [side for side in sides if not found[side.letter]]
     if ready:
         rows = {side.letter: found[side.letter] for side in ready}
         st.markdown(verdict(ready, rows))
-        dots(ready, rows)
         table(ready, rows, {letter: task.protocol for letter, task in wanted.items()})
     if text := unfair(sides, [wanted[side.letter].protocol for side in sides]):
         st.warning(text, icon=":material/warning:")
@@ -196,7 +169,9 @@ def _protocols(sides: list[Side]) -> list[tuple[Side, Protocol]]:
     own = ", ".join(dict.fromkeys(side.spec.protocol.name for side in sides))
     options = {OWN: f"each run's own ({own})"}
     options |= {n: f"{n}: {PURPOSE[n]}" for n in common if n in PURPOSE}
-    name = links.choice("Protocol", options, "protocol", width=560)
+    name = links.choice(
+        "Protocol", options, "protocol", width="stretch", label_visibility="collapsed"
+    )
     return [
         (side, side.spec.protocol if name == OWN else one[name]) for side, one in zip(sides, each)
     ]
@@ -251,23 +226,6 @@ def unfair(sides: list[Side], protocols: list[Protocol]) -> str:
         f"They differ in more than the way they were made: {', '.join(differ)}. A difference in "
         "accuracy need not come from the method."
     )
-
-
-def dots(sides: list[Side], rows: dict[str, dict]) -> None:
-    """One dot per network, a row for each run."""
-    shown = [
-        (
-            side.letter,
-            rows[side.letter]["distilled"]["accuracies"],
-            charts.COLOURS[side.place],
-            MARKS[side.place],
-        )
-        for side in sides
-    ]
-    figure = charts.dots(shown, x="test accuracy")
-    words = (f"{s.name} {evaluation_views.figure_text(rows[s.letter]['distilled'])}" for s in sides)
-    alt = f"Test accuracy of every network. {'; '.join(words)}"
-    charts.show(figure, key="compare.dots", alt=alt)
 
 
 def table(sides: list[Side], rows: dict[str, dict], protocols: dict[str, Protocol]) -> None:

@@ -31,6 +31,7 @@ class Choice:
     spec: DataSpec
     shape: tuple[int, int, int]
     classes: int
+    images: int | None = None  # that it has for training; None if that is not known
 
 
 def choices(store: Store) -> dict[str, Choice]:
@@ -41,7 +42,12 @@ def choices(store: Store) -> dict[str, Choice]:
     for name, source in datasets().items():
         if source.available(paths.data_root()):
             found[name] = Choice(
-                name, source.title, resolve(name), source.shape, len(source.classes)
+                name,
+                source.title,
+                resolve(name),
+                source.shape,
+                len(source.classes),
+                source.train_size,
             )
     known = {dataset_task(choice.spec).key for choice in found.values()}
     for task in store.tasks("dataset"):
@@ -57,8 +63,10 @@ def _decoded(task: Task) -> Choice | None:
         return None
     if spec.name not in OWN and not (spec.grey or spec.resolution):
         return None  # the same registered set, read from other files than the present ones
-    shape = tuple(facts["shape"])
-    return Choice(task.key, facts["label"], data_spec(spec), shape, len(facts["class_names"]))
+    shape, images = tuple(facts["shape"]), sum(facts["counts"]["train"])
+    return Choice(
+        task.key, facts["label"], data_spec(spec), shape, len(facts["class_names"]), images
+    )
 
 
 def data_spec(task: DatasetTask) -> DataSpec:
@@ -93,10 +101,10 @@ def _load(folder: str, mtime: int, fields: dict) -> Dataset:
 
 
 def show(task: Task, spec: DataSpec) -> None:
-    """Facts, class rows, means and counts of a decoded dataset."""
+    """Class rows, means, facts and counts of a decoded dataset."""
     data = load(task, spec)
     numbers = counts(data)
-    _facts(task.result(), data, numbers)
+    pictures = st.container()
     shown = _classes_shown(data.num_classes)
     names = [data.class_names[i] for i in shown]
     draw = links.number(
@@ -108,7 +116,9 @@ def show(task: Task, spec: DataSpec) -> None:
         width=160,
         help="0 shows the first images of each class; others are random draws.",
     )
-    _pictures(data, shown, names, draw)
+    with pictures:
+        _pictures(data, shown, names, draw)
+    _facts(task.result(), data, numbers)
     with st.expander("Images per class", icon=":material/table_rows:", key="data.per_class"):
         rows = {"class": list(data.class_names), **numbers}
         st.dataframe(rows, hide_index=True, alt="Images per class in each part", key="data.counts")
@@ -142,7 +152,7 @@ def _pictures(data: Dataset, shown: list[int], names: list[str], draw: int) -> N
     scale = sheet.fit(data.shape[-1], PER_CLASS, room, 10)
     left, right = st.columns([7, 3], gap="medium")
     with left:
-        st.subheader("Real images", anchor=False)
+        st.markdown("**Real images**")
         sheet.show(
             class_rows(data, shown, PER_CLASS, draw),
             columns=PER_CLASS,
@@ -152,7 +162,7 @@ def _pictures(data: Dataset, shown: list[int], names: list[str], draw: int) -> N
             alt=f"{PER_CLASS} training images for each of the classes {', '.join(names)}",
         )
     with right:
-        st.subheader("Class means", anchor=False)
+        st.markdown("**Class means**")
         sheet.show(
             class_means(data, shown),
             columns=1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import streamlit as st
@@ -36,10 +37,9 @@ def first_choice() -> str:
     return wanted if wanted in methods() else next(iter(next(iter(families().values()))))
 
 
-def caption(name: str, data: data_views.Choice, ipc: int, preset: str) -> str:
-    """Idea and cost of a method with a preset."""
-    root = str(shell.store().root)
-    return f"{methods()[name].idea} {_cost_hint(name, data, ipc, preset, root)}"
+def cost(name: str, data: data_views.Choice, ipc: int, preset: str) -> str:
+    """What a method takes with a preset."""
+    return _cost_hint(name, data, ipc, preset, str(shell.store().root))
 
 
 @st.cache_data(
@@ -73,31 +73,52 @@ def formula(chosen: Method) -> None:
 
 
 def start(spec: DistillSpec, data: data_views.Choice) -> None:
-    """Cost and the start button; or a link, if the set exists or is on its way."""
+    """Cost and the start button; where the set exists or is on its way, a link, and a button for another."""
     store = shell.store()
     task = store.task(spec)
     state = jobs.state(task)["state"]
     with st.container(border=True, key="distil.start"):
         st.markdown(size(spec, data))
         st.caption(f"{learner(spec)}, judged by protocol {plain(spec.protocol.name)}")
+        if text := too_many(spec, data):
+            st.warning(text, icon=":material/warning:")
         if state == "done":
             st.markdown("These images have been made already, with exactly these settings.")
             shell.link("pages/4_Images.py", "Open them", icon=":material/grid_view:", run=spec.key)
             shell.link("pages/3_Run.py", "How it went", icon=":material/monitoring:", run=spec.key)
-            return
-        if state != "missing":
+        elif state != "missing":
             task_panel.badge(state)
             shell.link(
                 "pages/3_Run.py", "Go to this run", icon=":material/monitoring:", run=spec.key
             )
-            return
-        guess = estimate.distillation(spec, store, data.shape, data.classes)
+        wanted = spec if state == "missing" else another(spec)
+        guess = estimate.distillation(wanted, store, data.shape, data.classes)
         st.markdown(f"It will take {guess.sentence()}. Its evaluation follows.")
-        if permissions.button(
-            "Start", key="distil.go", type="primary", icon=":material/play_arrow:"
-        ):
-            permissions.submit(store, [spec, *spec.follow_ups()])
-            shell.go("pages/3_Run.py", run=spec.key)
+        label = "Start" if wanted is spec else f"Again with seed {wanted.seed}"
+        if permissions.button(label, key="distil.go", type="primary", icon=":material/play_arrow:"):
+            permissions.submit(store, [wanted, *wanted.follow_ups()])
+            shell.go("pages/3_Run.py", run=wanted.key)
+
+
+def another(spec: DistillSpec) -> DistillSpec:
+    """The same with the next seed that nobody has asked for yet."""
+    store = shell.store()
+    for seed in itertools.count(spec.seed + 1):
+        again = spec.replace(seed=seed)
+        if jobs.state(store.task(again))["state"] == "missing":
+            break
+    return again
+
+
+def too_many(spec: DistillSpec, data: data_views.Choice) -> str:
+    """What is to be said of a set that is no smaller than what it is made from; "" of others."""
+    numbers = data.classes * spec.ipc
+    if data.images is None or numbers < data.images:
+        return ""
+    return (
+        f"{numbers:,} synthetic images are no fewer than the {data.images:,} real ones: there is nothing to "
+        "condense."
+    )
 
 
 def size(spec: DistillSpec, data: data_views.Choice) -> str:

@@ -7,10 +7,10 @@ import streamlit as st
 
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import percent
-from pages.components import grid, magnified, nearest_views, orders, shell, stored_views
+from pages.components import grid, magnified, nearest_views, orders, shell, stored_views, views
 from pages.components.evolution import Evolution, film, image_id, outside, parse_image_id
 
-PARAMETER = "img"
+PARAMETER, PIN = "img", "pin"
 WIDTH = 340  # screen pixels: ten times a pixel of CIFAR-10
 # Beside a long sheet the drawer stays in view, as the player does below it. Where there is no room for both
 # it lies over the page's right side.
@@ -19,6 +19,8 @@ CSS = """<style>
   background: {back}}}
 :has(> .st-key-images-drawer) {{position: sticky; top: 3.5rem}}
 .st-key-images-drawer {{max-height: calc(100vh - 4rem); overflow-y: auto}}
+[data-testid=stMainBlockContainer]:has(.st-key-images-drawer) {{
+  padding-left: 1.25rem; padding-right: 1.25rem}}
 @media (max-width: 1199px) {{.st-key-images-drawer {{position: fixed; right: 0; top: 3.5rem; bottom: 0;
   max-height: none; width: {over}px; max-width: 90vw; padding: 1rem; z-index: 1000; background: {back};
   box-shadow: -4px 0 16px rgba(0, 0, 0, .3)}}}}
@@ -28,8 +30,11 @@ Image = tuple[int, int]  # class, slot
 
 def opened(movie: Evolution, dataset: str) -> Image | None:
     """The image that the link names; None if the drawer is closed."""
-    ipc = movie.rows.shape[1]
-    return parse_image_id(st.query_params.get(PARAMETER, ""), dataset, len(movie.names), ipc)
+    ipc, named = movie.rows.shape[1], st.query_params.get(PARAMETER, "")
+    image = parse_image_id(named, dataset, len(movie.names), ipc)
+    allowed = f"an image of this set such as {image_id(dataset, 0, 0)}"
+    views.check(PARAMETER, named, image is not None, allowed)
+    return image
 
 
 def css() -> str:
@@ -61,6 +66,7 @@ def show(movie: Evolution, step: int, mode: str, dataset: str, image: Image) -> 
         mode=mode,
         side=WIDTH - 12,
     )
+    _pinned(movie, step, mode, dataset, image)
     st.markdown(facts(movie, pixels, index, image, image_id(dataset, *image)))
     if movie.made is not None:
         _nearest(movie, index, mode)
@@ -78,15 +84,68 @@ def _head(movie: Evolution, dataset: str, image: Image) -> None:
         place = (image[0] * movie.rows.shape[1] + image[1] + by) % count
         open_at(movie, dataset, int(movie.rows.ravel()[place]))
 
-    st.subheader(f"{plain(movie.names[image[0]])}, image {image[1] + 1}", anchor=False)
-    with st.container(horizontal=True, gap="small"):
+    st.header(f"{plain(movie.names[image[0]])}, image {image[1] + 1}", anchor=False)
+    with st.container(horizontal=True, gap="xsmall"):
         for by, word, icon in (
             (-1, "Previous", ":material/chevron_left:"),
             (1, "Next", ":material/chevron_right:"),
         ):
             st.button(word, key=f"images.{word}", icon=icon, on_click=move, args=[by])
+        pinned = pinned_image(movie, dataset) == image
+        st.button(
+            "Unpin" if pinned else "Pin",
+            key="images.pin",
+            on_click=_pin,
+            args=["" if pinned else image_id(dataset, *image)],
+            help=None if pinned else "Keeps this image in sight while you look at others.",
+        )
         close = {"on_click": open_at, "args": [movie, dataset, -1]}
-        st.button("Close", key="images.close", icon=":material/close:", **close)
+        st.button("Close", key="images.close", **close)
+
+
+def pinned_image(movie: Evolution, dataset: str) -> Image | None:
+    """The image that was pinned; the link keeps it."""
+    ipc = movie.rows.shape[1]
+    return parse_image_id(st.query_params.get(PIN, ""), dataset, len(movie.names), ipc)
+
+
+def _pin(name: str) -> None:
+    if name:
+        st.query_params[PIN] = name
+    else:
+        st.query_params.pop(PIN, None)
+
+
+def _pinned(movie: Evolution, step: int, mode: str, dataset: str, image: Image) -> None:
+    """The pinned image, this one, and by how much they differ; nothing where none is pinned."""
+    kept = pinned_image(movie, dataset)
+    if kept is None or kept == image:
+        return
+    pair = movie.pixels(step)[[int(movie.rows[kept]), int(movie.rows[image])]]
+    apart = pair[1] - pair[0]
+    largest = float(np.abs(apart).max())
+    words = [f"{movie.names[c]}, image {slot + 1}" for c, slot in (kept, image)]
+    st.markdown("**Beside the pinned one**")
+    grid.show(
+        grid.Sheet(
+            np.stack([*pair, 0.5 + apart / (2 * largest or 1)]),
+            [
+                f"Pinned: {words[0]}",
+                words[1],
+                "This one minus the pinned one, grey where they agree",
+            ],
+            lines=["pinned", "this one", "difference"],
+            mode=mode,
+        ),
+        key="images.pinned",
+        label="The pinned image, this one, and their difference",
+        height=150,
+        note=None,
+    )
+    st.caption(
+        f"They are {float(np.linalg.norm(apart)):.3f} apart (Euclidean, pixels 0..1); the largest difference "
+        f"of a value is {largest:.3f}."
+    )
 
 
 def _nearest(movie: Evolution, index: int, mode: str) -> None:

@@ -8,16 +8,31 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import declared
 from ddcore.distil.contract import DistillSpec
-from ddcore.measure.spec import BASELINES, LABELLED, WHOLE, EvaluateTask, default_evaluation
+from ddcore.measure.regimes import REGIMES, regime, with_loss
+from ddcore.measure.spec import (
+    BASELINES,
+    CORESETS,
+    LABELLED,
+    WHOLE,
+    EvaluateTask,
+    default_evaluation,
+)
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape, cost
 from ddcore.nets.words import judge, word
 from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
-from pages.components import charts, links
+from pages.components import charts, links, teach, views
 
 ALWAYS = ("random", "class_mean")
-MAX_NETS = 200
+OWN = "own"
+LABELS = {
+    OWN: "As each set has them",
+    "hard": "Hard for all",
+    "soft": "A teacher's, fixed",
+    "online": "A teacher's, on every batch",
+}
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,7 @@ def ask(given: Options) -> EvaluateTask:
         protocol = given.protocols[name]
         st.caption(PURPOSE.get(name, "the run's own"))
         nets = networks(protocol)
+        labels = ask_labels(protocol)
     with right:
         archs = links.several(
             "Architectures",
@@ -105,19 +121,33 @@ def ask(given: Options) -> EvaluateTask:
         )
         extra = links.several(
             "More baselines",
-            {b: charts.subject(b)[0] for b in (*BASELINES, WHOLE) if b not in ALWAYS},
+            {b: charts.subject(b)[0] for b in (*BASELINES, *CORESETS, WHOLE) if b not in ALWAYS},
             "baselines",
             (),
             placeholder="Random images and class means are always there",
         )
-    return evaluation(given, name, nets, archs, extra)
+    return evaluation(given, name, nets, archs, extra, labels)
+
+
+def ask_labels(protocol: Protocol) -> str:
+    """Which labels all sets have; no question under protocols that use a set as it was made."""
+    if protocol.ordered or protocol.closed_form:
+        return OWN
+    chosen = links.choice("Labels", LABELS, "labels", default=OWN, group="settings")
+    if chosen in REGIMES:
+        st.caption(f"{REGIMES[chosen].capitalize()}.")
+    return chosen
 
 
 def networks(protocol: Protocol) -> int | None:
     """How many networks are trained on each set; None for as many as the protocol says."""
+    said = declared(EvaluateTask)["nets"]
+    low, high = int(said.low), int(said.high)
     named = st.query_params.get("nets", "")[:6]
     wanted = int(named) if named.isascii() and named.isdigit() else 0
-    st.session_state["evaluate.nets"] = wanted if 1 <= wanted <= MAX_NETS else None
+    known = low <= wanted <= high
+    st.session_state["evaluate.nets"] = wanted if known else None
+    views.check("nets", named, known, f"a whole number from {low} to {high}")
 
     def write() -> None:
         if chosen := st.session_state["evaluate.nets"]:
@@ -127,13 +157,14 @@ def networks(protocol: Protocol) -> int | None:
 
     return st.number_input(
         "Networks per set",
-        min_value=1,
-        max_value=MAX_NETS,
+        min_value=low,
+        max_value=high,
         value=None,
         key="evaluate.nets",
         on_change=write,
+        disabled=teach.off("settings"),
         placeholder=f"{protocol.nets} (the protocol's)",
-        help="Each starts from other random weights: the spread over them is what ± states.",
+        help=said.sentences(),
     )
 
 
@@ -149,6 +180,7 @@ def evaluation(
     nets: int | None,
     archs: Iterable[str],
     extra: Iterable[str],
+    labels: str = OWN,
 ) -> EvaluateTask:
     """The spec of choices, in a fixed order: the same choices are the same task."""
     chosen = given.protocols[protocol]
@@ -156,13 +188,15 @@ def evaluation(
     listed = [net for k, net in given.nets.items() if k in archs]
     typed = [given.named(text) for text in archs if text not in given.nets]
     typed.sort(key=lambda net: (net.arch, net.width or 0))
+    taught = labels in REGIMES
     return default_evaluation(
         given.key,
         given.run,
-        protocol=chosen,
+        protocol=with_loss(chosen, labels) if taught else chosen,
+        labels=regime(labels, given.run.data, given.run.net) if taught else None,
         nets=nets or chosen.nets,
         archs=tuple(dict.fromkeys(listed + typed)),
-        baselines=tuple(b for b in (*BASELINES, WHOLE) if b in ALWAYS or b in extra),
+        baselines=tuple(b for b in (*BASELINES, *CORESETS, WHOLE) if b in ALWAYS or b in extra),
     )
 
 
@@ -172,11 +206,14 @@ def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
     listed = [given.nets[k] for k in ids]
     ids += [word(net) for net in task.archs if net not in listed]
     extra = [b for b in task.baselines if b not in (*ALWAYS, LABELLED)]
+    labels = task.labels.kind if task.labels else OWN
     name = task.protocol.name
+    if task.labels:  # which may have changed the loss, and said so
+        name = name.partition(", ")[0]
     if not ids or name not in given.protocols:
         return None
     try:
-        if evaluation(given, name, task.nets, ids, extra) != task:
+        if evaluation(given, name, task.nets, ids, extra, labels) != task:
             return None
     except SpecError:  # a network that no word names
         return None
@@ -186,6 +223,7 @@ def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
         "nets": "" if own_nets else str(task.nets),
         "archs": "" if ids == [given.run.net.arch] else ",".join(ids),
         "baselines": ",".join(extra),
+        "labels": "" if labels == OWN else labels,
     }
     return {k: v for k, v in found.items() if v}
 
@@ -195,4 +233,5 @@ def describe(task: EvaluateTask) -> str:
     archs = ", ".join(net.label() for net in task.archs)
     sets = "all training images, " if WHOLE in task.baselines else ""
     count = len([b for b in task.baselines if b != WHOLE])
-    return f"{task.protocol.name}, {task.nets} networks, {archs}, {sets}{count} baselines"
+    labels = f"{task.labels.title()}, " if task.labels else ""
+    return f"{task.protocol.name}, {labels}{task.nets} networks, {archs}, {sets}{count} baselines"

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.printed.panel import Panel
 from ddcore.base import spread
 from ddcore.base.foreign_text import cell, plain
 from ddcore.base.spread import figure_text
@@ -16,27 +17,29 @@ from ddcore.pools.bank_spec import Start
 from ddcore.tasks.store import Task
 from pages.components import charts
 
-Row = dict[str, Any]
+AccuracyRow = dict[str, Any]
+TITLE = "Test accuracy of every network"
 CLOSE = "within the spread"
+HEIGHT, ROW = 120, 60  # screen pixels of the dots: of axis and margins, of each set
 
 
-def figure_cell(row: Row) -> str:
+def figure_cell(row: AccuracyRow) -> str:
     """The same for a table: on one line."""
     return figure_text(row).replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def gain(row: Row, other: Row) -> float:
+def gain(row: AccuracyRow, other: AccuracyRow) -> float:
     """How much better the first is, in points."""
     return 100 * (row["mean"] - other["mean"])
 
 
-def within_spread(row: Row, other: Row) -> bool:
+def within_spread(row: AccuracyRow, other: AccuracyRow) -> bool:
     """Whether the difference is smaller than the larger of the spreads over networks that there are."""
     known = [std for std in (spread.of(row), spread.of(other)) if std is not None]
     return abs(row["mean"] - other["mean"]) < max(known, default=0.0)
 
 
-def answer(rows: dict[str, Row]) -> str:
+def answer(rows: dict[str, AccuracyRow]) -> str:
     """The answer to the page's question in one or two sentences."""
     own = rows["distilled"]
     parts = []
@@ -49,7 +52,7 @@ def answer(rows: dict[str, Row]) -> str:
     return f"Distilled: **{figure_text(own)}**. That is {' and '.join(parts)}."
 
 
-def caution(rows: dict[str, Row]) -> str:
+def caution(rows: dict[str, AccuracyRow]) -> str:
     """A warning where a set that costs nothing is as good; "" otherwise."""
     own = rows["distilled"]
     better = [n for n in ("random", "class_mean") if n in rows and own["mean"] <= rows[n]["mean"]]
@@ -66,7 +69,7 @@ def caution(rows: dict[str, Row]) -> str:
     return ""
 
 
-def contrast(rows: dict[str, Row], task: Any, fixed: bool) -> str:
+def contrast(rows: dict[str, AccuracyRow], task: Any, fixed: bool) -> str:
     """What a set made for one known initialisation does on others; "" for other sets."""
     if not fixed:
         return ""
@@ -85,7 +88,7 @@ def contrast(rows: dict[str, Row], task: Any, fixed: bool) -> str:
     return ""
 
 
-def before_and_after(rows: dict[str, Row], start: Start, ordered: bool) -> str:
+def before_and_after(rows: dict[str, AccuracyRow], start: Start, ordered: bool) -> str:
     """What a set made for trained networks does to them; "" for sets made for fresh ones."""
     if start.fresh:
         return ""
@@ -109,7 +112,7 @@ def before_and_after(rows: dict[str, Row], start: Start, ordered: bool) -> str:
     return text
 
 
-def attack_answer(rows: dict[str, Row], names: Sequence[str]) -> str:
+def attack_answer(rows: dict[str, AccuracyRow], names: Sequence[str]) -> str:
     """What an attack does, in two sentences."""
     own, before = rows["distilled"]["attack"], rows["before"]["attack"]
     attacked, target = plain(names[own["attacked"]]), plain(names[own["target"]])
@@ -123,18 +126,25 @@ def attack_answer(rows: dict[str, Row], names: Sequence[str]) -> str:
 # --- drawing --------------------------------------------------------------------------------------
 
 
-def dots(rows: dict[str, Row], key: str) -> None:
+def dots(rows: dict[str, AccuracyRow], key: str) -> None:
     """One dot per network, a line at the mean."""
+    shown = panel(rows)
+    charts.show(shown.figure, key=key, alt=shown.text)
+
+
+def panel(rows: dict[str, AccuracyRow]) -> Panel:
+    """The same, to be shown or printed."""
     shown = [(name, *charts.subject(name), row) for name, row in rows.items()]
     figure = charts.dots(
         [(label, row["accuracies"], colour, mark) for _, label, colour, mark, row in shown],
         x="test accuracy",
+        height=HEIGHT + ROW * len(shown),
     )
     alt = "; ".join(f"{label} {figure_text(row)}" for _, label, _, _, row in shown)
-    charts.show(figure, key=key, alt=f"Test accuracy of every network. {alt}")
+    return Panel(TITLE, figure, f"{TITLE}. {alt}")
 
 
-def table(rows: dict[str, Row]) -> None:
+def table(rows: dict[str, AccuracyRow]) -> None:
     """Figures as stored, and what distilling gains over each."""
     own = rows["distilled"]
     sizes = any(row.get("step_size") is not None for row in rows.values())
@@ -154,7 +164,7 @@ def table(rows: dict[str, Row]) -> None:
         )
 
 
-def attack_table(rows: dict[str, Row], names: Sequence[str]) -> None:
+def attack_table(rows: dict[str, AccuracyRow], names: Sequence[str]) -> None:
     """What every set of an attack does, and how the networks do on each class before and after."""
     attacks = {name: row["attack"] for name, row in rows.items() if "attack" in row}
     own = attacks["distilled"]
@@ -181,7 +191,7 @@ def attack_table(rows: dict[str, Row], names: Sequence[str]) -> None:
         st.markdown(markdown_table(head, body))
 
 
-def matrix(evaluation: list[Row], own_arch: str) -> None:
+def matrix(evaluation: list[AccuracyRow], own_arch: str) -> None:
     """Subject by architecture."""
     archs = list(dict.fromkeys(row["arch"] for row in evaluation))
     subjects = list(dict.fromkeys(row["subject"] for row in evaluation))

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ddcore.sets.distilled import HALF_STEP, DistilledSet
+from ddcore.sets.artefact import HALF_STEP
+from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.store import Task
 from pages.components import run_views, runs
 

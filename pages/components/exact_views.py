@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from analysis.printed import provenance
+from analysis.printed.panel import Panel
 from ddcore.base.foreign_text import plain
 from ddcore.data.spec import DataSpec
 from ddcore.kernels.spec import MAPS, KernelSpec
 from ddcore.tasks.store import Task
-from pages.components import charts, data_views, links, sheet
+from pages.components import charts, data_views, links, sheet, take_away, teach
 
 if TYPE_CHECKING:
-    from analysis.single.exact_lab import Lab, Outcome, Trial
+    from analysis.single.exact_lab import Lab, Trial, TrialOutcome
 
 TITLES = {
     "linear": "Pixels",
@@ -33,7 +35,7 @@ ALL_DATA = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Controls:
     """What the controls say."""
 
     kernel: KernelSpec
@@ -43,7 +45,7 @@ class Chosen:
 # --- controls -------------------------------------------------------------------------------------
 
 
-def controls() -> Chosen:
+def controls() -> Controls:
     """The model, the set, and how it is to be trained on."""
     left, middle, right = st.columns(3, gap="large")
     with left:
@@ -54,12 +56,9 @@ def controls() -> Chosen:
         width = "0"
         if kind in ("fcnn", "rff"):
             width = links.choice("How many features", WIDTHS, "features") or "0"
-        lam = st.select_slider(
-            "Ridge λ of the model of all data",
-            LAMBDAS,
-            value=0.0,
-            format_func=lambda v: f"{v:g}" if v else "best on validation data",
-            key="exact.lam",
+        known = {f"{v:g}": f"{v:g}" if v else "best on validation data" for v in LAMBDAS}
+        lam = links.choice(
+            "Ridge λ of the model of all data", known, "lam", widget=st.select_slider
         )
     with middle:
         st.markdown("**The set**")
@@ -70,6 +69,7 @@ def controls() -> Chosen:
             10,
             key="m",
             bind="query-params",
+            disabled=teach.off("view"),
             help="Ten classes: 10 is one each.",
         )
         start = links.choice(
@@ -80,21 +80,22 @@ def controls() -> Chosen:
         )
     with right:
         st.markdown("**Training on the set**")
-        share = st.select_slider(
+        known = {f"{v:g}": f"{v:g} ×" if v else "0" for v in SHARES}
+        share = links.choice(
             "Its ridge λ_S, as a share of the largest possible",
-            SHARES,
-            value=0.0,
-            format_func=lambda v: f"{v:g} ×" if v else "0",
-            key="exact.share",
+            known,
+            "ridge",
+            widget=st.select_slider,
         )
         root = "+"
-        if share:
+        if float(share):
             root = links.choice(
                 "Root", {"+": "+ (larger)", "-": "− (smaller)"}, "root", widget=st.segmented_control
             )
     kernel = KernelSpec(kind=kind, width=int(width), ridge=0.0)
-    trial = {"points": points, "start": start, "lam": lam, "share": share, "root": root}
-    return Chosen(kernel, trial)
+    trial = {"points": points, "start": start, "root": root}
+    trial |= {"lam": float(lam), "share": float(share)}
+    return Controls(kernel, trial)
 
 
 def lab(decoded: Task, spec: DataSpec, kernel: KernelSpec) -> Lab:
@@ -116,7 +117,7 @@ def _lab(folder: str, stamp: int, kernel: dict, _decoded: Task, _spec: DataSpec)
 # --- the outcome ----------------------------------------------------------------------------------
 
 
-def outcome(found: Outcome, names: list[str]) -> None:
+def outcome(found: TrialOutcome, names: list[str]) -> None:
     """Both models, how far they are apart, and the images."""
     if found.refused:
         st.error(plain(found.refused), icon=":material/block:")
@@ -174,7 +175,7 @@ def verdict(error: float, exact: bool) -> None:
             )
 
 
-def pictures(found: Outcome, names: list[str]) -> None:
+def pictures(found: TrialOutcome, names: list[str]) -> None:
     """The images, in their own range."""
     shown = [names[c] for c in found.classes] if len(found.pixels) <= 20 else None
     columns = min(len(found.pixels), 20)
@@ -215,8 +216,23 @@ def size(error: float) -> str:
     return f"{error:.0e}" if error < 0.01 else f"{error:.2g}"
 
 
-def error_curve(errors: dict[str, list[float]], points: tuple[int, ...], rank: int) -> None:
-    """The cliff: error of the weights against the number of images."""
+def error_curve(
+    errors: dict[str, list[float]], points: tuple[int, ...], rank: int, line: str
+) -> None:
+    """The cliff: error of the weights against the number of images; `line` says what it is of."""
+    shown = error_panel(errors, points, rank)
+    charts.show(shown.figure, key="exact.curve", alt=shown.text)
+    figures(shown, "exact.curve", "exact-error", line)
+
+
+def figures(shown: Panel, key: str, stem: str, line: str) -> None:
+    """A panel as files for papers."""
+    with teach.part("downloads", f"{key}.figures"):
+        take_away.popover([shown.title], lambda: [shown], key=key, stem=stem, line=line)
+
+
+def error_panel(errors: dict[str, list[float]], points: tuple[int, ...], rank: int) -> Panel:
+    """Error of the weights against the number of images."""
     styles = {"noise": (charts.COLOURS[0], "solid"), "real": (charts.COLOURS[1], "dash")}
     named = {"noise": "from noise", "real": "from real images"}
     series = [
@@ -226,18 +242,16 @@ def error_curve(errors: dict[str, list[float]], points: tuple[int, ...], rank: i
     figure = charts.lines(series, x="images m", y="relative error of the weights", log_y=True)
     figure.update_yaxes(exponentformat="power")
     figure.add_hline(y=1e-8, line_dash="dot", line_color=charts.GREY)
-    charts.show(
-        figure,
-        key="exact.curve",
-        alt=f"Error of the weights falls to rounding at {rank} images, the rank of the model",
-    )
+    alt = f"Error of the weights falls to rounding at {rank} images, the rank of the model"
+    return Panel("Error of the weights", figure, alt)
 
 
 # --- the race -------------------------------------------------------------------------------------
 
 
-def race(result: dict[str, Any]) -> None:
+def race(task: Task) -> None:
     """Agreement with the model of all data against seconds, closed form and KIP."""
+    result = task.result()
     looks = [r for r in result["kip"] if r["seconds"] > 0]
     seconds, agreement = zip(*((r["seconds"], r["agreement"]) for r in looks))
     kip = charts.Series("KIP", seconds, agreement, charts.COLOURS[1], "dash", markers=True)
@@ -254,6 +268,9 @@ def race(result: dict[str, Any]) -> None:
     )
     alt = f"Agreement over seconds: closed form at once, KIP {agreement[-1]:.0%} after {seconds[-1]:.1f} s"
     charts.show(figure, key="exact.race", alt=alt)
+    seed = task.document()["spec"]["seed"]
+    line = provenance.line([f"Race {task.key[:8]}", f"seed {seed}", f"on {result['device']}"])
+    figures(Panel("Agreement", figure, alt), "exact.race", f"race-{task.key}", line)
 
 
 def ceilings(rows: list[dict[str, Any]]) -> None:
@@ -263,7 +280,7 @@ def ceilings(rows: list[dict[str, Any]]) -> None:
     st.markdown("\n".join(lines))
 
 
-def run(of: Lab, trial: dict[str, Any]) -> tuple[Trial, Outcome]:
+def run(of: Lab, trial: dict[str, Any]) -> tuple[Trial, TrialOutcome]:
     """The trial, and what came of it."""
     from analysis.single.exact_lab import Trial
 

@@ -1,14 +1,16 @@
-"""A map of images: the one under the mouse is shown, those in a lasso are opened below it."""
+"""A map of images: the one under the mouse is shown, or images stand for their points; those in a lasso are
+opened below it.
+"""
 
 from __future__ import annotations
 
-import base64
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from analysis.contract import Arrays, Drawn
-from analysis.suite.features.figures import describe, found_point
+from analysis.suite.features.figures import IMAGES, describe, found_point
 from analysis.suite.features.result import FeaturesResult
 from analysis.suite.features.spec import PIXELS
 from ddcore.base.foreign_text import unescaped
@@ -18,49 +20,12 @@ CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"], "scrollZo
 MOST = 60  # images that are opened
 HEIGHT = 300  # screen pixels of opened images, about
 TIP = 96  # screen pixels of the image under the mouse, about
+POINT = 28  # of an image in place of a point, about
 SPRITE_VALUES = 3_000_000  # of all images sent to the browser; with more, only distilled ones
 
-# Follows the figure with the given class name, which Streamlit may draw anew at any time.
-JS = """
-export default function({data, parentElement}) {
-  const tip = document.createElement('div')
-  tip.setAttribute('aria-hidden', 'true')
-  Object.assign(tip.style, {position: 'fixed', display: 'none', pointerEvents: 'none', zIndex: 1e6,
-    width: data.width * data.scale + 'px', height: data.height * data.scale + 'px',
-    border: '3px solid #808080', imageRendering: 'pixelated',
-    backgroundImage: `url(${data.sprite})`,
-    backgroundSize: `${data.columns * data.width * data.scale}px auto`})
-  document.body.appendChild(tip)
-  let plot = null
-  const hide = () => { tip.style.display = 'none' }
-  const show = event => {
-    const row = event.points[0].customdata?.[0] - data.first
-    if (!(row >= 0)) return hide()
-    const column = row % data.columns, line = Math.floor(row / data.columns)
-    tip.style.backgroundPosition =
-      `${-column * data.width * data.scale}px ${-line * data.height * data.scale}px`
-    const {clientX: x, clientY: y} = event.event
-    tip.style.left = Math.max(0, x - data.width * data.scale - 24) + 'px'
-    tip.style.top = Math.max(0, y - data.height * data.scale - 24) + 'px'
-    tip.style.display = 'block'
-  }
-  const leave = () => {
-    plot?.removeListener?.('plotly_hover', show)
-    plot?.removeListener?.('plotly_unhover', hide)
-  }
-  const follow = () => {
-    const found = document.querySelector(`.${data.plot} .js-plotly-plot`)
-    if (!found?.on || found === plot) return
-    leave()
-    plot = found
-    plot.on('plotly_hover', show)
-    plot.on('plotly_unhover', hide)
-  }
-  follow()
-  const timer = setInterval(follow, 500)
-  return () => { clearInterval(timer); leave(); tip.remove() }
-}
-"""
+COMPONENT = st.components.v2.component(
+    "feature_map", js=grid.source(Path(__file__).with_suffix(".js"))
+)
 
 
 def draw(
@@ -81,7 +46,7 @@ def draw(
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
     )
-    _on_hover(f"st-key-{key}", result, arrays)
+    _on_points(f"st-key-{key}", result, arrays, options["points"] == IMAGES)
     points = event["selection"]["points"]
     rows = sorted({int(p["customdata"][0]) for p in points if p.get("customdata")})
     rows = [row for row in rows if row < len(arrays["source"])]
@@ -156,25 +121,28 @@ def _row(rows: list[int], result: FeaturesResult, arrays: Arrays, key: str) -> N
     )
 
 
-def _on_hover(plot: str, result: FeaturesResult, arrays: Arrays) -> None:
-    """All images in one picture, of which the browser shows the one under the mouse."""
+def _on_points(plot: str, result: FeaturesResult, arrays: Arrays, images: bool) -> None:
+    """All images in one picture, of which the browser shows the one under the mouse and, with `images`, all
+    that do not lie on each other.
+    """
     from ddcore.sets import render
 
     _, height, width = result.shape
     rows = _here(arrays, list(range(len(arrays["source"]))))
     if len(rows) * int(np.prod(result.shape)) > SPRITE_VALUES:
         rows = [row for row in rows if arrays["source"][row] > 0]
-    images = pixels(result, arrays, rows)
-    columns = int(np.ceil(np.sqrt(len(images))))
-    picture = render.canvas(images, -(-len(images) // columns), columns, 1, gap=0)
-    code = base64.b64encode(render.encode(picture, sheet.EFFORT)).decode()
+    shown = pixels(result, arrays, rows)
+    columns = int(np.ceil(np.sqrt(len(shown))))
+    picture = render.canvas(shown, -(-len(shown) // columns), columns, 1, gap=0)
     data = {
         "plot": plot,
-        "sprite": f"data:image/png;base64,{code}",
+        "sprite": grid.address(render.encode(picture, sheet.EFFORT), "features.sprite"),
         "first": rows[0],  # up to the last point
         "columns": columns,
         "width": width,
         "height": height,
         "scale": max(1, TIP // width),
+        "images": images,
+        "each": max(1, POINT // width),
     }
-    st.components.v2.component("feature_map", js=JS)(data=data, key="features.hover")
+    COMPONENT(data=data, key="features.hover")

@@ -23,6 +23,7 @@ from pages.components.evolution import Evolution
 FRAMES = 12
 FRAME_S, WAIT_S = 0.38, 0.4  # of a frame, and before the first one changes: below 5 s in all
 ROWS = 5  # images shown of a class
+APART = 2  # pixels of the images between real ones and those of the set
 GAP = 1  # between images, of their own pixels
 LARGEST = 12  # scale: screen pixels of a pixel
 BESIDES = 420  # screen pixels of the page's height that are for everything else
@@ -55,13 +56,17 @@ SIZE = """@container (min-width: {wide}px) {{@media (min-height: {high}px) {{
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """Frames of a run, and the pictures in them: `places` (rows, columns) of the set's images."""
+    """Frames of a run, and the pictures in them: `places` (rows, columns) of the set's images.
+
+    `real`: above them, in every frame, stands a real image of each class.
+    """
 
     movie: Evolution  # with the iterations of the frames only
     places: np.ndarray
     sprite: bytes  # PNG
     width: int  # of a frame, in pixels of the images
     height: int
+    real: bool = False
 
     @property
     def by_class(self) -> bool:
@@ -69,13 +74,18 @@ class Film:
         return self.places.shape[1] == len(self.movie.names)
 
 
-def of(movie: Evolution) -> Film:
-    """The film of a run: from its first images to the kept ones."""
+def of(movie: Evolution, real: np.ndarray | None = None) -> Film:
+    """The film of a run: from its first images to the kept ones.
+
+    `real` are pixels (K, C, H, W), one image of each class: they stand above where classes are columns.
+    """
     movie = dataclasses.replace(movie, steps=chosen(movie))
-    places = arranged(movie.rows)
+    if len(movie.rows) > sheet.WIDE:
+        real = None
+    above = b"" if real is None else np.asarray(real, np.float32).tobytes()
     folder, written = str(movie.task.folder), (movie.task.folder / "done.json").stat().st_mtime_ns
-    sprite, width, height = _sprite(folder, written, movie.steps)
-    return Film(movie, places, sprite, width, height)
+    sprite, width, height = _sprite(folder, written, movie.steps, above)
+    return Film(movie, arranged(movie.rows, bool(above)), sprite, width, height, bool(above))
 
 
 def chosen(movie: Evolution) -> tuple[int, ...]:
@@ -84,29 +94,37 @@ def chosen(movie: Evolution) -> tuple[int, ...]:
     return tuple(evolution.film(steps if len(steps) > 1 else movie.steps, FRAMES))
 
 
-def arranged(rows: np.ndarray) -> np.ndarray:
+def arranged(rows: np.ndarray, real: bool = False) -> np.ndarray:
     """(rows, columns) of the set's images from (classes, per class): a class in each column while they fit.
 
-    Of more classes the first image of each is shown, as many as there is room for.
+    Of more classes the first image of each is shown, as many as there is room for. `real` images take a row.
     """
     classes = len(rows)
     if classes <= sheet.WIDE:
-        return rows[:, :ROWS].T
+        return rows[:, : ROWS - real].T
     count = min(ROWS, classes // sheet.WIDE)
     return rows[: count * sheet.WIDE, 0].reshape(count, sheet.WIDE)
 
 
 @functools.lru_cache(maxsize=4)
-def _sprite(folder: str, written: int, steps: tuple[int, ...]) -> tuple[bytes, int, int]:
-    """The frames below each other as PNG, and width and height of one."""
+def _sprite(
+    folder: str, written: int, steps: tuple[int, ...], above: bytes
+) -> tuple[bytes, int, int]:
+    """The frames below each other as PNG, and width and height of one; `above` are the real images."""
     from ddcore.sets import render
 
     movie = evolution.of(Task(Path(folder)))
-    places = arranged(movie.rows)
+    places = arranged(movie.rows, bool(above))
     frames = [
         render.canvas(movie.pixels(step)[places.ravel()], *places.shape, gap=GAP, mat=sheet.MAT)
         for step in steps
     ]
+    if above:
+        shape = (places.shape[1], *movie.pixels(steps[0]).shape[1:])
+        row = np.frombuffer(above, np.float32).reshape(shape)
+        top = render.canvas(row, 1, len(row), gap=GAP, mat=sheet.MAT)
+        between = np.full((APART, *top.shape[1:]), sheet.MAT[0], top.dtype)
+        frames = [np.concatenate([top, between, frame]) for frame in frames]
     height, width = frames[0].shape[:2]
     return render.encode(np.concatenate(frames), sheet.EFFORT), width, height
 
@@ -176,7 +194,9 @@ def alt(film: Film) -> str:
     at = movie.label(player.shown_step(movie))
     if not film.by_class:
         return f"The first distilled image of {rows * columns} classes at iteration {at}"
-    return f"Distilled images at iteration {at}, {rows} of each class, in the order {', '.join(movie.names)}"
+    above = "Above, a real image of each class. " if film.real else ""
+    order = ", ".join(movie.names)
+    return f"{above}Distilled images at iteration {at}, {rows} of each class, in the order {order}"
 
 
 def _play() -> None:

@@ -126,8 +126,10 @@ class View {
     const letters = Math.max(0, ...(data.lines ?? []).map(line => line.length))
     this.line = data.lines ? Math.max(48, Math.min(14, letters) * 6.5 + 6) : 0 // screen pixels
     for (const [index, tile] of this.tiles) {
-      tile.setAttribute('aria-label', data.words[index])
-      if (data.lines) tile.lastChild.textContent = data.lines[index]
+      const [line, words] = [data.lines?.[index] ?? '', data.words[index]]
+      // What is seen below an image is a part of its name, for those who speak it.
+      tile.setAttribute('aria-label', words.includes(line) ? words : `${line}, ${words}`)
+      if (data.lines) tile.lastChild.textContent = line
     }
   }
 
@@ -166,12 +168,12 @@ class View {
   plan(k) {
     const { data } = this
     const ratio = devicePixelRatio || 1
-    const frame = data.borders ? 8 : 0, gap = data.pick ? 6 : 3
+    const frame = data.borders ? 8 : 0, gap = data.pick ? 4 : 3
     const width = (data.width * k) / ratio, height = (data.height * k) / ratio
     const cell = Math.max(width + frame, this.line)
     const line = data.lines ? 18 : 0, name = this.names.length ? 20 : 0
     const sizes = data.groups.map(([, count]) => count)
-    const most = Math.max(...sizes)
+    const most = this.longest
     const beside = data.across || !name ? 0 : this.gutter
     const room = Math.floor((this.width - gap - beside) / (cell + gap))
     const columns = Math.max(1, Math.min(room, data.across ? sizes.length : most))
@@ -181,6 +183,10 @@ class View {
       : sizes.reduce((sum, size) => sum + tall(Math.ceil(size / columns)), gap)
     const whole = !data.across || columns === sizes.length
     return { k, width, height, cell, gap, columns, fits: room >= 1 && whole, lines }
+  }
+
+  get longest() {
+    return Math.max(...this.data.groups.map(([, count]) => count))
   }
 
   choose() {
@@ -204,8 +210,19 @@ class View {
   layout() {
     if (!this.width || !this.tiles) return
     this.sheet.style.setProperty('--gutter', 'auto')
-    this.gutter = Math.min(120, Math.max(0, ...this.names.map(name => name.scrollWidth)))
-    this.best = this.choose().k
+    this.sheet.classList.remove('bare')
+    const widths = this.names.map(name => Math.ceil(name.getBoundingClientRect().width))
+    this.gutter = Math.min(120, Math.max(0, ...widths))
+    let plan = this.choose()
+    if (this.gutter && !this.data.across && plan.columns < this.longest) {
+      const gutter = this.gutter // names that would break rows which fit without them are only spoken
+      this.gutter = 0
+      const bare = this.choose()
+      if (bare.columns === this.longest) plan = bare
+      else this.gutter = gutter
+    }
+    this.sheet.classList.toggle('bare', !this.gutter)
+    this.best = plan.k
     const { together } = this.data
     const same = together ? [...views].filter(view => view.data?.together === together && view.best) : [this]
     const k = Math.min(...same.map(view => view.best))

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import percent
-from pages.components import grid, links, orders, sheet, shell
+from pages.components import grid, links, orders, sheet, shell, teach
 from pages.components.evolution import Evolution, outside
 
 EVERY = "all"
@@ -23,7 +23,7 @@ Picked = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class View:
+class SetView:
     """What is shown of a set, and how."""
 
     label: int | None  # None: all classes
@@ -33,11 +33,14 @@ class View:
     beside: bool  # the first images, too
 
 
-def controls(movie: Evolution) -> View:
+def controls(movie: Evolution) -> SetView:
     """The row above the sheets; everything chosen is kept in the link."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         label = class_filter(movie.names, label_visibility="collapsed")
-        with st.popover("View", icon=":material/tune:", key="images.view"):
+        with (
+            teach.part("view", "images.view"),
+            st.popover("View", icon=":material/tune:", key="images.view"),
+        ):
             order = links.choice("Order", orders.offered(movie, shell.store()), "order")
             size = links.choice("Size", SIZES, "size")
             mode = links.choice("Pixel scale", sheet.SCALES, "scale", default=usual_mode(movie))
@@ -45,9 +48,10 @@ def controls(movie: Evolution) -> View:
                 "With start",
                 key="start",
                 bind="query-params",
+                disabled=teach.off("view"),
                 help="Shows the first images beside them.",
             )
-    return View(label, order, int(size) if size.isdigit() else 0, mode, beside)
+    return SetView(label, order, int(size) if size.isdigit() else 0, mode, beside)
 
 
 def class_filter(names: tuple[str, ...], **details: Any) -> int | None:
@@ -66,7 +70,7 @@ def usual_mode(movie: Evolution) -> str:
     return "sigma" if outside(movie.pixels(movie.newest)) > CLIPPED_MOST else "clip"
 
 
-def sheets(movie: Evolution, step: int, view: View, image: int | None, pick: Picked) -> None:
+def sheets(movie: Evolution, step: int, view: SetView, image: int | None, pick: Picked) -> None:
     """All images at an iteration, and those of the start if wanted; `image` is the chosen one."""
     first = movie.steps[0]
     if not view.beside:
@@ -75,12 +79,12 @@ def sheets(movie: Evolution, step: int, view: View, image: int | None, pick: Pic
     columns = st.columns(2, gap="medium")
     for column, shown, key in zip(columns, (first, step), ("images.first", "images.sheet")):
         with column:
-            st.subheader("Start" if shown == 0 else f"Iteration {movie.label(shown)}", anchor=False)
+            st.header("Start" if shown == 0 else f"Iteration {movie.label(shown)}", anchor=False)
             _sheet(movie, shown, view, image, pick, key)
 
 
 def _sheet(
-    movie: Evolution, step: int, view: View, image: int | None, pick: Picked, key: str
+    movie: Evolution, step: int, view: SetView, image: int | None, pick: Picked, key: str
 ) -> None:
     what = arranged(movie, step, view)
 
@@ -100,7 +104,7 @@ def _sheet(
     )
 
 
-def arranged(movie: Evolution, step: int, view: View) -> grid.Sheet:
+def arranged(movie: Evolution, step: int, view: SetView) -> grid.Sheet:
     """The images at an iteration: by class, or those of one class, or by what they are ordered by."""
     pixels = movie.pixels(step)
     by = orders.values(movie, view.order, step, shell.store())

@@ -1,6 +1,7 @@
 """Influence by clicking: an image of the set and the test images it helps and hurts, and the way back.
 
 The border of an image is its worth, so that the best and the worst of a set are seen before anything is read.
+A cell of the matrix of classes leaves the images of one class, and the test images of another.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from analysis.contract import Arrays
+from analysis.contract import Arrays, Drawn
 from analysis.shared.effects import CENTRED, centred
 from analysis.suite.influence.result import InfluenceResult
 from analysis.suite.influence.spec import TOP
 from analysis.task import ROWS
-from ddcore.base.foreign_text import plain
-from pages.components import grid
+from ddcore.base.foreign_text import plain, unescaped
+from pages.components import charts, grid, views
 
 WORST, MIDDLE, BEST = (178, 24, 43), (217, 217, 217), (33, 102, 172)  # told apart by everybody
 # Figures that show the same at rest: of the chosen image, and of the chosen test image.
 STANDS_FOR = (2, 3)
+MATRIX = "influence.figure.5"
+PAIR = "view_pair"  # class of images and of test images that are shown
+HEIGHT = 460  # screen pixels of the sheet, about
 LEGEND = (
-    "A border is the image's worth: how much the mean test loss grows when it is left out, from {least:+.3f} "
-    "(red, the set is better without it) to {most:+.3f} (blue)."
+    "Click an image. A border is the image's worth: how much the mean test loss grows when it is left out, "
+    "from {least:+.3f} (red, the set is better without it) to {most:+.3f} (blue)."
 )
 
 
@@ -37,12 +41,81 @@ def lead(result: InfluenceResult, arrays: Arrays, options: dict[str, str]) -> tu
     left, right = st.columns([3, 2], gap="small")
     ours = Ours(arrays, key, names)
     theirs = Theirs(arrays, names)
+    own, other = pair(names) or (None, None)
+    image, test = int(options["image"]), int(options["test"])
+    if own is not None and labels[image] != own:
+        image = int(np.flatnonzero(labels == own)[0])
     with left:
-        ours.sheet(int(options["image"]))
+        ours.sheet(image, own)
+        if own is not None and other is not None:
+            only = (
+                f"Images of class {plain(names[own])}, test images of class {plain(names[other])}"
+            )
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown(only, width="content")
+                st.button("Show all", key="influence.all", on_click=_show_all)
     with right:
-        theirs.helped_and_hurt(ours.title(int(options["image"])), influence[int(options["image"])])
-    ours.that_did_it(int(options["test"]), theirs, influence[:, int(options["test"])])
+        theirs.helped_and_hurt(ours.title(image), influence[image], other)
+    ours.that_did_it(test, theirs, influence[:, test])
     return STANDS_FOR
+
+
+def pair(names: Sequence[str]) -> tuple[int, int] | None:
+    """The classes of the cell that the link names: of images, and of test images."""
+    words = st.query_params.get(PAIR, "").split("-")
+    known = [str(c) for c in range(len(names))]
+    whole = len(words) == 2 and all(word in known for word in words)
+    allowed = "two classes by their numbers, such as 3-5"
+    views.check(PAIR, st.query_params.get(PAIR), whole, allowed)
+    if not whole:
+        return None
+    return int(words[0]), int(words[1])
+
+
+def _show_all() -> None:
+    st.query_params.pop(PAIR, None)
+
+
+def draw(
+    key: str, drawn: Drawn, result: InfluenceResult, arrays: Arrays, options: dict[str, str]
+) -> None:
+    """The figure; of the matrix of classes, cells can be clicked."""
+    if key != MATRIX:
+        charts.show(drawn.figure, key=key, alt=drawn.caption)
+        return
+    names, figure = result.class_names, drawn.figure
+    values, shown = figure.data[0].z, pair(names)
+    cells = [(a, b) for a in range(len(names)) for b in range(len(names))]
+    look = {"symbol": "square", "size": 28, "opacity": 0}
+    figure.add_scatter(
+        x=[names[b] for _, b in cells],
+        y=[names[a] for a, _ in cells],
+        customdata=[(a, b, values[a][b]) for a, b in cells],
+        mode="markers",
+        marker=look,
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        hovertemplate="an image of %{y} on %{x}: %{customdata[2]:+.3f}, click to see<extra></extra>",
+    )
+    if shown:
+        a, b = shown
+        figure.add_shape(x0=b - 0.5, x1=b + 0.5, y0=a - 0.5, y1=a + 0.5, line={"width": 3})
+    key = f"{key}.{shown}"  # another cell is another figure, in which nothing is selected
+
+    def choose() -> None:
+        for point in st.session_state[key]["selection"]["points"][:1]:
+            a, b, _ = point["customdata"]
+            st.query_params[PAIR] = f"{int(a)}-{int(b)}"
+
+    st.plotly_chart(
+        figure,
+        key=key,
+        theme="streamlit",
+        config=charts.CONFIG,
+        alt=unescaped(drawn.caption),
+        on_select=choose,
+        selection_mode="points",
+    )
 
 
 class Ours:
@@ -61,13 +134,13 @@ class Ours:
         number = int((self.labels[:j] == self.labels[j]).sum()) + 1
         return f"{self.names[self.labels[j]]}, image {number}"
 
-    def sheet(self, j: int) -> None:
-        """All of them, j chosen."""
+    def sheet(self, j: int, only: int | None) -> None:
+        """All of them, or those of class `only`, j chosen."""
         more = [f"worth {value:+.4f}" for value in self.worth]
+        borders = worth_colours(self.worth)
         what = grid.by_class(
-            self.pixels, self.labels, self.names, borders=worth_colours(self.worth), more=more
+            self.pixels, self.labels, self.names, only=only, borders=borders, more=more
         )
-        st.markdown("**Choose an image of the set**")
         grid.show(
             what,
             key="influence.set",
@@ -76,6 +149,7 @@ class Ours:
             chosen=(j,),
             required=True,
             on_pick=_into("view_image"),
+            height=HEIGHT,
             note=LEGEND.format(least=self.worth.min(), most=self.worth.max()),
         )
 
@@ -114,9 +188,13 @@ class Theirs:
         self.rows = arrays[f"{ROWS}test.shown"] if "shown" in arrays else np.zeros(0, np.int64)
         self.pixels = arrays["shown"].astype(np.float32) / 255 if len(self.rows) else None
 
-    def helped_and_hurt(self, name: str, effect: np.ndarray) -> None:
-        """The test images that an image with these effects (N,) helps most, and hurts most."""
+    def helped_and_hurt(self, name: str, effect: np.ndarray, only: int | None) -> None:
+        """The test images, or those of class `only`, that an image with these effects (N,) helps most, and
+        hurts most.
+        """
         order = np.argsort(-effect, kind="stable")
+        if only is not None:
+            order = order[self.labels[order] == only]
         for title, key, rows in (
             ("helps most", "influence.helped", order[:TOP]),
             ("hurts most", "influence.hurt", order[::-1][:TOP]),

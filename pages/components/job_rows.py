@@ -14,11 +14,11 @@ from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import size
 from ddcore.sets.distilled import KINDS
-from ddcore.tasks import jobs, trash
+from ddcore.tasks import elsewhere, jobs, trash
 from ddcore.tasks.store import Store, Task
-from pages.components import permissions, runs, shell, task_panel
+from pages.components import graph_links, paging, permissions, runs, shell, task_panel
 
-Found = tuple[Task, dict[str, Any]]  # a folder with its state
+FolderState = tuple[Task, dict[str, Any]]  # a folder with its state
 PER_PAGE = 25
 NAMED = 2  # sets of an analysis that its row names
 ABOUT = {  # where to look at what a task found out about a run
@@ -28,15 +28,16 @@ ABOUT = {  # where to look at what a task found out about a run
 }
 
 
-def paged(found: Sequence[Found], key: str, draw: Callable[[Sequence[Found]], None]) -> None:
+def paged(
+    found: Sequence[FolderState], key: str, draw: Callable[[Sequence[FolderState]], None]
+) -> None:
     """All of them in pages, each drawn by `draw`; `key` keeps the number of the page."""
     pages = -(-len(found) // PER_PAGE)
-    page = min(max(1, st.session_state.get(key) or 1), max(1, pages))
+    page = paging.current(key, pages)
     first = (page - 1) * PER_PAGE
     draw(found[first : first + PER_PAGE])
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.session_state[key] = page
             st.pagination(pages, key=key)
             last = min(first + PER_PAGE, len(found))
             st.caption(f"{first + 1} to {last} of {len(found)}", width="content")
@@ -84,6 +85,8 @@ def name(task: Task, words: str) -> None:
         shell.link("pages/3_Run.py", plain(words), run=task.key)
     elif task.kind in ABOUT and (run := runs.subject_of(task)):
         shell.link(ABOUT[task.kind], plain(words), run=run)
+    elif graph := task.key if task.kind == trash.GRAPH else _graph_of(task):
+        shell.link(graph_links.PAGE, plain(words), **{graph_links.PARAMETER: graph})
     elif task.kind == "dataset":
         shell.link("pages/1_Data.py", plain(words), data=task.key)
     elif task.kind in analyses() and (keys := _sets_of(task)):
@@ -95,10 +98,15 @@ def name(task: Task, words: str) -> None:
         st.markdown(plain(words), width="content")
 
 
+def _graph_of(task: Task) -> str:
+    """The condensed graph that something was measured of; "" where it is about none."""
+    return runs.subject_of(task) if trash.OF_GRAPH in runs.spec_of(task) else ""
+
+
 # --- active ones ----------------------------------------------------------------------------------
 
 
-def active(found: Sequence[Found]) -> None:
+def active(found: Sequence[FolderState]) -> None:
     """Queued and running tasks, looked at once per second; the page is drawn anew when one changes state."""
     shown = [(task, status["state"], title(task)) for task, status in found]
     st.fragment(_live, run_every=task_panel.EVERY_S)(shown)
@@ -121,12 +129,13 @@ def _active_row(task: Task, status: dict[str, Any], words: str) -> None:
         name(task, words)
         task_panel.started_by(task)
     with middle:
-        if status["state"] == "queued":
-            st.caption(task_panel.queue_text(task))
-        else:
+        if status["state"] != "queued":
             task_panel.bar(status)
-        if status.get("message"):
-            st.caption(plain(status["message"]))
+        elif text := task_panel.queue_text(task, status):
+            st.caption(text)
+        said = [text for text in (elsewhere.place_text(status), status.get("message")) if text]
+        if said:
+            st.caption(plain(" · ".join(said)))
     with right.container(horizontal=True, horizontal_alignment="right"):
         task_panel.stop_button(task, f"jobs.{task.key}")
 
@@ -134,7 +143,7 @@ def _active_row(task: Task, status: dict[str, Any], words: str) -> None:
 # --- others ---------------------------------------------------------------------------------------
 
 
-def newest(found: Sequence[Found]) -> list[Found]:
+def newest(found: Sequence[FolderState]) -> list[FolderState]:
     """Last written first."""
     return sorted(found, key=lambda ts: -changed(ts[0]))
 

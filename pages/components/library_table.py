@@ -13,7 +13,15 @@ from ddcore.base import spread
 from ddcore.base.foreign_text import plain
 from ddcore.tasks import stamps
 from ddcore.tasks.store import Store
-from pages.components import library, links, permissions, settings_form, thumbnails
+from pages.components import (
+    library,
+    links,
+    paging,
+    permissions,
+    settings_form,
+    teach,
+    thumbnails,
+)
 
 PER_PAGE = 50
 ROW_HEIGHT, HEAD_HEIGHT = 38, 40  # screen pixels
@@ -70,7 +78,13 @@ def _filters(every: Sequence[library.Row], text: str) -> library.Wanted:
             if options:
                 chosen_ids = links.several(words, options, parameter, ())
                 picked[name] = tuple(ids[i] for i in chosen_ids)
-        starred = st.toggle("Starred only", key="starred", bind="query-params", value=False)
+        starred = st.toggle(
+            "Starred only",
+            key="starred",
+            bind="query-params",
+            value=False,
+            disabled=teach.off("view"),
+        )
     return library.Wanted(text=text, starred=starred, **picked)
 
 
@@ -121,7 +135,7 @@ def _words(name: str) -> str:
 def table(store: Store, found: Sequence[library.Row], group: str) -> list[library.Row]:
     """A page of the rows; those that are selected, also on other pages."""
     pages = -(-len(found) // PER_PAGE)
-    page = min(max(1, st.session_state.get(PAGE) or 1), max(1, pages))
+    page = paging.current(PAGE, pages)
     shown = found[(page - 1) * PER_PAGE : page * PER_PAGE]
     chosen = set(st.session_state.get(CHOSEN, ()))
     state = st.dataframe(
@@ -145,7 +159,6 @@ def table(store: Store, found: Sequence[library.Row], group: str) -> list[librar
     st.session_state[CHOSEN] = tuple(row.key for row in selected)
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.session_state[PAGE] = page
             st.pagination(pages, key=PAGE)
             first = (page - 1) * PER_PAGE + 1
             st.caption(f"{first} to {first + len(shown) - 1} of {len(found)}", width="content")

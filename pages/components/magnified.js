@@ -24,9 +24,16 @@ class View {
     this.frame.onpointerleave = () => this.say(null)
     this.frame.onkeydown = event => this.pressed(event)
     this.frame.onblur = () => this.say(null)
+    // Images that are shown together point at the same pixel, wherever the mouse or the keyboard is.
+    this.follow = event => {
+      const { from, together, at } = event.detail
+      if (from !== this && together && together === this.data?.together) this.say(at, true)
+    }
+    window.addEventListener('magnified', this.follow)
   }
 
   close() {
+    window.removeEventListener('magnified', this.follow)
     this.watch.disconnect()
   }
 
@@ -42,7 +49,7 @@ class View {
     }
     picture.src = data.picture
     this.layout()
-    this.say(this.at)
+    this.say(this.at, true)
   }
 
   layout() {
@@ -72,10 +79,12 @@ class View {
     event.preventDefault()
   }
 
-  say(at) {
+  say(at, followed = false) {
     const { width, height, values, hint } = this.data
     if (at) at = [Math.min(width - 1, Math.max(0, at[0])), Math.min(height - 1, Math.max(0, at[1]))]
     this.at = at
+    const told = { from: this, together: this.data.together, at }
+    if (!followed) window.dispatchEvent(new CustomEvent('magnified', { detail: told }))
     this.cursor.hidden = !at
     this.words.textContent = hint
     if (!at) return

@@ -24,9 +24,21 @@ COMPONENT = st.components.v2.component(
 SIDE = 384  # screen pixels, at most
 
 
-def show(pixels: np.ndarray, *, key: str, label: str, mode: str = "clip", side: int = SIDE) -> None:
-    """Draw one image (C, H, W), `side` screen pixels large or as large as there is room."""
-    COMPONENT(data=describe(pixels, key, mode) | {"label": label, "side": side}, key=key)
+def show(
+    pixels: np.ndarray,
+    *,
+    key: str,
+    label: str,
+    mode: str = "clip",
+    side: int = SIDE,
+    together: str = "",
+) -> None:
+    """Draw one image (C, H, W), `side` screen pixels large or as large as there is room.
+
+    Those with the same `together` all point at the pixel that one of them is asked for.
+    """
+    more = {"label": label, "side": side, "together": together}
+    COMPONENT(data=describe(pixels, key, mode) | more, key=key)
 
 
 def describe(pixels: np.ndarray, key: str, mode: str) -> dict[str, Any]:

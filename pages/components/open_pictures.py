@@ -18,7 +18,7 @@ from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.data.spec import dataset_task
 from ddcore.sets.importers import sheets
-from ddcore.sets.importers.sheets import ARRANGEMENTS, Labelled, Pictures
+from ddcore.sets.importers.sheets import ARRANGEMENTS, Labelled, SheetPictures
 from pages.components import data_views, shell, task_panel
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def ask(uploads: Sequence[Any], key: str) -> Made | None:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Looking for images in the picture ...")
-def _read(file_id: str, shape: tuple[int, ...], _upload: Any) -> Pictures:
+def _read(file_id: str, shape: tuple[int, ...], _upload: Any) -> SheetPictures:
     return sheets.read(_upload.name, _upload.getbuffer(), shape)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing them with real images ...")
 def _label(
-    sha256: str, data_key: str, order: str, _pictures: Pictures, _dataset: Dataset
+    sha256: str, data_key: str, order: str, _pictures: SheetPictures, _dataset: Dataset
 ) -> Labelled | str:
     """The classes, or in a sentence why they cannot be told (errors would not be kept)."""
     try:
@@ -108,7 +108,9 @@ def _label(
         return str(error)
 
 
-def _labelled(pictures: Pictures, dataset: Dataset, data_key: str, key: str) -> Labelled | None:
+def _labelled(
+    pictures: SheetPictures, dataset: Dataset, data_key: str, key: str
+) -> Labelled | None:
     """The class of each image: found, or as stated where it cannot be told."""
     given = (pictures.sha256, data_key)
     found = _label(*given, "", pictures, dataset)
@@ -146,7 +148,7 @@ def _order(classes: int, key: str) -> str:
     return f"{how}:{numbers}" if how else ""
 
 
-def _as_it_lies(pictures: Pictures) -> None:
+def _as_it_lies(pictures: SheetPictures) -> None:
     """The sheet's images where it has them."""
     from pages.components import sheet
 

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from ddcore.base.errors import DDError
+from ddcore.base.fields import declared
 from ddcore.base.foreign_text import plain
 from ddcore.base.texts import percent
 from ddcore.data.registry import datasets
@@ -31,19 +32,15 @@ from ddcore.sets.imported_spec import (
 from ddcore.sets.importers import Report, importers, reading
 from ddcore.sets.importers.facts import LABELS
 from ddcore.sets.importers.files import check_size
-from ddcore.sets.importers.scales import SCALES, SLACK, WHITENED, phrase
-from ddcore.tasks.store import Task
+from ddcore.sets.importers.scales import SCALES, SLACK, WHITENED
 from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
 from pages.components import data_views, runs, shell
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-PREVIEW_CLASSES, PREVIEW_EACH = 20, 10
 SAMPLE = 500  # images on which the meaning of a scale is judged
 SHOWN = 5_000_000  # numbers looked at, 20 MB as float32: fewer images where they are large
-RARE = 0.01  # chance below which an order of labels counts as found
-WIDTH, NAMES = 450, 90  # screen pixels of the preview and of the class names in it, about
 SIDE_BY_SIDE = {1: "One", 2: "2 × 2, enlarged", 3: "3 × 3, enlarged"}
 
 
@@ -281,10 +278,11 @@ def _labels(report: Report, key: str) -> str:
 
 
 def _step_size(key: str) -> float:
+    said = declared(ImportTask)["lr"]
     typed = st.number_input(
         "Learned step size",
-        min_value=0.0,
-        max_value=1000.0,
+        min_value=float(said.low),
+        max_value=float(said.high),
         value=None,
         format="%g",
         key=key,
@@ -319,10 +317,16 @@ def _network(own: NetSpec, report: Report, key: str) -> NetSpec:
     )
     base = own if arch == own.arch else NetSpec(arch=arch, init=own.init)
     knobs: dict[str, Any] = {}
-    for knob, most in (("width", 2048), ("depth", 8)):
+    for knob in ("width", "depth"):
+        said = declared(NetSpec)[knob]
         if getattr(base, knob) is not None:
             knobs[knob] = st.number_input(
-                knob.capitalize(), 1, most, getattr(base, knob), key=f"{key}.{arch}.{knob}"
+                knob.capitalize(),
+                int(said.low),
+                int(said.high),
+                getattr(base, knob),
+                key=f"{key}.{arch}.{knob}",
+                help=said.sentences(),
             )
     net = base.replace(**knobs)
     cost(net.plan(report.facts.shape, report.facts.classes), report.facts.shape)
@@ -355,117 +359,3 @@ def _protocol(own: Protocol, report: Report, key: str) -> Protocol:
 
 
 # --- looking --------------------------------------------------------------------------------------
-
-
-def preview(report: Report, spec: ImportTask, chosen: Candidate) -> None:
-    """A few images of each class as they will look; stretched where their scale is not known yet."""
-    from pages.components import sheet
-
-    mean = np.array(spec.mean) if spec.mean else chosen.mean
-    std = np.array(spec.std) if spec.std else chosen.std
-    shown, names = places(report), class_names(chosen.spec, report.facts.classes)
-    pixels = imported.preview(report, shown, spec.scale, mean, std)
-    images = report.found.images[shown].astype(np.float32) if pixels is None else pixels
-    each = places_each(report)
-    hidden = [] if len(shown) == report.facts.images else [f"{len(shown)} of them."]
-    if pixels is None:
-        what = "whitening" if spec.scale in WHITENED else "the dataset"
-        hidden.append(f"Colours come right once {what} is known, when the set is open.")
-    look: dict[str, Any] = {
-        "key": "open.preview",
-        "mode": "clip" if pixels is not None else "minmax",
-        "max_width": WIDTH,
-        "max_scale": 8,
-        "caption": " ".join(hidden),
-    }
-    what, classes = "Images of the uploaded set", len(shown) // each
-    if each <= 5 and classes * (2 * images.shape[3] + 3) < WIDTH:  # side by side, doubled
-        labels = np.repeat(np.arange(classes), each)
-        sheet.by_class(images, labels, names[:classes], what=what, **look)
-    else:
-        sheet.show(
-            images, columns=each, left=names[:classes], alt=f"{what}, {each} a class", **look
-        )
-
-
-def places(report: Report) -> np.ndarray:
-    """Indices of the first images of the first classes, class after class; so many that fit doubled."""
-    from ddcore.sets.importers.facts import class_order
-
-    facts, found_set = report.facts, report.found
-    order, _ = class_order(found_set.labels, facts.classes, found_set.steps)
-    rows = order.reshape(found_set.steps, facts.classes, -1).transpose(1, 0, 2)
-    rows = rows.reshape(facts.classes, -1)
-    each = places_each(report)
-    most = max(1, SHOWN // (each * math.prod(facts.shape)))
-    return rows[: min(PREVIEW_CLASSES, most), :each].ravel()
-
-
-def places_each(report: Report) -> int:
-    """How many images of each class are shown."""
-    room = max(4, min(PREVIEW_EACH, (WIDTH - NAMES) // (2 * report.facts.shape[2] + 3)))
-    return min(room, report.facts.per_class)
-
-
-def class_names(data: DataSpec, classes: int) -> tuple[str, ...]:
-    """The dataset's names of the classes, or numbers while it has not been read."""
-    if data.name in datasets():
-        return datasets()[data.name].classes
-    decoded = shell.store().task(dataset_task(data))
-    if decoded.is_done():
-        return tuple(decoded.result()["class_names"])
-    return tuple(map(str, range(classes)))
-
-
-# --- once it is open ------------------------------------------------------------------------------
-
-
-def opened_sentence(task: Task) -> str:
-    """Where a set comes from, how its numbers were taken, and whether its labels are in order."""
-    spec, result = task.document()["spec"], task.result()
-    files = plain(", ".join(result["files"])) or "a file"
-    text = f"Opened from {files}. Numbers: {phrase(spec['scale'])}."
-    text = " ".join([text, *map(plain, result.get("notes", ()))])
-    alike = result["alike"]
-    return f"{text} {order_sentence(**alike)}" if alike["classes"] else text
-
-
-def order_sentence(same: int, classes: int, other: int = 0) -> str:
-    """Whether the labels are in the order of the dataset, as far as the images tell."""
-    text = (
-        f"For {same} of {classes} classes the mean image looks most like the real images of that class; of "
-        f"random orders {percent(imported.chance(same, classes))} reach that"
-    )
-    if imported.chance(same, classes) < RARE:
-        return f"{text}, so the labels are in the order used here."
-    if other > same and imported.chance(other, classes) < RARE:
-        return (
-            f"{text}, while another order, found on half of the images, has {other} of {classes} right on "
-            f"the other half ({percent(imported.chance(other, classes))} of random orders do): the classes "
-            "seem to be numbered differently here."
-        )
-    return (
-        f"{text}: no evidence for or against their order, as usual for images that look like noise."
-    )
-
-
-def ways_on(task: Task) -> None:
-    """Links to everything that can be done with an opened set."""
-    with st.container(horizontal=True):
-        shell.link("pages/4_Images.py", "Images", icon=":material/grid_view:", run=task.key)
-        shell.link("pages/5_Evaluate.py", "Evaluate", icon=":material/balance:", run=task.key)
-        shell.link("pages/3_Run.py", "Settings", icon=":material/tune:", run=task.key)
-
-
-def before() -> None:
-    """Sets that were opened before, newest first."""
-    cards = [c for c in runs.finished(shell.store()) if c.imported]
-    if not cards:
-        return
-    st.header("Opened before", anchor=False)
-    for card in cards:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            shell.link(
-                "pages/4_Images.py", plain(card.title), icon=":material/grid_view:", run=card.key
-            )
-            st.caption(f"{plain(card.facts)} · {runs.ago(card.started)}", width="content")

@@ -9,8 +9,8 @@ import streamlit as st
 from analysis import analysis
 from analysis.claims import picture, table
 from analysis.claims.base import HOLDS, NOT, ONE_NETWORK, OPEN
-from analysis.claims.table import Line
-from analysis.contract import PRESETS, AnalysisTask
+from analysis.claims.table import ClaimLine
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen, choose
 from analysis.settings import estimate, make_spec
 from analysis.shared import drawing
@@ -21,13 +21,12 @@ from pages.components import (
     analysis_overview,
     analysis_page,
     analysis_runs,
-    links,
     permissions,
     settings_form,
     shell,
     task_panel,
 )
-from pages.components.analysis_overview import Row
+from pages.components.analysis_overview import OverviewRow
 
 ICONS = {HOLDS: ":material/check_circle:", NOT: ":material/cancel:", OPEN: ":material/help:"}
 COLOURS = {HOLDS: "green", NOT: "red", OPEN: "gray"}
@@ -38,36 +37,38 @@ ENOUGH = 3  # networks, as in most presets
 
 def show() -> None:
     """The whole page below the frame."""
-    st.title("The paper, here", anchor=False)
-    answer = st.container(gap="xsmall")
-    left, right = st.columns((5, 3))
-    with left:
-        keys = analysis_runs.pick()
+    head = shell.head()
+    with head:
+        st.title("The paper, here", anchor=False)
+        bar = shell.bar("paper.bar")
+        keys = analysis_runs.pick(bar)
     if not keys:
         return
     store = shell.store()
     chosen = choose(store, keys)
-    with right:
-        preset = links.choice("Preset", PRESETS, "preset", widget=st.segmented_control)
+    with bar:
+        preset = analysis_overview.ask_preset()
     found = table.tasks(store, chosen, preset)
     lines = table.lines(store, found, plain)
     rows = {name: row_of(store, name, chosen, preset, task) for name, task in found.items()}
-    with answer:
-        _answer(lines, chosen)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with head:
+        st.markdown(table.summary(lines))
+    with bar:
         analysis_overview.start(store, list(rows.values()), chosen)
     more = {name: store.task(spec) for name, row in rows.items() if (spec := _more(row.spec))}
     for key, task in [*((f"paper.{n}", r.task) for n, r in rows.items()), *_keyed(more)]:
         if task and jobs.state(task)["state"] not in ("done", "missing"):
             task_panel.show(task, key=key)
-    for first in range(0, len(lines), BESIDE):
-        for column, line in zip(st.columns(BESIDE), lines[first : first + BESIDE]):
-            with column.container(border=True, height="stretch", gap="xsmall"):
-                _card(line, rows[line.claim.analysis], preset, chosen)
+    with shell.main():
+        for first in range(0, len(lines), BESIDE):
+            for column, line in zip(st.columns(BESIDE), lines[first : first + BESIDE]):
+                with column.container(border=True, height="stretch", gap="xsmall"):
+                    _card(line, rows[line.claim.analysis], chosen)
+    _about(lines, chosen)
     st.caption(table.RULE)
 
 
-def row_of(store: Store, name: str, chosen: Chosen, preset: str, task: Task | str) -> Row:
+def row_of(store: Store, name: str, chosen: Chosen, preset: str, task: Task | str) -> OverviewRow:
     """The analysis with the task that is judged: that of the preset, or the same with more networks."""
     row = analysis_overview.row_of(store, analysis(name), chosen, preset)
     if isinstance(task, str) or row.task is None or task.key == row.task.key:
@@ -85,8 +86,7 @@ def _keyed(tasks: dict[str, Task]) -> list[tuple[str, Task]]:
     return [(f"paper.more.{name}", task) for name, task in tasks.items()]
 
 
-def _answer(lines: list[Line], chosen: Chosen) -> None:
-    st.subheader(table.summary(lines), anchor=False)
+def _about(lines: list[ClaimLine], chosen: Chosen) -> None:
     other = [plain(label) for label in table.unjudged(chosen)]
     apart = f" No finding is about {', '.join(other)}." if other else ""
     data, count = plain(chosen.data.title()), len(chosen.runs)
@@ -96,14 +96,14 @@ def _answer(lines: list[Line], chosen: Chosen) -> None:
     )
 
 
-def _card(line: Line, row: Row, preset: str, chosen: Chosen) -> None:
+def _card(line: ClaimLine, row: OverviewRow, chosen: Chosen) -> None:
     """One finding."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _badge(line)
         with st.popover("Why", type="tertiary", key=f"paper.why.{line.claim.id}"):
             _details(line)
         of = row.analysis
-        shell.link(analysis_page.path(of), of.title, icon=of.icon, **_query(row, preset, chosen))
+        shell.link(analysis_page.path(of), of.title, icon=of.icon, **_query(row, chosen))
     st.markdown(line.claim.statement)
     published = f"Paper: {drawing.typeset(line.claim.published.text)}."
     if line.verdict:
@@ -121,16 +121,16 @@ def _card(line: Line, row: Row, preset: str, chosen: Chosen) -> None:
         _start(line, row, row.spec, f"Run {row.analysis.title}", chosen)
 
 
-def _query(row: Row, preset: str, chosen: Chosen) -> dict[str, str]:
+def _query(row: OverviewRow, chosen: Chosen) -> dict[str, str]:
     """What leads to the same result on the analysis's page."""
-    found = {**analysis_page.link_query(), "preset": "" if preset == "quick" else preset}
-    if row.spec and row.spec != make_spec(row.analysis, chosen, preset):
+    found = {**analysis_page.link_query(), "preset": row.preset}
+    if row.spec and row.spec != make_spec(row.analysis, chosen, row.preset):
         name = table.networks(row.spec)
         found[settings_form.PARAMETER] = f"{name}={getattr(row.spec, name)}"
     return found
 
 
-def _badge(line: Line) -> None:
+def _badge(line: ClaimLine) -> None:
     if line.verdict:
         outcome = line.verdict.outcome
         st.badge(line.word, icon=ICONS[outcome], color=COLOURS[outcome])
@@ -138,7 +138,9 @@ def _badge(line: Line) -> None:
         st.badge(line.word, icon=task_panel.ICONS["missing"], color="gray")
 
 
-def _start(line: Line, row: Row, spec: AnalysisTask, label: str, chosen: Chosen) -> None:
+def _start(
+    line: ClaimLine, row: OverviewRow, spec: AnalysisTask, label: str, chosen: Chosen
+) -> None:
     """A button for a task with what it takes; nothing while it is on its way."""
     store = shell.store()
     if jobs.state(store.task(spec))["state"] in ("done", *jobs.ACTIVE):
@@ -149,7 +151,7 @@ def _start(line: Line, row: Row, spec: AnalysisTask, label: str, chosen: Chosen)
     st.caption(f"It will take {estimate(row.analysis, spec, chosen, store).sentence()}.")
 
 
-def _details(line: Line) -> None:
+def _details(line: ClaimLine) -> None:
     """What was tested, what varies, and what differs from the paper."""
     if line.verdict:
         st.markdown(drawing.typeset(line.verdict.why))

@@ -20,10 +20,11 @@ from ddcore.base import paths
 from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.specs import TaskSpec
-from ddcore.tasks import jobs, notes, trash
+from ddcore.tasks import jobs, notes, pausing, trash
 from ddcore.tasks.files import write_json
 from ddcore.tasks.records import read_json
 from ddcore.tasks.store import Store, Task
+from pages.components import teach
 
 if TYPE_CHECKING:
     from ddcore.sets.imported_spec import ImportTask
@@ -47,6 +48,10 @@ class NotAllowed(DDError):
 
 def refusal() -> str:
     """Why this visitor may not change anything, in a sentence; "" if they may."""
+    return teach.refusal() or _refusal()
+
+
+def _refusal() -> str:
     if not has_login():
         return LOOK_ONLY if visitors_only() else ""
     person = who()
@@ -111,6 +116,24 @@ def cancel(task: Task) -> None:
     """`jobs.cancel`, for those who may."""
     check()
     jobs.cancel(task)
+
+
+def pause(task: Task) -> None:
+    """`pausing.pause`, for those who may."""
+    check()
+    pausing.pause(task)
+
+
+def one_step(task: Task) -> None:
+    """`pausing.one_step`, for those who may."""
+    check()
+    pausing.one_step(task)
+
+
+def go_on(task: Task) -> None:
+    """`pausing.go_on`, for those who may."""
+    check()
+    pausing.go_on(task)
 
 
 def resume(store: Store, task: Task) -> None:
@@ -233,6 +256,8 @@ def _folders(values: Any) -> list[str]:
 
 def button(label: str, **details: Any) -> bool:
     """A button for something that only some may do: for the others it is disabled and says why."""
+    if teach.hidden("start"):
+        return False
     reason = refusal()
     if reason:
         details |= {"disabled": True, "help": plain(reason)}

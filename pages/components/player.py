@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from ddcore.tasks.store import Task
+from pages.components import teach, views
 from pages.components.evolution import Evolution, following
 
 PLAYING = "images.playing"  # the key of the run that plays
@@ -41,6 +42,7 @@ def player(movie: Evolution, live: bool) -> int:
     if live and _follow(movie):
         st.space("stretch")
         return movie.newest
+    views.take("step", movie.newest)
     return slider(movie)
 
 
@@ -61,19 +63,23 @@ def _follow(movie: Evolution) -> bool:
 def slider(movie: Evolution, key: str = "images.step", **details: Any) -> int:
     """The slider; its iteration is kept in the link."""
     st.session_state[key] = shown_step(movie)
+    named, known = st.query_params.get("step"), [str(step) for step in movie.steps]
+    views.check("step", named, named in known, views.one_of(known))
 
     def write() -> None:
         st.query_params["step"] = str(st.session_state[key])
 
-    return st.select_slider(
-        "Iteration (all images)",
-        movie.steps,
-        format_func=movie.label,
-        key=key,
-        on_change=write,
-        width="stretch",
-        **details,
-    )
+    with teach.part("view", key):
+        return st.select_slider(
+            "Iteration (all images)",
+            movie.steps,
+            format_func=movie.label,
+            key=key,
+            on_change=write,
+            width="stretch",
+            disabled=teach.off("view"),
+            **details,
+        )
 
 
 def shown_step(movie: Evolution) -> int:
@@ -85,7 +91,11 @@ def shown_step(movie: Evolution) -> int:
 def _play_button(movie: Evolution) -> None:
     playing = is_playing(movie.task)
     label, icon = ("Pause", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
-    if st.button(label, key="images.play", icon=icon, width=110):
+    with teach.part("view", "images.play"):
+        pressed = st.button(
+            label, key="images.play", icon=icon, width=110, disabled=teach.off("view")
+        )
+    if pressed:
         st.session_state[PLAYING] = "" if playing else movie.task.key
         st.session_state[TICKED] = time.monotonic()
         if not playing and shown_step(movie) == movie.steps[-1]:

@@ -1,22 +1,19 @@
-"""Published figures beside ours: a line each, drawn and as a table, with the command that makes it."""
+"""Published figures beside ours: all in a matrix, one in detail, and the recipes that make them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from ddcore.base import spread
 from ddcore.recipes import make
 from ddcore.recipes.base import MACHINES, Recipe
 from ddcore.recipes.table import Line, percent
-from pages.components import charts, permissions, shell
+from pages.components import evaluation_views, permissions, reproduce_matrix, shell
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
-PUBLISHED = ("Published", charts.COLOURS[1], "x")
-ROW_PX = 34
+CHOSEN = "reproduce.chosen"  # recipe, row and protocol of the line in detail
+FACTS = ("Published", "Ours", "Random real", "Class means", "Also", "Distilling took")
+WAYS = {"pages/4_Images.py": "Images", "pages/5_Evaluate.py": "Evaluate"}
 HELP = {
     "Ours": "Test accuracy: mean ± standard deviation over n networks (one, where the network is known).",
     "Also": "What belongs beside the accuracy. Attack: the share of the attacked class that is called the "
@@ -31,9 +28,7 @@ HELP = {
 def answer(lines: list[Line]) -> str:
     """How far this has come, in one or two sentences."""
     both = [line for line in lines if line.published and line.ours]
-    reached = [
-        line for line in both if 100 * line.ours["mean"] + _spread(line) >= line.published.mean
-    ]
+    reached = [line for line in both if reproduce_matrix.kind(line) == reproduce_matrix.REACHED]
     measured = sum(line.ours is not None for line in lines)
     text = f"**{measured} of {len(lines)}** figures have been measured"
     if both:
@@ -44,68 +39,62 @@ def answer(lines: list[Line]) -> str:
     return f"{text}."
 
 
-def _spread(line: Line) -> float:
-    """In points: of our networks and of the published figure, whichever is larger; 0 if neither has one."""
-    own, theirs = spread.of(line.ours), line.published.std
-    known = [100 * own] if own is not None else []
-    return max(known + ([theirs] if theirs is not None else []), default=0.0)
+def matrix(lines: list[Line]) -> None:
+    """The matrix, and below it the line that is chosen in it."""
+    if not lines:
+        st.caption("Nothing has been measured here yet: switch off *Measured only*.")
+        return
+    names = [_name(line) for line in lines]
+    wanted = st.session_state.get(CHOSEN)
+    chosen = names.index(wanted) if wanted in names else 0
+
+    def choose(place: int) -> None:
+        st.session_state[CHOSEN] = names[place]
+
+    with shell.main():
+        reproduce_matrix.show(lines, chosen, "reproduce.matrix", choose)
+    _line(lines[chosen])
 
 
-def figure(lines: list[Line]) -> Figure | None:
-    """Published, ours, random real and class means of every line with a figure of ours.
+def _name(line: Line) -> tuple[str, str, str]:
+    return line.recipe.name, line.row.name, line.judged_by
 
-    Not of attacks, of which accuracy by the true labels says little.
-    """
-    shown = [line for line in lines if line.ours and "attack" not in line.ours]
-    if not shown:
-        return None
-    names = [f"{line.title}, {line.judged_by}" for line in shown]
-    drawn = charts.new_figure()
-    fields = {"distilled": "ours", "random": "random", "class_mean": "class_mean"}
-    marks = [(charts.subject(s), [getattr(line, f) for line in shown]) for s, f in fields.items()]
-    published = [line.published and line.published.figure() for line in shown]
-    for (label, colour, symbol), figures in [*marks, (PUBLISHED, published)]:
-        known = [(name, row) for name, row in zip(names, figures) if row]
-        drawn.add_scatter(
-            name=label,
-            x=[row["mean"] for _, row in known],
-            y=[name for name, _ in known],
-            error_x={"array": [spread.of(row) for _, row in known], "thickness": 1},
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 10},
-        )
-    drawn.update_layout(
-        height=110 + ROW_PX * len(shown),
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-    )
-    drawn.update_yaxes(autorange="reversed", type="category", automargin=True)
-    return drawn.update_xaxes(tickformat=".0%", title="Test accuracy")
+
+def _line(line: Line) -> None:
+    """Figures of one line, protocol, source, what differs, command."""
+    with st.container(border=True, key="reproduce.line", gap="small"):
+        st.markdown(f"**{line.title}**, protocol {line.judged_by}")
+        facts = {name: text for name, text in cells(line).items() if name in FACTS and text}
+        st.markdown(evaluation_views.markdown_table(list(facts), [list(facts.values())]))
+        if line.published:
+            st.caption(f"Published figure read in: {line.published.source}.")
+        if line.row.differs:
+            st.caption(f"What differs: {line.row.differs}")
+        if line.run:
+            with st.container(horizontal=True, gap="small"):
+                for path, label in WAYS.items():
+                    shell.link(path, label, run=line.run.key)
+        st.code(line.command, language="bash", wrap_lines=True)
 
 
 def recipe(of: Recipe, lines: list[Line]) -> None:
-    """One recipe: what it is for, its table, ways to its runs, the command."""
-    st.header(of.title, anchor=False)
-    st.markdown(f"{of.about} Meant for {MACHINES[of.machine]}.")
-    if lines:
-        rows = [cells(line) for line in lines]
-        if not any(row["Also"] for row in rows):
-            for row in rows:
-                del row["Also"]
-        st.dataframe(
-            rows,
-            hide_index=True,
-            height="content",  # the tables are short: nothing is hidden below
-            key=f"reproduce.{of.name}",
-            column_config={k: st.column_config.TextColumn(help=v) for k, v in HELP.items()},
-        )
-    runs = {line.run.key: line for line in lines if line.run}
-    if runs:
-        with st.container(horizontal=True, gap="small"):
-            for key, line in runs.items():
-                shell.link("pages/4_Images.py", line.row.name, icon=":material/grid_view:", run=key)
-    st.code(f"python -m ddcore reproduce {of.name}", language="bash")
-    start(of, lines)
+    """One recipe, folded: what it is for, its table, the command."""
+    with st.expander(of.title, icon=":material/history_edu:", key=f"reproduce.of.{of.name}"):
+        st.markdown(f"{of.about} Meant for {MACHINES[of.machine]}.")
+        if lines:
+            rows = [cells(line) for line in lines]
+            if not any(row["Also"] for row in rows):
+                for row in rows:
+                    del row["Also"]
+            st.dataframe(
+                rows,
+                hide_index=True,
+                height="content",  # the tables are short: nothing is hidden below
+                key=f"reproduce.{of.name}",
+                column_config={k: st.column_config.TextColumn(help=v) for k, v in HELP.items()},
+            )
+        st.code(f"python -m ddcore reproduce {of.name}", language="bash")
+        start(of, lines)
 
 
 def start(of: Recipe, lines: list[Line]) -> None:
@@ -114,24 +103,21 @@ def start(of: Recipe, lines: list[Line]) -> None:
     left = {line.row.name: line.title for line in lines if not line.ours}
     if not left:
         return
-    with st.expander(
-        "Make a row here", icon=":material/play_arrow:", key=f"reproduce.make.{of.name}"
-    ):
-        name = st.selectbox(
-            "Row",
-            list(left),
-            index=None,
-            format_func=left.get,
-            placeholder="Choose a row",
-            key=f"reproduce.row.{of.name}",
-        )
-        if name is None:
-            return
-        planned = make.plan(store, of.steps(only=name))
-        st.caption(make.total(planned))
-        if permissions.button("Queue it", key=f"reproduce.queue.{of.name}", type="primary"):
-            permissions.submit(store, [step.spec for step, guess in planned if guess])
-            shell.go("pages/9_Jobs.py")
+    name = st.selectbox(
+        "Make a row here",
+        list(left),
+        index=None,
+        format_func=left.get,
+        placeholder="Choose a row",
+        key=f"reproduce.row.{of.name}",
+    )
+    if name is None:
+        return
+    planned = make.plan(store, of.steps(only=name))
+    st.caption(make.total(planned))
+    if permissions.button("Queue it", key=f"reproduce.queue.{of.name}", type="primary"):
+        permissions.submit(store, [step.spec for step, guess in planned if guess])
+        shell.go("pages/9_Jobs.py")
 
 
 def cells(line: Line) -> dict[str, Any]:

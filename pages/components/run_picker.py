@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Store, Task
-from pages.components import links, runs, shell
+from pages.components import graph_links, links, runs, shell
 
 
-def pick(label: str = "Run", *, unfinished: bool = False) -> Task | None:
+def pick(label: str = "Run", *, unfinished: bool = False, **details: Any) -> Task | None:
     """The chosen finished run, or None after saying what to do when there is none to choose.
 
     Without a `run` in the link the last one looked at is chosen, else the one of the Start page. A run
@@ -31,7 +33,7 @@ def pick(label: str = "Run", *, unfinished: bool = False) -> Task | None:
     current = shell.run_key()
     if current not in options and (featured := runs.featured(store)):
         current = featured.key
-    key = links.choice(label, options, shell.RUN, default=current)
+    key = links.choice(label, options, shell.RUN, default=current, explained=True, **details)
     shell.remember(key)
     return store.find(key)
 
@@ -44,7 +46,7 @@ def _begun(store: Store) -> dict[str, str]:
 
 def _explain(named: str, finished: set[str]) -> None:
     """Why the run that a link names is not the one shown."""
-    if not named or named in finished:
+    if not named or named in finished or not graph_links.point([named]):
         return
     try:
         task = shell.find_run(named)

@@ -6,82 +6,131 @@ from typing import Any
 
 import streamlit as st
 
+from analysis.printed import provenance
+from analysis.printed.panel import Panel
 from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.base.spread import figure_text
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task
-from ddcore.distil.contract import methods
+from ddcore.distil.contract import INITS, methods
 from ddcore.measure import estimate
 from ddcore.measure.spec import default_evaluation
+from ddcore.tasks import pausing
 from ddcore.tasks.store import Task
-from pages.components import charts, evaluation_views, runs, shell, task_panel
+from pages.components import charts, evaluation_views, runs, shell, take_away, task_panel, teach
 
+VALIDATION = "Validation accuracy"
+CURVES = {  # of a run: what events call it, what is said until there is one, part of its key
+    "Loss": ("loss", "Appears with the first iterations.", "loss"),
+    VALIDATION: ("validation", "Appears with the first check on held-out training images.", "val"),
+}
+FEW = 2  # images per class that are shown at the whole width
 # Settings that say nothing the dataset's name does not say.
 HIDDEN = ("data.fingerprint", "data.path")
 
 
 def curves(task: Task, key: str) -> None:
     """Loss and validation accuracy over the iterations, as far as they are."""
-    events = task.events()
-    loss = [(e["step"], e["loss"]) for e in events if "loss" in e]
-    checks = [(e["step"], e["validation"]) for e in events if "validation" in e]
-    colour, dash = charts.method_style(task.document()["spec"]["method"])
-    style = {"colour": colour, "dash": dash}
-    log = st.toggle("Loss on a log scale", key="log", bind="query-params", value=False)
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Loss", anchor=False)
-        if loss:
-            _line("Loss", loss, f"{key}.loss", style, log_y=log, markers=False)
-        else:
-            st.caption("Appears with the first iterations.")
-    with right:
-        st.subheader("Validation accuracy", anchor=False)
-        if checks:
-            _line("Validation accuracy", checks, f"{key}.val", style, per_cent=True, markers=True)
-        else:
-            st.caption("Appears with the first check on held-out training images.")
-    for note in (e["note"] for e in events if "note" in e):
+    log = st.toggle(
+        "Loss on a log scale",
+        key="log",
+        bind="query-params",
+        value=False,
+        disabled=teach.off("view"),
+    )
+    drawn = {each.title: each for each in panels(task, log)}
+    places = zip(st.columns(2, gap="large"), CURVES.items())
+    for place, (title, (_, awaited, part)) in places:
+        with place:
+            st.header(title, anchor=False)
+            if shown := drawn.get(title):
+                charts.show(shown.figure, key=f"{key}.{part}", alt=shown.text)
+            else:
+                st.caption(awaited)
+    for note in (e["note"] for e in task.events() if "note" in e):
         st.caption(f"Note: {plain(note)}.")
 
 
-def _line(
-    name: str,
-    points: list[tuple[float, float]],
-    key: str,
-    style: dict[str, str],
-    markers: bool,
-    **more: Any,
-) -> None:
-    x, y = zip(*points)
-    series = charts.Series(name, x, y, markers=markers or len(x) == 1, **style)
-    figure = charts.lines([series], x="iteration", y="", height=220, **more)
-    first, last = f"{y[0]:.3g}", f"{y[-1]:.3g}"
-    alt = f"{name} from {first} at iteration {x[0]} to {last} at iteration {x[-1]}"
-    charts.show(figure, key=key, alt=alt)
+def panels(task: Task, log: bool, titled: bool = False) -> list[Panel]:
+    """The curves that there are; `titled` writes what they show along their axes, for no heading is near."""
+    colour, dash = charts.method_style(task.document()["spec"]["method"])
+    found = []
+    for title, points in _points(task).items():
+        x, y = zip(*points)
+        share = title == VALIDATION
+        series = charts.Series(title, x, y, colour, dash, markers=share or len(x) == 1)
+        figure = charts.lines(
+            [series],
+            x="iteration",
+            y=title.lower() if titled else "",
+            height=220,
+            log_y=log and not share,
+            per_cent=share,
+        )
+        first, last = f"{y[0]:.3g}", f"{y[-1]:.3g}"
+        alt = f"{title} from {first} at iteration {x[0]} to {last} at iteration {x[-1]}"
+        found.append(Panel(title, figure, alt))
+    return found
+
+
+def _points(task: Task) -> dict[str, list[tuple[int, float]]]:
+    """(iteration, value) of each curve by its title; without those that have none."""
+    events = task.events()
+    every = {
+        title: [(e["step"], e[name]) for e in events if name in e]
+        for title, (name, _, _) in CURVES.items()
+    }
+    return {title: points for title, points in every.items() if points}
+
+
+def figures(task: Task, key: str) -> None:
+    """The curves as files for papers; nothing where there is none."""
+    titles, log = list(_points(task)), bool(st.session_state.get("log"))
+    if not titles:
+        return
+    with teach.part("downloads", f"{key}.figures"):
+        take_away.popover(
+            titles,
+            lambda: panels(task, log, titled=True),
+            key=key,
+            stem=f"run-{task.key}",
+            line=provenance.of_run(task),
+        )
 
 
 def then_and_now(task: Task, key: str) -> None:
-    """The images at step 0 beside the newest ones."""
+    """The images at step 0 beside the newest ones; above them where there are few, so that they are large."""
     from pages.components import grid, sheet
 
     steps = task.snapshot_steps()
     if not steps:
-        st.caption("The first images appear as soon as the data have been read.")
+        st.caption(awaited(task.document()["spec"]))
         return
     names, spec = class_names(task), task.document()["spec"]
-    shown = {"start": steps[0], "now": steps[-1]} if len(steps) > 1 else {"start": steps[0]}
-    for column, (name, step) in zip(st.columns(2, gap="large"), shown.items()):
-        with column:
-            st.subheader("Start" if step == 0 else f"Iteration {step:,}", anchor=False)
-            pixels = task.snapshot(step)["pixels"].astype("float32")
+    shown = {"start": (steps[0], task.snapshot(steps[0])["pixels"].astype("float32"))}
+    if waiting := pausing.seen(task):
+        shown["now"] = waiting
+    elif len(steps) > 1:
+        shown["now"] = steps[-1], task.snapshot(steps[-1])["pixels"].astype("float32")
+    few = len(shown["start"][1]) <= FEW * len(names) and len(names) <= sheet.WIDE
+    above = [st.container(gap="xsmall") for _ in shown] if few else None
+    places = above or st.columns(2, gap="small")
+    for place, (name, (step, pixels)) in zip(places, shown.items()):
+        with place:
+            st.header("Start" if step == 0 else f"Iteration {step:,}", anchor=False)
             grid.show(
                 grid.by_class(pixels, runs.labels_of(spec, len(pixels), len(names)), names),
                 key=f"{key}.{name}",
                 label=f"Images at iteration {step}",
                 note=sheet.colours(pixels, "clip"),
             )
+
+
+def awaited(spec: dict[str, Any]) -> str:
+    """What the images of a run that has none yet will be."""
+    start = INITS.get(spec["init"], "its first images")
+    return f"It starts from {start}: they appear here when it begins, once the data have been read."
 
 
 def class_names(task: Task) -> tuple[str, ...]:

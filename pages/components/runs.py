@@ -166,6 +166,8 @@ def data_title(data: dict[str, Any]) -> str:
     text = source.title if source else data.get("path", "").rstrip("/").rpartition("/")[2]
     notes = [f"{data['resolution']} px"] if data.get("resolution") else []
     notes += ["grey"] if data.get("grey") else []
+    if classes := [str(c) for c in data.get("classes", ())]:
+        notes.append(f"class{'es' * (len(classes) > 1)} {', '.join(classes)}")
     return f"{text} ({', '.join(notes)})" if notes else text
 
 

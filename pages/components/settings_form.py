@@ -8,7 +8,6 @@ named values only those are offered that compose with the rest.
 from __future__ import annotations
 
 import math
-import re
 import shlex
 import typing
 from collections.abc import Callable, Iterable
@@ -18,13 +17,13 @@ from typing import Any
 import streamlit as st
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import Declared, declared
 from ddcore.base.foreign_text import plain
-from ddcore.base.specs import Spec, field_types, parse_text
+from ddcore.base.specs import Spec, field_types, parse_text, text_of
 from ddcore.data.spec import DataSpec
 from ddcore.distil.contract import DistillSpec, method, parametrization
 from ddcore.distil.settings import with_text_settings
-from ddcore.training.protocols import PURPOSE
-from pages.components import choices
+from pages.components import choices, teach
 
 PARAMETER = "set"
 MAX_FROM_LINK = 60
@@ -46,26 +45,17 @@ LABELS = {
     "real_batch": "Real images per step",
     "nets": "Networks per step",
 }
-HELP = {
-    "init": "Real training images, Gaussian noise, or means of random parts of each class.",
-    "protocol": "; ".join(f"{name}: {text}" for name, text in PURPOSE.items()),
-    "augment": "Names of transformations joined by _, such as color_crop_cutout_flip_scale_rotate; "
-    "empty for none.",
-    "validations": "How often the set is judged on validation data; the best one is kept.",
-    "val_nets": "How many fresh networks judge it each time.",
-    "data.preprocess": "normalise: mean 0 and deviation 1 per channel. zca: whitening of all pixels.",
-}
 Settings = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One setting: dotted path, present value, type, and the class it comes from."""
+    """One setting: dotted path, present value, type, and what the field says of itself."""
 
     path: str
     value: Any
     hint: Any
-    owner: type
+    said: Declared
 
     @property
     def kind(self) -> type:
@@ -77,6 +67,11 @@ class Field:
     def is_list(self) -> bool:
         """Whether it holds several values."""
         return typing.get_origin(self.hint) is tuple
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values it can have at all if it is one of some names; () else."""
+        return () if self.is_list else self.said.choices
 
 
 def draw(base: DistillSpec, fits: choices.Fits, key: str) -> Settings:
@@ -137,7 +132,7 @@ class Form:
     def ask(self, path: str, words: Callable[[str], str] = str) -> choices.Choices:
         """A widget for a setting; `words` gives people's names of named values. Returns what it offers."""
         field = find(self.spec, path)
-        named = choices.values(self.spec, path) if field.kind is str else ()
+        named = field.choices
         found = choices.among(self.spec, path, named, self.fits)
         given = dict(self.rest).get(path)
         shown = given is not None and representable(field, given, found.offered)
@@ -195,10 +190,10 @@ def find(spec: DistillSpec, path: str) -> Field:
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
-    value = getattr(owner, name)
+    value, said = getattr(owner, name), declared(type(owner))[name]
     if isinstance(value, Spec):  # chosen by its name
-        return Field(path, value.name, str, type(owner))
-    return Field(path, value, field_types(type(owner))[name], type(owner))
+        return Field(path, value.name, str, said)
+    return Field(path, value, field_types(type(owner))[name], said)
 
 
 def from_link() -> Settings:
@@ -249,23 +244,41 @@ def widget(
 
     It starts as `given` says, else with the field's own value. `named` are the values to choose from.
     """
-    label, note = label_of(field.path), help_of(field)
+    label, note = label_of(field.path), field.said.sentences() or None
     if key not in st.session_state:
         st.session_state[key] = _initial(field, given)
     if named:
         options = named.offered if field.value in named.offered else (field.value, *named.offered)
         if st.session_state[key] not in options:  # it went with what was chosen before
             st.session_state[key] = field.value
-        return st.selectbox(label, options, format_func=words, key=key, help=note)
+        return st.selectbox(
+            label, options, format_func=words, key=key, help=note, disabled=teach.off("settings")
+        )
     if field.kind is bool:
-        return st.toggle(label, key=key, help=note)
-    if field.kind is int:
-        return st.number_input(label, step=1, key=key, help=note)
-    if field.kind is float:
-        step = 10.0 ** math.floor(math.log10(abs(field.value))) if field.value else 0.1
-        return st.number_input(label, step=step, format="%g", key=key, help=note)
-    text = st.text_input(label, key=key, help=note)
+        return st.toggle(label, key=key, help=note, disabled=teach.off("settings"))
+    if field.kind in (int, float):
+        return _number(field, label, key, note)
+    text = st.text_input(label, key=key, help=note, disabled=teach.off("settings"))
     return field.value if text == text_of(field.value) else text
+
+
+def _number(field: Field, label: str, key: str, note: str | None) -> Any:
+    low, high = field.said.low, field.said.high
+    bounds = [bound if bound is None else field.kind(bound) for bound in (low, high)]
+    if field.kind is int:
+        return st.number_input(
+            label, *bounds, step=1, key=key, help=note, disabled=teach.off("settings")
+        )
+    step = 10.0 ** math.floor(math.log10(abs(field.value))) if field.value else 0.1
+    return st.number_input(
+        label,
+        *bounds,
+        step=step,
+        format="%g",
+        key=key,
+        help=note,
+        disabled=teach.off("settings"),
+    )
 
 
 def _initial(field: Field, given: str | None) -> Any:
@@ -279,7 +292,10 @@ def representable(field: Field, given: str, offered: tuple[str, ...]) -> bool:
     if offered:
         return given in offered
     try:
-        return parse_text(field.path, given, field.hint) is not None
+        value = parse_text(field.path, given, field.hint)
+        if field.kind in (int, float):
+            field.said.check(field.path, value)
+        return value is not None
     except SpecError:
         return False
 
@@ -288,23 +304,3 @@ def label_of(path: str) -> str:
     """Words for a field."""
     name = path.rpartition(".")[2].replace("_", " ")
     return LABELS.get(path, name[:1].upper() + name[1:])
-
-
-def help_of(field: Field) -> str | None:
-    """Our words, else those of the class's docstring."""
-    return HELP.get(field.path) or said_of(field.owner, field.path.rpartition(".")[2]) or None
-
-
-def said_of(owner: type, name: str) -> str:
-    """The sentences of a class's docstring that mention a field."""
-    doc = re.sub(r"\s+", " ", owner.__doc__ or "")
-    return " ".join(s for s in re.split(r"(?<=[.])\s", doc) if f"`{name}`" in s)
-
-
-def text_of(value: Any) -> str:
-    """A value as one types it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(text_of, value))
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

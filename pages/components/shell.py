@@ -19,6 +19,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -27,27 +28,42 @@ from ddcore.base import environment, paths
 from ddcore.base.errors import DDError, NotReady, refused_by_system
 from ddcore.base.foreign_text import plain
 from ddcore.sets.distilled import KINDS
-from ddcore.tasks import jobs, queue
+from ddcore.tasks import jobs, launchers, queue
 from ddcore.tasks.store import KEY_PATTERN, Store, Task
-from pages.components import permissions
+from pages.components import frame, permissions, teach, views
 
 PRODUCT = "Dataset Distillation Explorer"
 RUN = "run"  # the query parameter that names the current run
 HOME = "app.py"
+SIDEBAR = 224  # screen pixels: the longest name of a page in small letters, and no more
 FAVICON = str(Path(__file__).with_name("icon.png"))
 BADGE_EVERY_S = 3.0
 ANALYSES = "Understand"  # the section of analysis pages
-# Links show the keyboard's focus as buttons do; the chosen segment is as readable as the others (Streamlit
-# writes it in the primary colour, which has a contrast of 3.5 in the dark theme), and so is the word of an
-# open popover, which would have 1.2. A title leaves the first screen to what the page is about.
+# Links show the keyboard's focus as buttons do; the chosen segment or pill and the value of a slider are as
+# readable as the rest (Streamlit writes them in the primary colour, which has a contrast of 3.5 to 3.9 in the
+# dark theme), and so are the word of an open popover, which would have 1.2, and code, some of whose colours
+# have 2.7 in the light theme. Narrow margins and small titles leave the first screen to what a page is about.
 CSS = """<style>
 a[data-testid="stPageLink-NavLink"]:focus-visible {
   outline: 2px solid #3a8fa8; outline-offset: -2px;
 }
 button[data-testid="stPopoverButton"][aria-expanded="true"] { color: inherit; }
 button[data-variant="segmented_control"][data-selected]:not([data-disabled]) { color: inherit; }
-[data-testid="stMainBlockContainer"] { padding: 3.75rem 2.5rem 3rem; }
-[data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.2; padding: 0 0 .9rem; }
+button[data-variant="pills"][data-selected]:not([data-disabled]) { color: inherit; }
+[data-testid="stSliderThumbValue"] { color: inherit; }
+[data-testid="stCode"] code .token { color: inherit !important; }
+[data-testid="stHeader"], [data-testid="stSidebarHeader"] { height: 2.25rem; min-height: 0; }
+[data-testid="stSidebarHeader"] { margin-bottom: 0; }
+[data-testid="stSidebarContent"] { padding: 0 .75rem; }
+[data-testid="stSidebarUserContent"] { padding: .5rem 0 2rem; }
+[data-testid="stSidebarUserContent"] a p { font-size: .875rem; }
+[data-testid="stMainBlockContainer"] { padding: 2.5rem 2.5rem 3rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.2; padding: 0 0 1rem; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.3rem; }
+@media (max-width: 1100px) {
+  [data-testid="stMainBlockContainer"] { padding: 2.25rem 1.25rem 2rem; }
+  [data-testid="stMainBlockContainer"] h1 { font-size: 1.35rem; padding: 0 0 1rem; }
+}
 </style>"""
 
 
@@ -81,8 +97,11 @@ def page(
     """
     name = PRODUCT if not section else f"{title} · {PRODUCT}"
     # A file of ours: a material icon in the browser's tab would be fetched from the internet.
-    st.set_page_config(page_title=name, page_icon=FAVICON, layout="wide")
+    st.set_page_config(
+        page_title=name, page_icon=FAVICON, layout="wide", initial_sidebar_state=SIDEBAR
+    )
     st.html(CSS)
+    frame.begin(_follow)
     with st.sidebar:
         _links()
         here = st.container()
@@ -94,6 +113,17 @@ def page(
         yield
     with here, boundary():
         _current_run()
+    with boundary():
+        frame.end(title)
+
+
+def _follow(address: str) -> None:
+    """Go to a view of this dashboard, such as "Images?run=..."; says so if there is no such page."""
+    parts = urlsplit(address)
+    known = {Path(entry.path).stem.partition("_")[2]: entry.path for entry in pages()}
+    path = known.get(parts.path.strip("/"))
+    if views.check("page", parts.path, path is not None, views.one_of([k for k in known if k])):
+        st.switch_page(path, query_params=dict(parse_qsl(parts.query)))
 
 
 def _require_settings() -> None:
@@ -126,19 +156,24 @@ def link(path: str, label: str, *, icon: str | None = None, **query: str | None)
     """
     if not (paths.PROJECT / path).exists():
         return
-    parameters = {RUN: run_key(), **query}
+    parameters = {RUN: run_key(), views.TEACH: teach.link(), **query}
     kept = {k: v for k, v in parameters.items() if v}
     st.page_link(path, label=label, icon=icon, query_params=kept or None)
 
 
 def go(path: str, **query: str) -> None:
     """Switch to a page, as `link` would."""
-    st.switch_page(path, query_params=query)
+    st.switch_page(path, query_params=query | ({views.TEACH: teach.link()} if teach.link() else {}))
 
 
 def head(key: str = "page") -> DeltaGenerator:
     """What stands above the thing itself, close together."""
     return st.container(gap="xxsmall", key=f"{key}.head")
+
+
+def main() -> DeltaGenerator:
+    """What a page is about, where that is a list or a form and no picture: it begins on the first screen."""
+    return st.container(key="page.main")
 
 
 def bar(key: str) -> DeltaGenerator:
@@ -219,7 +254,7 @@ def _analysis_entry(path: str, name: str) -> Entry | None:
 
 def _links() -> None:
     st.markdown(f"**{PRODUCT}**")
-    run = run_key()
+    kept = {k: v for k, v in ((RUN, run_key()), (views.TEACH, teach.link())) if v}
     section = ""
     for entry in pages():
         if entry.section != section:
@@ -230,7 +265,7 @@ def _links() -> None:
             label=entry.title,
             icon=entry.icon or None,
             help=entry.about or None,
-            query_params={RUN: run} if run else None,
+            query_params=kept or None,
         )
 
 
@@ -247,13 +282,15 @@ def _current_run() -> None:
     with st.container(border=True, gap="xxsmall"):
         st.caption("Current run")
         st.markdown(f"**{plain(card.title)}**")
-        st.caption(f"{plain(card.facts)} · `{key[:8]}`")
+        st.caption(f"{plain(card.facts)} · {key[:8]}")
 
 
 def _machine() -> None:
     names = [d.split(":")[0] for d in queue.devices()]
     gpus = names.count("cuda")
     device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "CPU only"
+    if scheduler := launchers.chosen():
+        device = scheduler.title
     waiting, running = counts(store())
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(device, icon=":material/memory:", color="gray", help="Where runs are computed.")

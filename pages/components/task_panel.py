@@ -22,7 +22,7 @@ from ddcore.base.foreign_text import plain
 from ddcore.base.specs import TaskSpec
 from ddcore.base.texts import duration
 from ddcore.sets.distilled import KINDS
-from ddcore.tasks import jobs
+from ddcore.tasks import elsewhere, jobs, pausing
 from ddcore.tasks.store import Task
 from pages.components import permissions, runs, shell
 
@@ -79,19 +79,23 @@ def show(
     task: Task,
     *,
     key: str,
+    above: Callable[[Task], None] | None = None,
     extra: Callable[[Task], None] | None = None,
     then: Sequence[Task] = (),
 ) -> dict[str, Any]:
     """The panel of a folder that exists; returns its state. A finished task draws nothing.
 
-    `extra` draws below while it is active. `then` are tasks that wait for this one: they are queued
-    again behind it when it is resumed.
+    `above` and `extra` draw above and below it while it is active. `then` are tasks that wait for this one:
+    they are queued again behind it when it is resumed.
     """
     status = jobs.state(task)
     if status["state"] in jobs.ACTIVE:
+        every = EVERY_S if pausing.is_asked(task) else EXTRA_EVERY_S
+        if above:
+            st.fragment(_extra, run_every=every)(task, above)
         st.fragment(_live, run_every=EVERY_S)(task, key)
         if extra:
-            st.fragment(_extra, run_every=EXTRA_EVERY_S)(task, extra)
+            st.fragment(_extra, run_every=every)(task, extra)
     elif status["state"] != "done":
         _stopped(task, status, key, then)
     return status
@@ -174,12 +178,41 @@ def _live(task: Task, key: str) -> None:
         with st.container(border=True):
             _head(task, status)
             if status["state"] == "queued":
-                st.caption(queue_text(task))
+                if text := queue_text(task, status):
+                    st.caption(text)
             else:
                 bar(status)
             if status.get("message"):
                 st.caption(plain(status["message"]))
-            stop_button(task, key)
+            with st.container(horizontal=True, gap="small"):
+                if pauses(task, status):
+                    _pause_buttons(task, key)
+                stop_button(task, key)
+
+
+def pauses(task: Task, status: dict[str, Any]) -> bool:
+    """Whether it can be asked to wait: a run that has begun its iterations."""
+    return task.kind == "distill" and status["state"] == "running" and bool(status.get("step"))
+
+
+def _pause_buttons(task: Task, key: str) -> None:
+    """Wait where it is, take one step, go on."""
+    if not pausing.is_asked(task):
+        about = "It waits after the iteration that it is at; the result is the same as without."
+        icon = ":material/pause:"
+        _flag(permissions.pause, task, "Pause", f"{key}.pause", icon, about)
+        return
+    _flag(permissions.go_on, task, "Go on", f"{key}.on", ":material/play_arrow:", None)
+    _flag(permissions.one_step, task, "One step", f"{key}.step", ":material/step_over:", None)
+
+
+def _flag(
+    do: Callable[[Task], None], task: Task, label: str, key: str, icon: str, about: str | None
+) -> None:
+    if permissions.button(label, key=key, icon=icon, help=about):
+        with shell.boundary():
+            do(task)
+        st.rerun()  # the whole page: what is drawn below follows a run that waits more closely
 
 
 def bar(status: dict[str, Any]) -> None:
@@ -208,8 +241,10 @@ def _stop(task: Task) -> None:
         permissions.cancel(task)
 
 
-def queue_text(task: Task) -> str:
-    """Its place in the queue."""
+def queue_text(task: Task, status: dict[str, Any]) -> str:
+    """Its place in the queue of this machine; a scheduler says itself why a task waits."""
+    if elsewhere.is_elsewhere(status):
+        return ""
     ahead = jobs.queue_position(shell.store(), task)
     if ahead is None:
         return "Waiting for the task before it."

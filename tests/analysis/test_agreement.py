@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import t
 from sklearn.metrics import cohen_kappa_score
 
+from analysis.printed import archive, panel
 from analysis.runs import Chosen, Run, choose
 from analysis.settings import estimate, make_spec
 from analysis.suite.agreement import ANALYSIS
@@ -20,7 +21,7 @@ from analysis.suite.agreement.compute import (
     match,
     summaries,
 )
-from analysis.suite.agreement.figures import figures, sentence, static, table
+from analysis.suite.agreement.figures import figures, sentence, table
 from analysis.suite.agreement.spec import (
     EARLY,
     PAIR,
@@ -271,7 +272,8 @@ def test_says_so_where_nothing_matches(store):
     assert any(not (v.early.pairs and v.subset.pairs) for v in result.found.sets.values())
     assert "no " in sentence(result)
     assert "network within 0.1 points" in figures(result, arrays, {"measure": "kappa"})[0].caption
-    assert static(result, arrays)
+    for each in archive.panels(ANALYSIS, result, arrays):
+        assert panel.content(each, "svg")
     assert table(result, arrays)
 
 

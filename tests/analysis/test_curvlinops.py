@@ -15,7 +15,7 @@ from torch import nn
 from analysis.shared import hessian
 from ddcore.base import rng
 from ddcore.nets import NetSpec
-from ddcore.nets.network import to_module
+from ddcore.nets.module import to_module
 from tests.analysis.test_hessian import mean_loss, trained
 
 SOME = 3  # eigenvalues at the top

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss
 
 from analysis.suite.dynamics import compute
-from analysis.suite.dynamics.compute import Judged, _test_rows, facts, measure, plateau
+from analysis.suite.dynamics.compute import JudgedImages, _test_rows, facts, measure, plateau
 from analysis.suite.dynamics.compute import follow as dynamics_follow
 from analysis.suite.dynamics.spec import LEAST_LENGTH, MEASURES, TEST, DynamicsTask
 from ddcore.base import rng
@@ -34,7 +34,7 @@ def test_measures_are_those_of_scikit_learn():
     draw = torch.Generator().manual_seed(0)
     outputs = 2 * torch.randn(3, 12, 4, generator=draw)
     labels = torch.arange(12) % 4
-    judged = Judged(torch.zeros(12, 1, 2, 2), labels, [8, 4])
+    judged = JudgedImages(torch.zeros(12, 1, 2, 2), labels, [8, 4])
     found = measure([outputs[:, :5], outputs[:, 5:]], judged)
     assert found.shape == (3, len(MEASURES), 2)
     for i, one in enumerate(outputs.double().softmax(2).numpy()):
@@ -86,7 +86,7 @@ def test_at_once_equals_one_by_one(store):
     spec = DynamicsTask(run_keys=keys, **SMALL)
     made = DistilledSet.from_task(store.find(keys[0]))
     images, labels = torch.from_numpy(made.images), torch.from_numpy(made.labels)
-    judged = Judged(images, labels, [len(images)])
+    judged = JudgedImages(images, labels, [len(images)])
     seeds = [4, 1, 7]
     together = dynamics_follow(NET, data.train, 10, seeds, judged, spec)
     assert together.shape == (3, 5, len(MEASURES), 1)

@@ -14,7 +14,8 @@ from analysis.shared import hessian
 from analysis.shared.hessian import Images, MeanLoss, flat, hvp, lanczos, shaped, trace
 from ddcore.base import rng
 from ddcore.nets import NetSpec
-from ddcore.nets.network import Network, select, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network, select
 from ddcore.nets.plan import Linear
 
 SHAPE, CLASSES, COUNT = (1, 8, 8), 10, 20

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ddcore.training.train as training
-from analysis.suite.mixing.compute import Source, halved, mixture, proper_targets, real_rows
+from analysis.suite.mixing.compute import MixingSource, halved, mixture, proper_targets, real_rows
 from analysis.suite.mixing.figures import sentence
 from analysis.suite.mixing.result import MixingFound
 from analysis.suite.mixing.spec import MixingTask, _iterations
@@ -69,7 +69,7 @@ def test_real_images_are_nested_balanced_and_no_part_of_the_random_set(digits):
 def test_sizes_are_exact_and_targets_belong_to_the_images(digits):
     rows = real_rows(digits, task(added=(0, 3)), 2)["added"]
     images = np.zeros((20, 1, 8, 8), np.float32)
-    source = Source("x", "dm", "X", 2, images, np.full((20, 10), 0.1, np.float32))
+    source = MixingSource("x", "dm", "X", 2, images, np.full((20, 10), 0.1, np.float32))
     x, y = mixture(source, digits, rows)
     assert x.shape == (2, 10 * (2 + 3), 1, 8, 8)
     assert y.shape == (50, 10)

@@ -16,7 +16,7 @@ from analysis.task import load_arrays
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
 from ddcore.nets.network import select
-from ddcore.pools.real import load as load_pool
+from ddcore.pools.networks import load as load_pool
 from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed
 from tests.pages.fakes import done, images, spec

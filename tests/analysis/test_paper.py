@@ -21,7 +21,7 @@ from analysis.__main__ import main
 from analysis.claims import base as claiming
 from analysis.claims import claims as known
 from analysis.claims import picture, table
-from analysis.claims.base import HOLDS, NOT, OPEN, WORDS, Evidence, Mark, Part, Verdict
+from analysis.claims.base import HOLDS, NOT, OPEN, WORDS, ClaimPart, Evidence, Mark, Verdict
 from analysis.runs import Chosen, Run, choose
 from analysis.shared import significance
 from ddcore.base import paths
@@ -223,7 +223,7 @@ def test_both_directions_are_never_shown(seed, n, scale):
     ]
     for part in parts:
         one = claiming.verdicts([Evidence(parts=(part,))])[0]
-        turned = Part(part.what, part.measured, part.against, part.p)
+        turned = ClaimPart(part.what, part.measured, part.against, part.p)
         two = claiming.verdicts([Evidence(parts=(turned,))])[0]
         assert {one.outcome, two.outcome} in ({HOLDS, NOT}, {OPEN})
     up, down = (claiming.verdicts([Evidence(parts=(p,))])[0].outcome for p in parts[:2])
@@ -261,7 +261,7 @@ def test_parts_are_scipys_tests(seed, n):
 def test_all_parts_of_a_table_are_corrected_together(seed):
     draw = np.random.default_rng(seed)
     p = draw.random((12, 2)) ** 3
-    evidence = [Evidence(parts=tuple(Part("a", "", v, 1 - v) for v in row)) for row in p]
+    evidence = [Evidence(parts=tuple(ClaimPart("a", "", v, 1 - v) for v in row)) for row in p]
     found = claiming.verdicts(evidence)
     adjusted = stats.false_discovery_control(np.stack([p, 1 - p], -1).ravel()).reshape(12, 2, 2)
     for verdict, shown in zip(found, adjusted <= 0.05):
@@ -289,7 +289,7 @@ def test_chance_alone_rarely_decides():
 
 
 def test_a_reason_not_to_know_stops_no_refutation():
-    against, for_ = Part("a", "", 0.99999, 1e-5), Part("b", "", 1e-5, 0.99999)
+    against, for_ = ClaimPart("a", "", 0.99999, 1e-5), ClaimPart("b", "", 1e-5, 0.99999)
     one, two, three = claiming.verdicts(
         [
             Evidence(parts=(against, for_), cannot=("no set of x",)),
@@ -439,9 +439,9 @@ def test_a_measured_reason_is_shown_for_its_result_only():
     name = "recognition.roles"
     claim = dataclasses.replace(known()[name], explained={"a" * 16: "Too easy."})
     open_, holds = judged(name, 1, nets=1), judged(name, 1)
-    assert table.Line(claim, open_, key="a" * 16).explained == "Too easy."
-    assert table.Line(claim, open_, key="b" * 16).explained == ""
-    assert table.Line(claim, holds, key="a" * 16).explained == ""
+    assert table.ClaimLine(claim, open_, key="a" * 16).explained == "Too easy."
+    assert table.ClaimLine(claim, open_, key="b" * 16).explained == ""
+    assert table.ClaimLine(claim, holds, key="a" * 16).explained == ""
 
 
 @EACH

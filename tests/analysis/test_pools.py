@@ -13,7 +13,9 @@ from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets import NetSpec
 from ddcore.pools import real as pools
+from ddcore.pools.networks import load as load_pool
 from ddcore.pools.real_spec import Counts, EarlyPool, RealPool, SubsetPool
+from ddcore.tasks.worker import Context
 from ddcore.training.protocols import Protocol
 from ddcore.training.train import train
 from tests.pages.fakes import decoded
@@ -97,7 +99,7 @@ def test_subsets_are_nested_balanced_and_disjoint_from_nothing(data):
 def test_real_pool(store, compute):
     task = compute(RealPool(**COMMON, nets=5, epochs=2, lr=0.05))
     arrays, result = task.arrays(), task.result()
-    nets = pools.load(task)
+    nets = load_pool(task)
     data = DeviceData(load(store, DATA))
     np.testing.assert_array_equal(nets.predict(data.test).numpy(), arrays["predicted"])
     np.testing.assert_allclose(nets.accuracy(data.test), arrays["test"])
@@ -153,12 +155,22 @@ def test_subset_pool(store, compute):
     np.testing.assert_array_equal(alone.predict(data.test)[0].numpy(), arrays["predicted"][5])
 
 
-def test_a_stopped_pool_goes_on_where_it_was(store, compute, monkeypatch):
-    wanted = SubsetPool(**COMMON, sizes=(1, 3), draws=4, epochs=3, lr=0.05)
-    monkeypatch.setattr(
-        "ddcore.training.chunks.CPU_IMAGES_AT_ONCE", 20
-    )  # two networks, then one, at once
-    whole = compute(wanted).arrays()
+NORMED = {"data": DATA, "net": NET.replace(norm="batch")}  # with statistics of their own
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at_once"),
+    [  # two networks, then one, at once
+        (SubsetPool(**COMMON, sizes=(1, 3), draws=4, epochs=3, lr=0.05), 20),
+        (RealPool(**NORMED, nets=5, epochs=1, lr=0.05), 64),
+        (RealPool(**COMMON, nets=5, epochs=2, per_class=2), 20),
+        (EarlyPool(**COMMON, nets=5, iterations=4, every=2), 64),
+    ],
+    ids=lambda value: getattr(value, "KIND", ""),
+)
+def test_a_stopped_pool_goes_on_where_it_was(store, compute, monkeypatch, wanted, at_once):
+    monkeypatch.setattr("ddcore.training.chunks.CPU_IMAGES_AT_ONCE", at_once)
+    whole = everything(compute(wanted))
     store.delete(store.task(wanted))
     monkeypatch.setattr("ddcore.tasks.worker.CHECKPOINT_EVERY_S", 0.0)
     calls, real = [], pools._Training.train
@@ -175,9 +187,33 @@ def test_a_stopped_pool_goes_on_where_it_was(store, compute, monkeypatch):
         compute(wanted)
     assert not task.is_done()
     monkeypatch.setattr(pools._Training, "train", real)
-    again = compute(wanted).arrays()
+    again = everything(compute(wanted))
+    assert set(again) == set(whole)
     for name, values in whole.items():
         np.testing.assert_array_equal(values, again[name])
+
+
+def everything(task):
+    """All arrays of a pool, weights where it keeps them."""
+    kept = {"weights": task.arrays("weights")} if task.kind == "real_nets" else {}
+    return task.arrays() | {f"weights.{k}": a for k, a in kept.get("weights", {}).items()}
+
+
+def test_a_checkpoint_of_another_form_is_begun_anew(store, compute):
+    """Those of older versions say otherwise how many networks there are."""
+    wanted = RealPool(**COMMON, nets=2, epochs=1, per_class=1)
+    whole = everything(compute(wanted))
+    store.delete(store.task(wanted))
+    context = Context(store, store.create(wanted), wanted, "cpu")
+    context.save_checkpoint(1, {"0.weight": np.zeros((1, 3))}, {"accuracies": [0.5]})
+    again = everything(compute(wanted))
+    assert all(np.array_equal(values, again[name]) for name, values in whole.items())
+
+
+def test_pools_that_keep_no_weights_say_so(compute):
+    done = compute(EarlyPool(**COMMON, nets=1, iterations=1))
+    with pytest.raises(SpecError, match="a pool whose networks are stored"):
+        load_pool(done)
 
 
 def test_too_large_subsets_are_refused(compute):

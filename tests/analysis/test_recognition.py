@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from analysis.contract import Cost
 from analysis.runs import choose
 from analysis.suite.recognition import ANALYSIS
 from analysis.suite.recognition.compute import confusion
@@ -16,6 +15,7 @@ from analysis.suite.recognition.spec import REAL, RecognitionTask
 from analysis.task import Opened, same_size
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
+from ddcore.pools.real_spec import Need
 from ddcore.sets.distilled import DistilledSet
 from tests.analysis.conftest import computed
 from tests.pages.fakes import decoded, done, spec
@@ -87,7 +87,7 @@ def test_the_real_sample_is_balanced_and_fixed(store):
     run = done(store)
     chosen = choose(store, [run.key])
     sets = {run.key: DistilledSet.from_task(run)}
-    given = Opened(chosen, sets, data, {}, Cost(1), 0.0, 0.0)
+    given = Opened(chosen, sets, data, {}, Need(1), 0.0, 0.0)
     rows = same_size(given, 0)
     assert data.train_labels[rows].tolist() == list(range(10))
     np.testing.assert_array_equal(rows, same_size(given, 0))

@@ -27,7 +27,7 @@ from ddcore.tasks.store import Store
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"]
 IDLE = "[data-testid='stApp'][data-test-script-state='notRunning']"
-START_LIMIT_S = 60.0
+START_LIMIT_S = STOP_LIMIT_S = 60.0  # of a busy machine
 # Streamlit looks for its own server below the page's address before it looks beside it.
 # Pictures that a page shows in vain.
 BROKEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
@@ -105,7 +105,7 @@ def served(script: str, folder: Path) -> Iterator[App]:
         yield found
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(STOP_LIMIT_S)
         for task in found.store.tasks():
             jobs.cancel(task)
 
@@ -125,7 +125,7 @@ def open_page(browser: object, app: App, visits: Visits) -> Iterator[Callable]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, base_url=app.url, accept_downloads=True
     )
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)  # the first page of a busy machine
     context.on("request", lambda request: visits.requests.add(request.url))
 
     def complain(message: object) -> None:

@@ -9,7 +9,7 @@ from ddcore.sets import render
 from tests.browser import grid_app
 from tests.browser.conftest import drawn, served
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FIRST, SECOND, THIRD = (f".st-key-{name}" for name in ("first", "second", "third"))
 TILE = ".tile"

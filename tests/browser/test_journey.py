@@ -114,7 +114,7 @@ def take_them_away(page, task, folder) -> None:
 def doubt_them(app, open_page, task) -> None:
     """The evaluation that followed by itself shows what it stored."""
     page = open_page(f"Evaluate?run={task.key}")
-    page.get_by_text("How to doubt it").wait_for(timeout=RUN_LIMIT_S * 1000)
+    page.get_by_text("How to doubt it").first.wait_for(timeout=RUN_LIMIT_S * 1000)
     drawn(page)
     text = page.inner_text("body")
     evaluated = next(t for t in app.store.tasks("evaluate") if not t.shipped)

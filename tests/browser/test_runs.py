@@ -8,7 +8,7 @@ from ddcore.tasks import notes, trash
 from tests.browser.conftest import drawn
 from tests.pages import fakes
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TABLE = "[data-testid='stDataFrame']"
 BOX = (18, 60)  # of the first row, from the table's corner

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.conftest import drawn
 from tests.browser.test_grid import SIZES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WIDTHS = (1280, 1024, 700)
 
@@ -59,7 +59,7 @@ def test_no_image_is_cut(open_page, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 768})
         page.wait_for_timeout(500)
-        for sheet in page.locator(".grid").all():
+        for sheet in page.locator(".grid:visible").all():
             sizes = sheet.evaluate(SIZES)
             assert all(left >= 0 and right <= width for _, left, right in sizes), (address, width)
             scale = int(sheet.get_attribute("data-scale"))

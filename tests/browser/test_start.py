@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import drawn
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PICTURE = ".st-key-start-film img"
 PLACE = f"parseFloat(getComputedStyle(document.querySelector('{PICTURE}')).objectPosition.split(' ')[1])"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ddcore import data
-from ddcore.base.errors import Cancelled, DataError
+from ddcore.base.errors import Cancelled, DataError, SpecError
 from ddcore.data import download
 
 MNIST = data.datasets()["mnist"]
@@ -235,5 +235,5 @@ def test_each_request_is_its_own_task(monkeypatch):
     first = data.download_task("mnist")
     monkeypatch.setattr("ddcore.data.spec.time.time", lambda: 2.0)
     assert data.download_task("mnist").key != first.key
-    with pytest.raises(data.spec.SpecError, match=r"name = 'digits'.*one of cifar10"):
+    with pytest.raises(SpecError, match=r"name = 'digits'.*one of cifar10"):
         data.download_task("digits")

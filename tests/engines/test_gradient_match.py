@@ -14,7 +14,8 @@ from ddcore.distil.engines.gradient_match import DISTANCES, Matching, chunks, gr
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
 from ddcore.nets import NetSpec
-from ddcore.nets.network import Network, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network
 
 SHAPE = (1, 8, 8)
 CLASSES = 10
@@ -105,7 +106,7 @@ def test_parts_of_any_size_give_the_same(at_once, collective):
     made = engine("dc", nets=2)
     real, images = noise(CLASSES, 7, *SHAPE), noise(CLASSES, 2, *SHAPE, seed=1)
     truth = made.match(real, images, collective=collective)
-    made.images_at_once = at_once
+    made.images_at_once = made.real_at_once = at_once
     got = made.match(real, images, collective=collective)
     for ours, theirs in zip(got, truth):
         assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12)

@@ -19,13 +19,13 @@ from ddcore.data.tensors import DeviceData
 from ddcore.distil.engines import krr_exact
 from ddcore.distil.engines.krr_exact import construct, cycle_classes, eight_bits, train, verify
 from ddcore.kernels import ridge
-from ddcore.kernels.feature_maps import FCNN, RFF, Affine, Linear
+from ddcore.kernels.feature_maps import FCNN, RFF, Affine, LinearMap
 from ddcore.tasks import worker
 from ddcore.tasks.store import Store
 
 D, K = 64, 10
 MAPS = {
-    "linear": Linear(D),
+    "linear": LinearMap(D),
     "one layer": FCNN.make(D),
     "two layers": FCNN.make(D, (D, 40)),
     "two orthogonal layers": FCNN.make(D, (D, D), orthogonal=True),
@@ -176,7 +176,7 @@ def test_every_map_with_a_ridge(digits, phi, root):
 @settings(max_examples=80, deadline=None)
 def test_random_models_of_any_size_and_rank(k, p, rank, extra, share, root, real, seed):
     rank = min(rank, k, p)
-    weights, points, phi = low_rank(k, p, rank, seed), rank + extra, Linear(p)
+    weights, points, phi = low_rank(k, p, rank, seed), rank + extra, LinearMap(p)
     setting = {"start": "real", "real": draw(points, p, seed=seed)} if real else {}
     found, made = made_error(weights, phi, points, **setting)
     facts = made.diagnostics
@@ -223,7 +223,7 @@ def test_rounding_of_weights_is_no_further_direction(points, plain, start):
     rough = weights + 1e-12 * draw(K, D)
     labels = ridge.targets(torch.arange(points) % K, K) if plain else None
     setting = {"start": start, "real": draw(points, D), "labels": labels}
-    found, made = made_error(rough, Linear(D), points, **setting)
+    found, made = made_error(rough, LinearMap(D), points, **setting)
     assert made.diagnostics.rank_weights == K - 1
     assert made.diagnostics.condition < 1e4
     assert found <= 1e-10
@@ -243,11 +243,11 @@ def test_cosines_need_scaled_labels(digits):
 
 def test_real_images_that_carry_the_model_only_get_new_labels():
     x, weights = draw(30, 12), draw(4, 12)
-    found, made = made_error(weights, Linear(12), 30, start="real", real=x)
+    found, made = made_error(weights, LinearMap(12), 30, start="real", real=x)
     assert made.diagnostics.moved < 1e-12
     assert found <= 1e-11
     torch.testing.assert_close(made.labels, x @ weights.T)
-    with_ridge, made = made_error(weights, Linear(12), 30, start="real", real=x, lambda_s=0.5)
+    with_ridge, made = made_error(weights, LinearMap(12), 30, start="real", real=x, lambda_s=0.5)
     assert made.diagnostics.moved < 1e-12
     assert with_ridge <= 1e-11
     assert (made.labels - x @ weights.T).norm() > 0.01
@@ -432,7 +432,7 @@ def test_training_is_ridge_regression(shape, lambda_s):
     truth = np.linalg.pinv(x.numpy()) if lambda_s == 0 else None
     if lambda_s:
         truth = np.linalg.solve((x.T @ x + lambda_s * torch.eye(shape[1])).numpy(), x.T.numpy())
-    torch.testing.assert_close(train(made, Linear(shape[1])), (torch.from_numpy(truth) @ y).T)
+    torch.testing.assert_close(train(made, LinearMap(shape[1])), (torch.from_numpy(truth) @ y).T)
 
 
 def test_a_seed_names_a_set(digits):
@@ -474,7 +474,7 @@ def test_roots_and_the_vanishing_one():
     ],
 )
 def test_bad_arguments_are_named(field, settings):
-    arguments = {"weights": draw(3, 8), "phi": Linear(8), "points": 4, **settings}
+    arguments = {"weights": draw(3, 8), "phi": LinearMap(8), "points": 4, **settings}
     with pytest.raises(SpecError) as caught:
         construct(**arguments, generator=stream())
     assert caught.value.field == field

@@ -12,11 +12,11 @@ from safetensors.numpy import load, save
 
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
-from ddcore.kernels.feature_maps import FCNN, RFF, Affine, Linear, Solver, from_arrays
+from ddcore.kernels.feature_maps import FCNN, RFF, Affine, LinearMap, Solver, from_arrays
 
 D = 24
 EXACT = {
-    "linear": Linear(D),
+    "linear": LinearMap(D),
     "one layer": FCNN.make(D),
     "three layers": FCNN.make(D, (20, 20, 12)),
     "orthogonal": FCNN.make(D, (D, D), orthogonal=True),

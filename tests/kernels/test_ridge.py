@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.kernels import ridge
-from ddcore.kernels.feature_maps import FCNN, Linear
+from ddcore.kernels.feature_maps import FCNN, LinearMap
 
 CLASSES = 4
 
@@ -71,7 +71,7 @@ def test_without_ridge_the_least_norm_solution():
     x[:, 3] = 0  # a pixel that never changes
     y = draw(30, 2)
     truth = torch.from_numpy(np.linalg.pinv(x.numpy())) @ y
-    path = ridge.accumulate(Linear(10), [(x, y)], 10, 2).path()
+    path = ridge.accumulate(LinearMap(10), [(x, y)], 10, 2).path()
     torch.testing.assert_close(path.weights(0).T, truth, rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(ridge.pinv(x), torch.from_numpy(np.linalg.pinv(x.numpy())))
 
@@ -92,9 +92,9 @@ def test_lambda_is_chosen_by_validation_accuracy():
     x, classes = labelled(45, 40)
     val_x, val = labelled(300, 40, seed=5)
     path = ridge.accumulate(
-        Linear(40), split(x, ridge.targets(classes, CLASSES), 16), 40, CLASSES
+        LinearMap(40), split(x, ridge.targets(classes, CLASSES), 16), 40, CLASSES
     ).path()
-    choice = ridge.choose(path, Linear(40), split(val_x, val, 64))
+    choice = ridge.choose(path, LinearMap(40), split(val_x, val, 64))
     for lam in ridge.GRID:
         weights = ridge.primal(x, ridge.targets(classes, CLASSES), lam)
         right = (ridge.predict(val_x, weights).argmax(1) == val).double().mean().item()
@@ -107,8 +107,10 @@ def test_lambda_is_chosen_by_validation_accuracy():
 
 def test_of_equally_good_lambdas_the_largest_is_chosen():
     x = torch.eye(CLASSES, dtype=torch.float64)
-    path = ridge.accumulate(Linear(CLASSES), [(x, x)], CLASSES, CLASSES).path()
-    choice = ridge.choose(path, Linear(CLASSES), [(x, torch.arange(CLASSES))], (1.0, 100.0, 0.01))
+    path = ridge.accumulate(LinearMap(CLASSES), [(x, x)], CLASSES, CLASSES).path()
+    choice = ridge.choose(
+        path, LinearMap(CLASSES), [(x, torch.arange(CLASSES))], (1.0, 100.0, 0.01)
+    )
     assert set(choice.accuracies.values()) == {1.0}
     assert choice.lam == 100
 
@@ -134,12 +136,12 @@ def test_kernel_regression_is_ridge_regression_on_its_features():
 
 @pytest.mark.parametrize("lam", [-1.0, float("inf"), float("nan")])
 def test_a_lambda_that_is_none_is_refused(lam):
-    path = ridge.accumulate(Linear(3), [(draw(5, 3), draw(5, 2))], 3, 2).path()
+    path = ridge.accumulate(LinearMap(3), [(draw(5, 3), draw(5, 2))], 3, 2).path()
     with pytest.raises(SpecError, match="lambda"):
         path.weights(lam)
 
 
 def test_an_empty_grid_is_refused():
-    path = ridge.accumulate(Linear(3), [(draw(5, 3), draw(5, 2))], 3, 2).path()
+    path = ridge.accumulate(LinearMap(3), [(draw(5, 3), draw(5, 2))], 3, 2).path()
     with pytest.raises(SpecError, match="grid"):
-        ridge.choose(path, Linear(3), [], ())
+        ridge.choose(path, LinearMap(3), [], ())

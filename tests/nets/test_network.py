@@ -5,7 +5,9 @@ import torch
 
 from ddcore.base import rng
 from ddcore.nets import ARCHITECTURES, NetSpec, cost
-from ddcore.nets.network import Network, select, to_module
+from ddcore.nets.module import to_module
+from ddcore.nets.network import Network, select
+from ddcore.nets.precision import PRECISIONS
 
 SMALL = {
     "convnet": (NetSpec(width=8, depth=2), (1, 8, 8)),
@@ -50,6 +52,29 @@ def test_batched_networks_equal_torch_modules(arch):
             )
 
 
+def test_half_precision_is_that_of_the_librarys_autocast():
+    """Rounded where the library rounds, but for norms and the last layer; all that is kept has 32 bits."""
+    net, shape = NetSpec(width=16, depth=3), (3, 16, 16)
+    params = Network(net, shape, 10).init(seeds(1))
+    images = torch.randn(8, *shape, generator=rng.generator(0))
+
+    def gradients(logits, by):
+        return torch.cat([g.flatten() for g in torch.autograd.grad(logits.square().mean(), by)])
+
+    module = to_module(Network(net, shape, 10), params)
+    with torch.autocast("cpu", torch.bfloat16):
+        library = gradients(module(images), list(module.parameters()))
+    found = {}
+    for precision in PRECISIONS:
+        network = Network(net, shape, 10, precision=precision)
+        by = [w.requires_grad_() for w in params.values()]
+        found[precision] = gradients(network.logits(params, images), by)
+        assert found[precision].dtype == torch.float32
+    exact, half = found.values()
+    ours, theirs = (float((x - exact).norm() / exact.norm()) for x in (half, library))
+    assert 1e-4 < ours < 1.5 * theirs and theirs < 0.1
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_plan_counts_what_the_network_has(arch):
     net, shape = SMALL[arch]
@@ -57,6 +82,8 @@ def test_plan_counts_what_the_network_has(arch):
     params = network.init(seeds(1))
     facts = cost(network.plan, shape)
     assert facts.parameters == sum(w.numel() for w in params.values())
+    assert network.names == tuple(params)
+    assert network.stat_names == tuple(network.init_stats())
     features = network.features(params, torch.zeros(2, *shape))
     assert features.shape == (1, 2, facts.features)
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
+from urllib.parse import parse_qs
 
 import pytest
 
 from analysis import analyses, analysis
+from analysis.contract import COMPUTED
+from analysis.printed import provenance
 from analysis.runs import ORDER, choose
 from analysis.settings import make_spec as analysis_make_spec
 from analysis.settings import picked
 from analysis.shared.drawing import typeset
 from analysis.task import load_arrays
+from ddcore.base.specs import text_of
 from pages.components import (
     analysis_page,
     analysis_runs,
+    glossary,
     influence_view,
     runs,
-    settings_form,
     shell,
 )
 from tests.analysis.conftest import computed, smallest, two_sets
@@ -42,7 +45,7 @@ def two(store) -> list[str]:
 def settings(name: str) -> str:
     """The smallest settings as a link carries them."""
     values = analysis(name).smallest.items()
-    return ";".join(f"{path}={settings_form.text_of(value)}" for path, value in values)
+    return ";".join(f"{path}={text_of(value)}" for path, value in values)
 
 
 def state(store, name: str, keys: list[str], preset: str = "quick") -> str:
@@ -93,7 +96,8 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
     app = visit(page(name), **query)
     result = of.result(task)
     said = [each.value for each in app.markdown]
-    assert {typeset(of.headline(result)), typeset(of.sentence(result))} <= set(said)
+    whole = glossary.marked(typeset(of.sentence(result)))
+    assert {typeset(of.headline(result)), whole} <= set(said)
     assert f"{name} {task.key}" in text(app)
     assert len(app.get("plotly_chart")) >= 1
     assert not app.warning
@@ -200,12 +204,15 @@ def test_the_sets_that_have_an_answer_are_offered(visit, store):
     assert "There is an answer for other sets" not in text(visit(page("pixels"), runs=keys[0]))
 
 
-def test_overview_opens_with_the_preset_of_most_answers(visit, store):
+def test_overview_opens_with_the_largest_that_is_computed_of_each(visit, store):
     keys = two(store)
     chosen = choose(store, keys)
     computed(store, analysis_make_spec(analysis("pixels"), chosen, "teaching"))
     app = visit(OVERVIEW, runs=",".join(keys))
-    assert app.get("button_group")[0].value == "teaching"
+    assert app.get("button_group")[0].value == COMPUTED
+    links = {node.proto.page: node.proto.query_string for node in app.main.get("page_link")}
+    found = {name: parse_qs(links[name])["preset"] for name in ("Pixels", "Mixing")}
+    assert found == {"Pixels": ["teaching"], "Mixing": ["quick"]}
 
 
 def test_a_setting_of_the_link_is_in_its_widget_and_in_the_command(visit, store):
@@ -230,6 +237,22 @@ def test_a_value_that_is_not_allowed_is_one_sentence(visit, store):
     app = visit(page("pixels"), set="real_images=0")
     assert app.error[0].value.startswith("real_images = 0 is not allowed")
     assert "How to read it" in text(app)
+    widget = next(w for w in app.number_input if w.label == "Real images")
+    assert (widget.min, widget.max) == (1, 1000) and widget.help.startswith(
+        "Test images of each class"
+    )
+    widget.set_value(9).run()
+    assert not app.error and "".join(app.query_params["set"]) == "real_images=9"
+
+
+def test_names_are_chosen_from_those_that_a_field_declares(visit, store):
+    two(store)
+    app = visit(page("mixing"), set="weighting=odd")
+    assert app.error[0].value.startswith("weighting = 'odd' is not allowed: expected one of images")
+    widget = next(w for w in app.selectbox if w.label == "Weighting")
+    assert widget.options == ["images", "halves"] and "half of the loss" in widget.help
+    widget.set_value("halves").run()
+    assert not app.error and "".join(app.query_params["set"]) == "weighting=halves"
 
 
 def test_sets_of_different_data_are_refused_in_words(visit, store):
@@ -345,15 +368,28 @@ def test_overview_with_a_result_offers_the_report(visit, store):
     shown = text(app)
     assert typeset(analysis("pixels").headline(analysis("pixels").result(task))) in shown
     assert f"Run the other {len(analyses()) - 1}" in shown
-    assert [d.label for d in app.get("download_button")] == ["Report of 1"]
+    assert [d.label for d in app.get("download_button")] == ["Report of 1", "Download"]
+    assert "Figures of 1" in [b.proto.popover.label for b in app.get("popover")]
+
+
+def test_panels_of_a_page_are_offered_one_by_one_and_together(visit, store):
+    keys = two(store)
+    task = computed(store, smallest(store, "pixels", keys))
+    app = visit(page("pixels"), runs=",".join(keys), set=settings("pixels"))
+    of = analysis("pixels")
+    result = of.result(task)
+    drawn = of.figures(result, load_arrays(store, task), picked(of, result))
+    chosen = app.selectbox(key="pixels.panel")
+    assert chosen.options == ["All panels (zip)", *(d.title for d in drawn)]
+    line = provenance.of_analysis(store, task)
+    assert line in text(app)
+    app.toggle(key="pixels.named").set_value(False).run()
+    assert line not in text(app) and "No line below the figure." in text(app)
+    labels = [d.label for d in app.get("download_button")]
+    assert "Its numbers (CSV)" not in labels, "of one panel only"
+    chosen.set_value("1").run()
+    assert "Its numbers (CSV)" in [d.label for d in app.get("download_button")]
 
 
 def test_overview_without_runs(visit):
     assert "There is no finished run yet" in text(visit(OVERVIEW))
-
-
-def test_every_field_of_every_spec_has_words():
-    for of in analyses().values():
-        for field in fields(of.spec):
-            hint = settings_form.said_of(of.spec, field.name)
-            assert hint or field.name in ("run_keys", "seed"), (of.name, field.name)

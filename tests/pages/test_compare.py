@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from ddcore.measure.spec import default_evaluation
 from ddcore.training.protocols import PROTOCOLS
-from pages.components import compare_images, compare_views, evolution
+from pages.components import (
+    compare_heads,
+    compare_images,
+    compare_pair,
+    compare_settings,
+    compare_views,
+    evolution,
+)
 from tests.pages.fakes import done, evaluated, put, sheets, spec, text
 from tests.pages.test_evaluate import measured, three
 
@@ -18,6 +26,11 @@ PAGE = "6_Compare.py"
 def labels(app) -> list[str]:
     """What can be clicked."""
     return [b.label for b in app.button]
+
+
+def htmls(app) -> list[str]:
+    """What is drawn as HTML."""
+    return [element.proto.body for element in app.get("html")]
 
 
 def two(store, **changes):
@@ -69,8 +82,8 @@ def test_absent_runs_are_named(visit, store):
     assert len(sheets(app)) == 2
 
 
-def test_more_than_four_runs_are_cut(visit, store):
-    tasks = [done(store, spec(seed=s)) for s in range(5)]
+def test_more_than_eight_runs_are_cut(visit, store):
+    tasks = [done(store, spec(seed=s)) for s in range(9)]
     app = visit(PAGE, runs=link(tasks))
     assert len(app.multiselect(key="several.runs").value) == compare_views.MOST
     assert len(sheets(app)) == compare_views.MOST
@@ -121,7 +134,7 @@ def test_only_settings_that_differ_are_listed(visit, store):
     assert f"| Step size of the images `lr` | {lr[order[0]]} | {lr[order[1]]} |" in shown
     assert "| Seed `seed` |" in shown
     assert "`iterations`" not in shown
-    every = compare_views.settings(sides(store, tasks)[0])
+    every = compare_settings.settings(sides(store, tasks)[0])
     assert f"{len(every) - 2} other settings are the same." in shown
 
 
@@ -146,7 +159,8 @@ def test_figures_as_stored_and_the_better_one(visit, store):
     shown = text(app).replace("\N{NO-BREAK SPACE}", " ")
     assert "**90.0 ± 2.0 % (n = 2)**: 10.0 points more than" in shown
     assert "80.0 ± 2.0 % (n = 2) | 60.0 ± 2.0 % (n = 2) | 70.0 ± 2.0 % (n = 2)" in shown
-    assert len(app.get("plotly_chart")) == 1
+    heads = [html for html in htmls(app) if 'class="compare-head"' in html]
+    assert len(heads) == 2 and all('class="axis"' in head for head in heads)
     assert not app.warning
 
 
@@ -163,7 +177,7 @@ def test_missing_figures_are_submitted_under_the_chosen_protocol(visit, store):
     tasks = two(store)
     app = visit(PAGE, runs=link(tasks), protocol="t300")
     assert "Not measured yet in this way: **A, B**" in text(app)
-    assert not app.get("plotly_chart")
+    assert sum("not measured yet" in html for html in htmls(app)) == 2
     app.button(key="compare.go").click().run()
     assert not app.exception
     for task in tasks:
@@ -235,12 +249,12 @@ def test_a_class_of_all_sets(visit, store):
 
 def test_the_chosen_image_is_large_in_all_sets(visit, store):
     app = visit(PAGE, runs=link(two(store)))
-    app.session_state[compare_images.CHOSEN] = (4, 0)
+    app.query_params[compare_images.CHOSEN] = "4-0"
     app.run()
     assert not app.exception
     assert [sheet["selected"] for sheet in sheets(app).values()] == [[4], [4]]
     assert len(sheets(app, "magnified")) == 2
-    app.session_state[compare_images.CHOSEN] = (4, 7)  # there is no such image
+    app.query_params[compare_images.CHOSEN] = "4-7"  # there is no such image
     app.run()
     assert not sheets(app, "magnified")
 
@@ -258,7 +272,7 @@ def test_shares_find_the_nearest_images(store):
 
 def test_the_class_is_asked_only_where_all_sets_have_the_same(visit, store):
     tasks = two(store)
-    assert [p for p in visit(PAGE, runs=link(tasks)).pills if p.key == "choice.cls"]
+    assert [p for p in visit(PAGE, runs=link(tasks)).selectbox if p.key == "choice.cls"]
     other = done(store, spec(seed=2))
     result = json.loads((other.folder / "result.json").read_text())
     result["set"]["class_names"] = list("abcdefghij")
@@ -266,4 +280,53 @@ def test_the_class_is_asked_only_where_all_sets_have_the_same(visit, store):
     other.finish()
     app = visit(PAGE, runs=link([tasks[0], other]), cls="3")
     assert len(sheets(app)) == 2
-    assert not [p for p in app.pills if p.key == "choice.cls"]
+    assert not [p for p in app.selectbox if p.key == "choice.cls"]
+
+
+# --- a pair ---------------------------------------------------------------------------------------
+
+
+def test_two_sets_are_wiped_over_each_other(visit, store):
+    (told,) = sheets(visit(PAGE, runs=link(two(store)), view="wipe"), "wipe").values()
+    assert (told["width"], told["height"]) == (91, 10)  # ten classes of 8 pixels, and gaps
+    assert len(told["pictures"]) == 2
+    assert [name[0] for name in told["names"]] == ["A", "B"]
+
+
+def test_a_set_minus_itself_is_grey(monkeypatch):
+    shown = []
+    monkeypatch.setattr(compare_pair.grid, "show", lambda what, **_: shown.append(what.pixels))
+    monkeypatch.setattr(compare_pair.st, "markdown", lambda text: None)
+    images = np.random.default_rng(0).random((4, 1, 2, 2), np.float32)
+    compare_pair._difference(images, images, (2, 2), ("a", "b"), None, ("A", "B"))
+    compare_pair._difference(images, images + 0.5, (2, 2), ("a", "b"), None, ("A", "B"))
+    assert (shown[0] == 0.5).all() and np.allclose(shown[1], 1)
+
+
+def test_sets_without_common_places_cannot_be_laid_over_each_other(visit, store):
+    tasks = two(store)
+    result = json.loads((tasks[1].folder / "result.json").read_text())
+    result["set"]["class_names"] = list("abcdefghij")
+    (tasks[1].folder / "result.json").write_text(json.dumps(result))
+    tasks[1].finish()
+    app = visit(PAGE, runs=link(tasks), view="difference")
+    assert "look at them side by side" in app.info[0].value
+
+
+def test_settings_of_one_method_are_folded(visit, store):
+    from ddcore.data.spec import DataSpec
+    from ddcore.distil.settings import make_spec
+
+    app = visit(
+        PAGE, runs=link([done(store), done(store, make_spec("bptt", DataSpec(), (1, 8, 8)))])
+    )
+    (folded,) = [e for e in app.expander if "not all methods have" in e.label]
+    rows = folded.markdown[0].value.splitlines()[2:]
+    assert rows and all("–" in row for row in rows)
+    assert folded.label.startswith(f"{len(rows)} ")
+
+
+def test_all_heads_share_an_axis_around_everything_drawn():
+    rows = {"distilled": {"mean": 0.5, "accuracies": [0.4, 0.6]}, "random": {"mean": 0.2}}
+    low, high = compare_heads.axis({"A": rows, "B": {"distilled": {"mean": 0.9}}, "C": {}})
+    assert 0.1 < low < 0.2 and 0.9 < high < 1.0

@@ -11,8 +11,9 @@ from ddcore.base import paths
 from ddcore.data.spec import DataSpec
 from ddcore.distil.contract import FAMILIES, LABELS, method, methods, parametrizations, unfit
 from ddcore.distil.settings import make_spec, with_text_setting
-from pages.components import choices, distil_views
-from tests.pages.fakes import SHAPE, done, spec, text
+from ddcore.training.protocols import PROTOCOLS
+from pages.components import choices, distil_views, settings_form
+from tests.pages.fakes import SHAPE, done, sheets, spec, text
 
 PAGE = "2_Distil.py"
 FREE = {"labels": LABELS, "parametrization": tuple(parametrizations())}
@@ -32,6 +33,11 @@ def link(app) -> str:
 def labels(app) -> list[str]:
     """What can be clicked."""
     return [b.label for b in app.button]
+
+
+def can_start(app) -> bool:
+    """Whether this very set can be made."""
+    return any(b.label == "Start" and not b.disabled for b in app.button)
 
 
 def choice(app, path: str):
@@ -70,7 +76,7 @@ def test_distil_settings_come_from_the_link_and_go_into_the_command(visit):
 def test_distil_invalid_values_give_the_sentence_of_the_spec(visit):
     app = visit(PAGE, method="dm", set="momentum=5")
     assert "momentum = 5.0 is not allowed: expected a number from 0 to 0.999." in text(app)
-    assert "Start" not in [b.label for b in app.button]
+    assert not can_start(app)
 
 
 def test_distil_variant_changes_the_spec(visit):
@@ -82,35 +88,69 @@ def test_distil_opens_what_exists(visit, store):
     done(store)
     app = visit(PAGE, method="dm")
     assert "made already" in text(app)
-    assert "Start" not in [b.label for b in app.button]
+    assert not can_start(app)
+
+
+def test_what_exists_can_be_made_again_with_the_next_free_seed(visit, store):
+    done(store)
+    done(store, spec(seed=1))
+    app = visit(PAGE, method="dm")
+    button = app.button(key="distil.go")
+    assert button.label == "Again with seed 2"
+    button.click().run()
+    assert [t.spec() for t in store.tasks("distill") if not t.is_done()] == [spec(seed=2)]
+
+
+def test_more_images_than_there_are_is_said(visit, store):
+    sizes = {"130": True, "129": False}  # of 1,297 digits
+    for ipc, warned in sizes.items():
+        app = visit(PAGE, method="dm", ipc=ipc)
+        assert any("real ones: there is nothing" in w.value for w in app.warning) == warned
+        assert can_start(app)
+
+
+@pytest.mark.parametrize("typed", [2.5, 100000, -1])
+def test_a_typed_number_that_is_not_used_is_said(visit, typed):
+    app = visit(PAGE, method="dm")
+    app.number_input(key="ipc").set_value(typed).run()
+    words = f"Images per class: {typed} is not used, it is no whole number from 1 to 1,000."
+    assert words in [w.value for w in app.warning]
+    assert app.number_input(key="ipc").value == 1  # what is used is what is shown
+    assert "--ipc 1 " in text(app)
 
 
 # --- methods --------------------------------------------------------------------------------------
 
 
+def cards(app) -> dict:
+    """What the browser is told of the methods."""
+    (told,) = sheets(app, "method_cards").values()
+    return told
+
+
 def test_methods_are_grouped_by_idea_in_order_each_once(visit):
-    app = visit(PAGE)
-    groups = [r for r in app.radio if (r.key or "").startswith("choice.method.")]
-    assert [g.label.strip("*") for g in groups] == list(distil_views.families())
+    told = cards(visit(PAGE))
+    assert [title for title, _ in told["groups"]] == list(distil_views.families())
     families = [f for f in FAMILIES.values() if f in distil_views.families()]
     assert list(distil_views.families()) == families
-    titles = [option for g in groups for option in g.options]
+    titles = [card["title"] for _, group in told["groups"] for card in group]
     assert sorted(titles) == sorted(m.title for m in methods().values())
-    assert len([g for g in groups if g.value is not None]) == 1
 
 
-def test_another_method_is_chosen_in_another_group(visit):
+def test_another_method_is_chosen_by_its_card(visit):
     app = visit(PAGE, method="dm")
-    for number, group in enumerate(distil_views.families().values()):
-        if "dm" not in group:
-            chosen = next(iter(group))
-            app.radio(key=f"choice.method.{number}").set_value(chosen).run()
-            break
-    assert not app.exception
-    assert "".join(app.query_params["method"]) == chosen
-    assert method(chosen).explanation in text(app)
-    groups = [r for r in app.radio if (r.key or "").startswith("choice.method.")]
-    assert [g.value for g in groups if g.value is not None] == [chosen]
+    assert cards(app)["chosen"] == "dm"
+    app = visit(PAGE, method="bptt")
+    assert cards(app)["chosen"] == "bptt"
+    assert method("bptt").explanation in text(app)
+
+
+def test_cards_show_what_a_method_made(visit, store):
+    done(store)
+    told = {card["name"]: card for _, group in cards(visit(PAGE))["groups"] for card in group}
+    assert told["dm"]["picture"].startswith("data:image/png;base64,")
+    assert not told["bptt"]["picture"]
+    assert told["bptt"]["idea"] == method("bptt").idea
 
 
 @pytest.mark.parametrize("name", methods())
@@ -127,9 +167,8 @@ def test_costs_are_stated_per_method_and_follow_the_preset(visit, store):
     from pages.components import data_views
 
     digits = data_views.choices(store)["digits"]
-    quick, paper = (distil_views.caption("dm", digits, 1, p) for p in ("quick", "paper"))
-    assert quick.startswith(method("dm").idea)
-    assert re.search(r"About [\d.]+ (s|min|h)\.$", quick)
+    quick, paper = (distil_views.cost("dm", digits, 1, p) for p in ("quick", "paper"))
+    assert re.fullmatch(r"About [\d.]+ (s|min|h)\.", quick)
     assert quick != paper
 
 
@@ -144,7 +183,8 @@ def test_presets_are_those_of_the_method_for_these_images(visit, store, monkeypa
     def offered(**query: str) -> tuple[list[str], str]:
         app = visit(PAGE, preset="hour", **query)
         assert not app.exception and "Start" in labels(app)
-        return next(r.options for r in app.radio if r.label == "Preset"), text(app)
+        (presets,) = (c for c in app.segmented_control if c.label == "Preset")
+        return presets.options, text(app)
 
     presets, shown = offered(data="cifar10", method="dm")
     assert presets == ["Quick", "Teaching", "Hour", "Paper"]
@@ -163,7 +203,7 @@ def test_presets_are_those_of_the_method_for_these_images(visit, store, monkeypa
 def test_what_is_offered_makes_a_run_and_the_rest_has_a_reason(name, path):
     base = make_spec(name, DataSpec(), SHAPE, ipc=4)
     fits = choices.fitting(base, SHAPE, 10)
-    found = choices.among(base, path, choices.values(base, path), fits)
+    found = choices.among(base, path, settings_form.find(base, path).choices, fits)
     assert {*found.offered, *found.reasons} == set(FREE[path])
     assert getattr(base, path) in found.offered
     for value in found.offered:
@@ -209,16 +249,32 @@ def test_reasons_are_on_the_page(visit):
         assert value not in choice(app, "labels").options
 
 
-def test_named_values_come_from_the_specs_own_refusals():
+def test_named_values_are_those_that_fields_declare():
     base = make_spec("bptt", DataSpec(), SHAPE)
     fits = choices.fitting(base, SHAPE, 10)
-    assert choices.values(base, "optimiser") == ("sgd", "adam")
-    assert choices.values(base, "augment") == ()
-    norm = choices.among(base, "net.norm", choices.values(base, "net.norm"), fits)
+
+    def named(path):
+        return settings_form.find(base, path).choices
+
+    assert named("optimiser") == ("sgd", "adam")
+    assert named("augment") == named("lr") == ()
+    assert named("protocol") == tuple(PROTOCOLS)
+    norm = choices.among(base, "net.norm", named("net.norm"), fits)
     assert "batch" not in norm.offered
     assert "running statistics" in norm.reasons["batch"]
-    nets = choices.among(base, "net.arch", choices.values(base, "net.arch"), fits)
+    nets = choices.among(base, "net.arch", named("net.arch"), fits)
     assert "lenet" in nets.reasons  # 8 x 8 images are too small
+
+
+def test_widgets_have_the_bounds_and_help_of_their_fields(visit):
+    app = visit(PAGE, method="mtt", set="labels=learned")
+    base = make_spec("mtt", DataSpec(), SHAPE, settings=[("labels", "learned")])
+    for path in ("experts", "lr", "lr_rates", "net.width", "val_nets", "label_lr"):
+        said = settings_form.find(base, path).said
+        widget = next(n for n in app.number_input if f".{path}." in (n.key or ""))
+        assert (widget.min, widget.max, widget.help) == (said.low, said.high, said.sentences())
+    for path in ("net.init", "protocol", "optimiser"):
+        assert choice(app, path).help == settings_form.find(base, path).said.sentences()
 
 
 def test_a_parametrization_brings_its_own_settings(visit):
@@ -230,7 +286,7 @@ def test_a_parametrization_brings_its_own_settings(visit):
     canvas = next(n for n in app.number_input if ".canvas." in (n.key or ""))
     canvas.set_value(3).run()
     assert "ipc = 4 is not allowed: expected a multiple of 9" in text(app)
-    assert "Start" not in labels(app)
+    assert not can_start(app)
 
 
 def test_learned_labels_have_a_step_size(visit):
@@ -267,7 +323,7 @@ def test_a_link_that_does_not_compose_starts_nothing(visit, setting):
     app = visit(PAGE, method="dm", set=setting)
     assert len(app.error) == 1
     assert "is not allowed" in app.error[0].value
-    assert "Start" not in labels(app)
+    assert not can_start(app)
     assert link(app) == setting
     path = setting.partition("=")[0]
     next(b for b in app.button if b.label == setting.replace("=", " = ")).click().run()
@@ -305,8 +361,8 @@ def test_settings_stay_with_another_size_and_go_with_another_method(visit):
     app.number_input(key="ipc").set_value(2).run()
     assert not app.exception
     assert link(app) == "iterations=77;protocol.epochs=10"
-    number = next(i for i, g in enumerate(distil_views.families().values()) if "bptt" in g)
-    app.radio(key=f"choice.method.{number}").set_value("bptt").run()
+    app.query_params["method"] = "bptt"  # as its card does
+    app.run()
     assert not app.exception
     assert link(app) == ""
     assert "went back to what this method and preset say" in text(app)

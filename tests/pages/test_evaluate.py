@@ -13,6 +13,7 @@ from ddcore.data.spec import DataSpec
 from ddcore.distil.settings import make_spec
 from ddcore.measure import changes, ranking
 from ddcore.measure.changes import ChangesTask
+from ddcore.measure.regimes import REGIMES, regime
 from ddcore.measure.spec import BASELINES, LABELLED, WHOLE, default_evaluation
 from ddcore.nets.architectures import NetSpec
 from ddcore.tasks.files import write_json
@@ -139,6 +140,27 @@ def test_choices_end_up_in_the_link(visit, store):
     assert not app.exception
 
 
+@pytest.mark.parametrize("kind", ["hard", "soft", "online"])
+def test_labels_are_chosen_in_the_link_and_lead_back_to_it(visit, store, kind):
+    task = done(store)
+    app = visit(PAGE, run=task.key, protocol="t300", labels=kind, baselines="easiest")
+    assert REGIMES[kind].capitalize() in text(app)
+    app.button(key="evaluate.task.start").click().run()
+    found = next(store.tasks("evaluate")).spec()
+    assert found.labels == regime(kind, task.spec().data, task.spec().net)
+    assert found.protocol.loss == ("ce" if kind == "hard" else "kl")
+    given = evaluation_form.options(task.spec(), SHAPE, 10)
+    link = {"protocol": "t300", "labels": kind, "baselines": "easiest"}
+    assert evaluation_form.parameters(given, found) == link
+    assert found.labels.title() in evaluation_form.describe(found)
+
+
+def test_sets_with_an_order_are_not_asked_about_labels(visit, store):
+    task = done(store, make_spec("dd2018", DataSpec(), SHAPE), lrs=np.ones(1, np.float32))
+    app = visit(PAGE, run=task.key)
+    assert not [box for box in app.selectbox if box.key == "choice.labels"]
+
+
 def test_networks_that_do_not_fit_say_why():
     given = evaluation_form.options(spec(), SHAPE, 10)
     assert "lenet" not in given.nets
@@ -207,7 +229,7 @@ def test_other_evaluations_are_linked(visit, store):
     run = task.spec()
     evaluated(store, run)
     measured(store, run, three(run.net.label(), 0.9, 0.6, 0.7), nets=3)
-    assert [s.value for s in visit(PAGE, run=task.key).subheader][-1] == "Also measured"
+    assert [s.value for s in visit(PAGE, run=task.key).header][-1] == "Also measured"
 
 
 # --- several networks, known initialisations, files -----------------------------------------------
@@ -229,7 +251,7 @@ def test_matrix_of_architectures(visit, store):
 
 def test_a_known_initialisation_is_contrasted_with_others(visit, store):
     run = make_spec("dd2018", DataSpec(), SHAPE, settings=[("setting", "fixed")])
-    task = done(store, run)
+    task = done(store, run, init_weights={"0.weight": np.zeros(3, np.float32)})
     arch = run.net.label()
     rows = [
         row("distilled", 0.79, arch, std=0.0, n=1),
@@ -246,7 +268,7 @@ def test_a_known_initialisation_is_contrasted_with_others(visit, store):
 
 def test_a_known_initialisation_under_another_protocol(visit, store):
     run = make_spec("dd2018", DataSpec(), SHAPE, settings=[("setting", "fixed")])
-    task = done(store, run)
+    task = done(store, run, init_weights={"0.weight": np.zeros(3, np.float32)})
     quick = evaluation_form.protocols(run)["quick"]
     measured(store, run, three(run.net.label(), 0.3, 0.6, 0.7), protocol=quick, nets=quick.nets)
     app = visit(PAGE, run=task.key, protocol="quick")
@@ -289,6 +311,11 @@ def test_ranking_measures_come_from_stored_rows(visit, store):
     found = metrics(app)
     assert found["Improvement over random"] == "+20.0 ± 2.8 points"
     assert found["Hard-label gap"] == "+15.0 ± 2.0 points"
+    score = ranking.label_robust_score(0.15, 0.20)
+    assert found["Label robust score"] == f"{score:.3f}"
+    assert "Made of HLR +15.0 ± 2.0 points and IOR +20.0 ± 2.8 points" in text(app)
+    assert found["Augmentation robust score"] == "not measured"
+    assert ranking.DOUBT in text(app)
     for text_of in ranking.DEFINITIONS.values():
         assert text_of in text(app)
 

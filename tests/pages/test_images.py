@@ -157,7 +157,7 @@ def test_moving_the_slider_changes_the_link(visit, store):
 
 def test_start_beside(visit, store):
     app = visit(PAGE, run=done(store).key, start="true")
-    assert [s.value for s in app.subheader] == ["Start", "Iteration 20 (kept)"]
+    assert [s.value for s in app.header][:2] == ["Start", "Iteration 20 (kept)"]
     assert set(sheets(app)) == {"images.first", "images.sheet"}
 
 
@@ -188,6 +188,27 @@ def test_the_link_opens_the_drawer(visit, store):
     app.button(key="images.close").click().run()
     assert "img" not in app.query_params
     assert "`digits" not in text(app)
+
+
+def test_a_pinned_image_stays_in_sight_with_the_difference(visit, store):
+    run = done(store)
+    app = visit(PAGE, run=run.key, img="digits-3-00")
+    app.button(key="images.pin").click().run()
+    assert in_link(app, "pin") == "digits-3-00"
+    assert "images.pinned" not in sheets(app), "not beside itself"
+    app.button(key="images.Next").click().run()
+    assert len(sheets(app)["images.pinned"]["words"]) == 3
+    pixels = DistilledSet.from_task(run).pixels()
+    apart = np.linalg.norm(pixels[4] - pixels[3])
+    assert f"{apart:.3f} apart" in text(app)
+    app.button(key="images.Previous").click().run()
+    app.button(key="images.pin").click().run()
+    assert "pin" not in app.query_params
+
+
+def test_a_pin_that_is_none_is_left_alone(visit, store):
+    app = visit(PAGE, run=done(store).key, img="digits-3-00", pin="<b>-0-0")
+    assert "images.pinned" not in sheets(app)
 
 
 def test_the_first_comes_after_the_last(visit, store):

@@ -17,7 +17,7 @@ from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.importers import examine, open_file
 from ddcore.tasks.worker import run_task
-from pages.components import evolution, open_views, runs, sheet
+from pages.components import evolution, open_preview, opened_views, runs, sheet
 from tests.pages.fakes import FILES, decoded, done, text
 
 PAGE = "6_Open.py"
@@ -390,6 +390,7 @@ def imported_set(visit, store):
     return opened(upload(visit, ("res_DM_X_ConvNet_2ipc.pt", dc(2))), store)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", FILES)
 def test_every_page_takes_it(visit, imported_set, page):
     visit(page, run=imported_set.key)
@@ -436,7 +437,7 @@ def test_start_offers_to_open_a_set_but_shows_runs_of_ours(visit, store, importe
 
 
 def test_the_order_of_labels_is_told_with_its_chance():
-    told = open_views.order_sentence
+    told = opened_views.order_sentence
     assert "0.37 % reach that, so the labels are in the order used here" in told(5, 10)
     assert "26 % reach that: no evidence for or against" in told(2, 10, 2)
     assert "another order, found on half of the images, has 9 of 10 right" in told(1, 10, 9)
@@ -454,16 +455,16 @@ def test_colour_sheets_say_what_was_cut_off():
 def test_large_images_are_shown_in_part(store):
     images = torch.rand(20, 3, 512, 512)
     report = examine([open_file(pt([images, torch.arange(20)]), "data.pt")])
-    shown = open_views.places(report)
-    assert 1 <= len(shown) * 3 * 512 * 512 <= open_views.SHOWN
+    shown = open_preview.places(report)
+    assert 1 <= len(shown) * 3 * 512 * 512 <= open_preview.SHOWN
 
 
 def test_previews_have_the_same_number_of_each_class(store):
     images, hard = noise(30)
     report = examine([open_file(pt([images, hard]), "data.pt")])
-    shown = open_views.places(report)
-    assert len(shown) == K * open_views.PREVIEW_EACH
-    assert (np.bincount(hard.numpy()[shown]) == open_views.PREVIEW_EACH).all()
+    shown = open_preview.places(report)
+    assert len(shown) == K * open_preview.PREVIEW_EACH
+    assert (np.bincount(hard.numpy()[shown]) == open_preview.PREVIEW_EACH).all()
 
 
 def test_soft_labels_of_another_class_stay_in_their_row(store, imported_set):
@@ -485,7 +486,7 @@ def test_names_of_classes_wait_for_an_own_dataset(store, tmp_path):
         for i in range(10):
             Image.new("RGB", (8, 8), (i * 20, 80, 200)).save(tmp_path / "pets" / name / f"{i}.png")
     data = resolve(str(tmp_path / "pets"), resolution=8)
-    assert open_views.class_names(data, 2) == ("0", "1")
+    assert open_preview.class_names(data, 2) == ("0", "1")
     wanted = dataset_task(data)
     run_task(store, store.create(wanted), wanted, "cpu")
-    assert open_views.class_names(data, 2) == ("cat", "dog")
+    assert open_preview.class_names(data, 2) == ("cat", "dog")

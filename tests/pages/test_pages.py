@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 
+from ddcore.distil.contract import INITS
 from ddcore.measure.spec import default_evaluation
-from tests.pages.fakes import PAGES, decoded, done, evaluated, put, snapshots, spec, text
+from ddcore.tasks import pausing
+from ddcore.tasks.files import write_arrays
+from tests.pages.fakes import (
+    PAGES,
+    decoded,
+    done,
+    evaluated,
+    images,
+    put,
+    sheets,
+    snapshots,
+    spec,
+    text,
+)
 
 EACH = pytest.mark.parametrize("page", PAGES, ids=lambda name: name or "Start")
 
@@ -31,21 +46,21 @@ def test_a_bad_run_in_the_link_is_no_exception(visit, page):
         (
             "1_Data.py",
             {"px": "1e999"},
-            "px = '1e999' is not allowed: expected a whole number from 4",
+            "1e999 is not used, it is no whole number from 4",
         ),
-        ("1_Data.py", {"px": "9" * 5000}, "(5,002 letters) is not allowed"),
-        ("1_Data.py", {"px": "nan"}, "px = 'nan' is not allowed"),
-        ("1_Data.py", {"px": "3"}, "px = '3' is not allowed"),
+        ("1_Data.py", {"px": "9" * 5000}, "(5,000 letters) is not used"),
+        ("1_Data.py", {"px": "nan"}, "nan is not used, it is no"),
+        ("1_Data.py", {"px": "3"}, "3 is not used, it is no"),
         ("1_Data.py", {"data": "own", "path": "~nosuchuser"}, "there is no such home folder"),
         ("1_Data.py", {"data": "own", "path": "/" + "x" * 5000}, "File name too long"),
         ("1_Data.py", {"data": "own", "path": "x/" * 3000}, "File name too long"),
         (
             "2_Distil.py",
             {"ipc": "-1e999"},
-            "ipc = '-1e999' is not allowed: expected a whole number",
+            "Images per class: -1e999 is not used, it is no whole number",
         ),
-        ("2_Distil.py", {"ipc": "1.5"}, "ipc = '1.5' is not allowed"),
-        ("2_Distil.py", {"seed": "inf"}, "seed = 'inf' is not allowed"),
+        ("2_Distil.py", {"ipc": "1.5"}, "Images per class: 1.5 is not used"),
+        ("2_Distil.py", {"seed": "inf"}, "Seed: inf is not used"),
     ],
 )
 def test_nonsense_in_a_link_is_one_short_sentence(visit, store, page, query, words):
@@ -182,6 +197,23 @@ def test_run_queued(visit, store):
     assert "queue" in shown or "Waiting" in shown
 
 
+@pytest.mark.parametrize(("init", "words"), INITS.items())
+def test_a_run_that_has_not_begun_says_from_what_it_starts(visit, store, init, words):
+    task = put(store, spec(settings=[("init", init)]), "queued")
+    assert f"It starts from {words}: they appear here" in text(visit("3_Run.py", run=task.key))
+
+
+def test_the_start_is_shown_before_the_first_iteration(visit, store, alive):
+    task = put(store, spec(), "running", step=0, total=40)
+    alive(task)
+    path = task.folder / "snapshots" / "0000000.safetensors"
+    write_arrays(path, {"pixels": images(3).astype(np.float16)})
+    app = visit("3_Run.py", run=task.key)
+    assert "It starts from" not in text(app) and "Start" in [h.value for h in app.header]
+    (shown,) = sheets(app).values()
+    assert shown["label"] == "Images at iteration 0"
+
+
 def test_run_running_shows_progress_and_stops(visit, store, alive):
     task = put(store, spec(), "running", step=20, total=40, eta_s=9.0, seconds=11.0)
     snapshots(task)
@@ -195,6 +227,34 @@ def test_run_running_shows_progress_and_stops(visit, store, alive):
     assert not app.exception
     assert (task.folder / "cancel").exists()
     assert "Stopping ..." in text(app)
+
+
+def test_a_run_can_be_paused_taken_one_step_on_and_let_go_on(visit, store, alive):
+    task = put(store, spec(), "running", step=20, total=40)
+    snapshots(task)
+    alive(task)
+    app = visit("3_Run.py", run=task.key)
+    app.button(key="run.pause").click().run()
+    assert pausing.is_asked(task)
+    pausing.show(task, 21, images(5))
+    app.run()
+    assert "Iteration 21" in text(app), "the images of where it waits"
+    assert "run.pause" not in {b.key for b in app.button}
+    app.button(key="run.step").click().run()
+    assert pausing.may_step(task)
+    app.button(key="run.on").click().run()
+    assert not pausing.is_asked(task) and pausing.seen(task) is None
+    assert "run.pause" in {b.key for b in app.button}
+
+
+def test_only_runs_that_have_begun_can_be_paused(visit, store, alive):
+    for status in ({"step": 0, "total": 0}, {}):
+        task = put(store, spec(), "running" if status else "queued", **status)
+        alive(task)
+        app = visit("3_Run.py", run=task.key)
+        assert "run.stop" in {b.key for b in app.button}
+        assert "run.pause" not in {b.key for b in app.button}
+        store.delete(task)
 
 
 def test_run_failed_shows_message_and_log(visit, store):

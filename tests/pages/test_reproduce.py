@@ -14,9 +14,9 @@ PAGE = "7_Reproduce.py"
 
 def test_before_anything_was_made_it_shows_what_was_published(visit):
     app = visit(PAGE)
-    assert "**0 of " in app.subheader[0].value
+    assert "**0 of " in text(app)
     for known in recipes().values():
-        assert known.title in [h.value for h in app.header]
+        assert known.title in [e.label for e in app.expander]
         assert any(known.name in code.value for code in app.code)
     shown = [row for frame in app.dataframe for row in frame.value["Published"]]
     assert "79.5 ± 8.1 %" in shown and "–" in shown
@@ -46,3 +46,40 @@ def test_the_answer_counts_what_is_reached(store):
     ]
     answer = reproduce_views.answer(lines)
     assert "**3 of 4**" in answer and "**2 of 3**" in answer
+
+
+def test_the_matrix_says_by_shape_what_was_reached(store):
+    from pages.components import reproduce_matrix as matrix
+
+    line = table.lines(store)[0]
+    published = Published(79.5, "a source", 1.0)
+
+    def measured(mean, **more):
+        return replace(line, ours={"mean": mean, "std": 0.01, "n": 20}, **more)
+
+    lines = [
+        replace(line, published=published),
+        measured(0.787, published=published),
+        measured(0.5, published=published),
+        measured(0.5, published=None),
+    ]
+    found = matrix.describe(lines, 0)
+    ((name, cells),) = found["rows"]
+    assert name and len(found["columns"]) == len(cells) == 1
+    kinds = [mark["kind"] for mark in cells[0]]
+    assert kinds == [matrix.OPEN, matrix.REACHED, matrix.MISSED, matrix.ALONE]
+    assert [mark["index"] for mark in cells[0]] == [0, 1, 2, 3]
+    assert "Published: 79.5 ± 1.0 % (a source)" in cells[0][1]["words"]
+
+
+def test_a_line_is_shown_with_its_command(visit):
+    app = visit(PAGE, measured="false")
+    line = table.lines(app_store())[0]
+    assert line.command in [code.value for code in app.code]
+
+
+def app_store():
+    """The store that the page sees."""
+    from pages.components import shell
+
+    return shell.store()

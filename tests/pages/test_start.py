@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddcore.data.spec import DataSpec
+from ddcore.data.spec import DataSpec, dataset_task
 from ddcore.distil.settings import make_spec
 from ddcore.measure.spec import default_evaluation
 from ddcore.sets import render
 from ddcore.tasks.store import Store, Task
-from ddcore.tasks.worker import Context
+from ddcore.tasks.worker import Context, run_task
 from pages.components import evolution, film, first_run, permissions, runs, sheet
 from tests.pages.fakes import SHAPE, done, evaluated, images, put, spec, text
 
@@ -97,6 +97,33 @@ def test_every_frame_is_the_images_pixel_for_pixel(store):
             slot, label = divmod(place, 10)
             image = np.moveaxis(expected[10 * label + slot], 0, -1)
             np.testing.assert_array_equal(whole[top:bottom, left:right], image)
+
+
+def test_real_images_stand_above_every_frame_pixel_for_pixel(store):
+    task = shipped(store, "cifar10", ipc=10)
+    movie, real = evolution.of(task), images(seed=7, count=10, shape=SHAPES["cifar10"]).clip(0, 1)
+    shown, alone = film.of(movie, real), film.of(movie)
+    assert shown.real and not alone.real
+    assert shown.places.shape == (film.ROWS - 1, 10), "the page is as high as without them"
+    picture = np.asarray(Image.open(io.BytesIO(shown.sprite)).convert("RGB"))
+    expected = np.rint(real * 255).astype(np.uint8)
+    row = render.layout(1, 10, 32, 32, 1, film.GAP)
+    for frame in range(2):
+        top_row = picture[frame * shown.height :]
+        for image, (left, top, right, bottom) in zip(expected, row.boxes):
+            np.testing.assert_array_equal(
+                top_row[top:bottom, left:right], np.moveaxis(image, 0, -1)
+            )
+    assert "Above, a real image of each class" in film.alt(shown)
+    assert "Above" not in film.alt(alone)
+
+
+def test_real_images_are_there_once_the_dataset_has_been_read(visit, store):
+    shipped(store)
+    assert "Top row: real images" not in css(visit())
+    wanted = dataset_task(DataSpec())
+    run_task(store, store.create(wanted), wanted, "cpu")
+    assert "Top row: real images" in css(visit())
 
 
 def test_plays_from_the_start_to_the_kept_images_in_at_most_twelve_frames(store):
@@ -194,7 +221,7 @@ def test_four_doors(visit, store):
     shipped(store)
     app = visit()
     main = {e.proto.label: e.proto.page for e in app.main.get("page_link")}
-    assert main == {"Explore": "Images", "Open a set": "Open", "Teach": "Understand"}
+    assert main == {"Explore": "Images", "Open a set": "Open", "Teach": ""}
     assert "Watch it happen" in [b.label for b in app.button]
 
 

@@ -57,6 +57,12 @@ def shipped(kind, **wanted):
     return [f.parent for f in folders if all(_value(spec(f.parent), *w) for w in wanted.items())]
 
 
+def on_digits(kind):
+    """The one folder of an analysis of sets of digits in the gallery."""
+    (folder,) = [f for f in shipped(kind) if result(f)["data"]["name"] == "digits"]
+    return folder
+
+
 def _value(asked, path, expected):
     for name in path.split("__"):
         asked = asked.get(name) if isinstance(asked, dict) else None

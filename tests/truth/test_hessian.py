@@ -13,7 +13,7 @@ from tests.truth import convnet, files, hessian, streams
 
 WIDTH, SIDE, CLASSES, IMAGES = 4, 4, 3, 12
 PROBES, SEEDS = 50, 60
-(SHIPPED,) = files.shipped("curvature")
+SHIPPED = files.on_digits("curvature")
 
 
 def tiny(trained=0):

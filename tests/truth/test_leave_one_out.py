@@ -11,7 +11,7 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
 from tests.truth import convnet, files, streams
 
-(SHIPPED,) = files.shipped("influence")
+SHIPPED = files.on_digits("influence")
 ASKED = files.spec(SHIPPED)
 RUNS = [f for f in files.shipped("distill") if f.name in ASKED["run_keys"]]
 LEFT_OUT = (37, 99)

@@ -94,7 +94,7 @@ def test_neighbours_of_the_feature_map_by_brute_force(seed):
 
 def test_nearest_real_images_of_a_shipped_result(real):
     """Pixels: rows, distances and the distance in units of held-out images."""
-    (folder,) = files.shipped("neighbours")
+    folder = files.on_digits("neighbours")
     asked, stored = files.spec(folder), files.arrays(folder)
     train, held = real.train.levels / 255, real.val.levels / 255
     assert len(held) <= asked["held_out"]

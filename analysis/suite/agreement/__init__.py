@@ -9,7 +9,6 @@ from analysis.suite.agreement.figures import (
     options,
     pictures,
     sentence,
-    static,
     table,
 )
 from analysis.suite.agreement.result import AgreementFound
@@ -68,7 +67,6 @@ near 52 % and above 56 %. They conclude that training on distilled data resemble
     pools=pools,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.contract import Arrays
 from analysis.shared import significance
-from analysis.suite.agreement.result import AgreementFound, Alike, Lead, Matched
+from analysis.suite.agreement.result import AgreementFound, AgreementLead, Alike, Matched
 from analysis.suite.agreement.spec import (
     EARLY,
     MEASURES,
@@ -244,7 +244,7 @@ def _summary(pairs: np.ndarray, nets: set[float]) -> Matched:
     )
 
 
-def lead(pairs: dict[str, np.ndarray]) -> Lead | None:
+def lead(pairs: dict[str, np.ndarray]) -> AgreementLead | None:
     """How much more a set's networks agree with early-stopped ones; cautious error, degrees of freedom, p.
 
     The error adds the variances of three means: over the networks trained on the set, the early-stopped
@@ -260,7 +260,7 @@ def lead(pairs: dict[str, np.ndarray]) -> Lead | None:
     if not leads:
         return None
     test = significance.combined(float(np.mean(leads)), [leads, *samples], significance.GREATER)
-    return Lead(float(test.mean), _known(test.error), _known(test.df), _known(test.p))
+    return AgreementLead(float(test.mean), _known(test.error), _known(test.df), _known(test.p))
 
 
 def _known(value: np.ndarray) -> float | None:

@@ -11,11 +11,13 @@ from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.results import known
 from analysis.runs import Run
 from analysis.shared import colours, drawing, significance
-from analysis.suite.agreement.result import AgreementResult, Lead
+from analysis.suite.agreement.result import AgreementLead, AgreementResult
 from analysis.suite.agreement.spec import COLOURS, EARLY, MEASURES, PAIR, POOLS, SUBSET, UNEQUAL
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
+
+BELOW = 0.12  # of the accuracies compared: where the curves over accuracy begin
 
 
 def options(result: AgreementResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -131,7 +133,7 @@ def _along(result: AgreementResult, arrays: Arrays, name: str) -> Drawn:
     targets = [np.mean(result.found.sets[r.key].accuracy) for r in runs]
     x = {pool: arrays[f"accuracy.{pool}"] for pool in POOLS}
     figure = drawing.new_figure("test accuracy of the other networks", MEASURES[name])
-    low, top = max(0.0, min(targets) - 0.12), max(v.max() for v in x.values()) + 0.005
+    low, top = max(0.0, min(targets) - BELOW), max(v.max() for v in x.values()) + 0.005
     seen = []
     for run, look, target in zip(runs, looks, targets):
         for pool in (EARLY, SUBSET):
@@ -171,33 +173,6 @@ def _along(result: AgreementResult, arrays: Arrays, name: str) -> Drawn:
         "each size. Vertical: accuracy of the networks trained on the set, where the two are compared."
     )
     return Drawn("The same at every accuracy", figure, caption)
-
-
-def static(result: AgreementResult, arrays: Arrays) -> StaticFigure:
-    """The paper's panels (Fig. 4), one for each run; ticks are single pairs."""
-    import seaborn as sns
-
-    runs = result.runs
-    columns = min(2, len(runs))
-    rows = -(-len(runs) // columns)
-    figure, axes = drawing.panels(rows, columns, width=3.6, height=2.4)
-    for ax in axes.flat[len(runs) :]:
-        ax.set_visible(False)
-    for place, (ax, run) in enumerate(zip(axes.flat, runs)):
-        for depth, pool in enumerate((SUBSET, EARLY)):
-            found = values(arrays, pool, run.key, "agreement")
-            look = {"color": COLOURS[pool], "ax": ax}
-            if len(np.unique(found)) > 1:
-                sns.kdeplot(x=found, fill=True, label=POOLS[pool], **look)
-            sns.rugplot(x=found, height=0.05 * (2 - depth), expand_margins=False, **look)
-        ax.set(title=run.label, yticks=[], ylabel="")
-        ax.set_xlabel("Agreement" if place >= len(runs) - columns else "")
-        sns.despine(ax=ax, left=True)
-    from matplotlib.patches import Patch
-
-    marks = [Patch(color=COLOURS[p], alpha=0.5, label=POOLS[p]) for p in (SUBSET, EARLY)]
-    figure.legend(handles=marks, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
-    return figure
 
 
 def table(result: AgreementResult, arrays: Arrays) -> list[dict[str, Any]]:
@@ -265,7 +240,7 @@ def sentence(result: AgreementResult) -> str:
     )
 
 
-def _shown(leads: list[Lead]) -> str:
+def _shown(leads: list[AgreementLead]) -> str:
     """For how many sets that is more than chance between networks; a set without a test counts as not."""
     p = np.array([lead.p for lead in leads], np.float64)  # None becomes NaN
     if not np.isfinite(p).any():

@@ -26,7 +26,7 @@ class Matched:
 
 
 @dataclass(frozen=True)
-class Lead:
+class AgreementLead:
     """How much more a set's networks agree with early-stopped ones: mean, cautious standard error, degrees of
     freedom and p. All but the mean are None where one of the three kinds of network is a single one."""
 
@@ -47,7 +47,7 @@ class Alike:
     accuracy: list[float]
     early: Matched
     subset: Matched
-    lead: Lead | None
+    lead: AgreementLead | None
     sides: dict[str, int]
 
     def matched(self, pool: str) -> Matched:

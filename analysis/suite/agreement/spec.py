@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
+from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts, EarlyPool, Pool, SubsetPool
+from ddcore.nets.words import network
+from ddcore.pools.real_spec import Counts, EarlyPool, Need, Pool, SubsetPool, subset_sizes
 from ddcore.training.protocols import PROTOCOLS
 
 T300 = PROTOCOLS["t300"]
@@ -31,45 +33,40 @@ SHOWN = 10  # images of a kind that are shown
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementTask(AnalysisTask):
-    """`nets` networks trained on each set, beside early-stopped and subset-trained ones of equal accuracy.
-
-    `network` is an architecture and its width, such as convnet-16. Early stopping: `early` networks, tested
-    after every `every`-th of their first `iterations` on all training images, in batches of `early_batch`.
-    Subsets: `draws` networks for each of `sizes` images per class, trained for `epochs` in batches of
-    `subset_batch`. A network counts as matched if its accuracy differs by at most `gap` (0.03 are 3 points).
-    """
+    """Networks trained on each set, beside early-stopped and subset-trained ones of equal accuracy."""
 
     KIND: ClassVar[str] = "agreement"
     VERSION: ClassVar[int] = 2
     RUNNER: ClassVar[str] = "analysis.suite.agreement.compute:run"
 
-    network: str = "convnet-16"
-    nets: int = 3
-    early: int = 12
-    iterations: int = 120
-    every: int = 1
-    early_batch: int = 64
-    sizes: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    draws: int = 8
-    epochs: int = 300
-    subset_batch: int = 256
-    gap: float = 0.03
+    network: str = shared.network()
+    nets: int = shared.nets(help="How many are trained on each set.")
+    early: int = number(12, 1, 1000, "How many are stopped early.", unit="networks")
+    iterations: int = shared.iterations(
+        120, "Steps of those on all training images, in which they may be stopped."
+    )
+    every: int = shared.every(1, "How often they are tested.")
+    early_batch: int = number(
+        64, 0, 1_000_000, "Images per step of those; 0: all at once.", unit="images"
+    )
+    sizes: tuple[int, ...] = subset_sizes()
+    draws: int = number(8, 1, 1000, "Networks for each size of subset.", unit="networks")
+    epochs: int = number(300, 1, 100_000, "How often those see all images of their subset.")
+    subset_batch: int = number(
+        256, 0, 1_000_000, "Images per step of those; 0: all at once.", unit="images"
+    )
+    gap: float = number(
+        0.03,
+        0.001,
+        1,
+        "A network is matched if its accuracy differs by at most this share of the test images.",
+    )
 
     def validate(self) -> None:
-        """Check ranges, the network's name and what the pools will be asked for."""
+        """Check what the pools will be asked for."""
         super().validate()
-        parse("network", self.network)
-        self.require_range("nets", 1, 100)
-        self.require_range("early", 1, 1000)
-        self.require_range("iterations", 1, 100_000)
         self.require_range("every", 1, self.iterations)
-        self.require_range("early_batch", 0, 1_000_000)
-        ok = self.sizes and len(set(self.sizes)) == len(self.sizes) and min(self.sizes) >= 1
-        self.require("sizes", bool(ok), "different numbers of images per class, 1 or more")
-        self.require_range("draws", 1, 1000)
-        self.require_range("epochs", 1, 100_000)
-        self.require_range("subset_batch", 0, 1_000_000)
-        self.require_range("gap", 0.001, 1)
+        self.require("sizes", 0 < len(set(self.sizes)) == len(self.sizes))
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -131,7 +128,7 @@ def stored(spec: AgreementTask, images: int) -> int:
     return tests * images
 
 
-def cost(spec: AgreementTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: AgreementTask, chosen: Chosen, counts: Counts) -> Need:
     """Training on each set, a test of each network, and comparing predictions."""
     net = pools(spec, chosen)[SUBSET].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
@@ -139,4 +136,4 @@ def cost(spec: AgreementTask, chosen: Chosen, counts: Counts) -> Cost:
     passes = spec.nets * (3 * T300.epochs * images + counts.test * len(chosen.runs))
     held = stored(spec, counts.test)
     compared = 4.0 * len(chosen.runs) * spec.nets * held
-    return Cost(passes * one.macs + compared, 12.0 * one.activations * largest + held)
+    return Need(passes * one.macs + compared, 12.0 * one.activations * largest + held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.curvature.figures import figures, headline, options, sentence, static, table
+from analysis.suite.curvature.figures import figures, headline, options, sentence, table
 from analysis.suite.curvature.result import CurvatureFound
 from analysis.suite.curvature.spec import CurvatureTask, cost, presets
 
@@ -61,7 +61,6 @@ matching 730, but distribution matching 2,300 and gradient matching 2,000, both 
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.contract import Arrays
 from analysis.suite.curvature.maths import courses
 from analysis.suite.curvature.result import CurvatureFound, Traces
-from analysis.suite.curvature.spec import REAL, CurvatureTask, products
+from analysis.suite.curvature.spec import PRODUCT, REAL, CurvatureTask, products
 from analysis.task import Opened, opened, same_size, save
 from ddcore.base.errors import DDError
 from ddcore.nets.plan import Shape
@@ -18,10 +18,10 @@ from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network
 
 if TYPE_CHECKING:
-    from analysis.shared.hessian import Source
+    from analysis.shared.hessian import LabelledImages
     from ddcore.data.tensors import DeviceData
     from ddcore.nets.architectures import NetSpec
-    from ddcore.nets.network import Params
+    from ddcore.nets.network import Weights
     from ddcore.tasks.worker import Context
     from ddcore.training.trained import TrainedNets
 
@@ -77,13 +77,13 @@ def run(context: Context[CurvatureTask]) -> None:
     save(context, given, found, arrays)
 
 
-def _sources(given: Opened, spec: CurvatureTask, data: DeviceData) -> dict[str, Source]:
+def _sources(given: Opened, spec: CurvatureTask, data: DeviceData) -> dict[str, LabelledImages]:
     """What the loss is measured on: each set by its run's key, and `REAL`."""
     import torch
 
     from analysis.shared.hessian import Images
 
-    sets: dict[str, Source] = {}
+    sets: dict[str, LabelledImages] = {}
     for key, made in given.sets.items():
         pair = (torch.from_numpy(a).to(data.device) for a in (made.images, made.hard_labels))
         sets[key] = Images(*pair)
@@ -104,7 +104,7 @@ class _Measuring:
         net: NetSpec,
         shape: Shape,
         classes: int,
-        sets: dict[str, Source],
+        sets: dict[str, LabelledImages],
     ) -> None:
         from ddcore.nets.network import Network
 
@@ -144,6 +144,11 @@ class _Measuring:
         each = spec.probes + 1 + spec.starts * spec.steps * self.places.count(place)
         return float(each * sum(len(s) for s in self.sets.values()))
 
+    def macs(self, source: LabelledImages) -> float:
+        """Multiply-adds of all products of one source."""
+        one = net_cost(self.network.plan, self.network.shape).macs
+        return PRODUCT * self.spec.nets * products(self.spec, [len(source)]) * one
+
     def finished(self, net: int) -> bool:
         """Whether all moments of a network are known."""
         return self.done >= (net + 1) * len(self.moments)
@@ -162,13 +167,19 @@ class _Measuring:
             self.context.save_checkpoint(self.done, self.arrays, {"done": self.done})
 
     def _measure(
-        self, key: str, source: Source, net: int, place: int, weights: Params, stats: Params
+        self,
+        key: str,
+        source: LabelledImages,
+        net: int,
+        place: int,
+        weights: Weights,
+        stats: Weights,
     ) -> None:
         from analysis.shared import hessian
 
         spec = self.spec
         weights = {name: w.detach().clone() for name, w in weights.items()}
-        loss = hessian.MeanLoss(self.network, weights, source, stats, self._tick)
+        loss = hessian.MeanLoss(self.network, weights, source, stats, self._tick, self.macs(source))
         trace = hessian.trace(loss, spec.probes, spec.seed)
         t = self.moments[place]
         if not np.isfinite(trace.value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,15 @@ from analysis.shared import colours, drawing, significance
 from analysis.shared.texts import span
 from analysis.suite.curvature.maths import density, mean_and_error, moment_of, quadratic, smooth
 from analysis.suite.curvature.result import Course, CurvatureResult
-from analysis.suite.curvature.spec import GRID, LOWEST_DENSITY, REAL, VIEWS, WIDTH
+from analysis.suite.curvature.spec import GRID, HESSIAN, LOWEST_DENSITY, REAL, TRACES, VIEWS, WIDTH
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as StaticFigure
+    from plotly.graph_objects import Figure
 
 
 def options(result: CurvatureResult, picked: dict[str, str]) -> Iterator[Option]:
     """Which curves, and when the spectrum is looked at."""
+    yield Option("trace", "Trace", TRACES)
     yield Option("view", "Curves", VIEWS)
     moments = [(str(i), str(t)) for i, t in enumerate(result.found.spectra)]
     yield Option("at", "Spectrum at iteration", dict(reversed(moments)))
@@ -58,14 +59,19 @@ def number(value: float) -> str:
 
 
 def figures(result: CurvatureResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
-    """Traces of the Hessian and of the Fisher matrix, one density, and the eigenvalues beside it."""
+    """The picked trace with the moment of the density and of the eigenvalues; the other trace."""
     view, place = picked["view"], int(picked["at"])
-    return [
-        _trace(result, arrays, view),
-        _fisher(result, arrays, view),
-        _density(result, arrays, place),
-        _eigenvalues(result, arrays, place),
-    ]
+    traces = [_trace(result, arrays, view), _fisher(result, arrays, view)]
+    shown, other = traces if picked["trace"] == HESSIAN else reversed(traces)
+    _cursor(shown.figure, int(arrays["spectra"][place]))
+    spectrum = [_density(result, arrays, place), _eigenvalues(result, arrays, place)]
+    return [shown, *spectrum, dataclasses.replace(other, folded=True)]
+
+
+def _cursor(figure: Figure, moment: int) -> None:
+    """The iteration whose spectrum is shown."""
+    look = {"color": colours.REAL, "dash": "dot", "width": 1.5}
+    figure.add_vline(moment, line=look, annotation_text="spectrum", annotation_position="top left")
 
 
 def _networks(result: CurvatureResult) -> str:
@@ -82,6 +88,7 @@ def _trace(result: CurvatureResult, arrays: Arrays, view: str) -> Drawn:
         figure.add_scatter(
             x=np.concatenate([steps, steps[::-1]]),
             y=np.concatenate([high, low[::-1]]),
+            mode="lines",
             fill="toself",
             fillcolor=drawing.faded(look.colour, 0.18),
             line={"width": 0},
@@ -251,40 +258,6 @@ def _eigenvalues(result: CurvatureResult, arrays: Arrays, place: int) -> Drawn:
 
 def _known(value: float) -> str:
     return number(value) if np.isfinite(value) else "(not converged)"
-
-
-def static(result: CurvatureResult, arrays: Arrays) -> StaticFigure:
-    """The paper's curves: as measured, and smoothed."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 2, width=4.2)
-    for ax, view in zip(axes[0], ("raw", "smooth")):
-        _lines(ax, result, arrays, view)
-        sns.despine(ax=ax)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    return figure
-
-
-def _lines(ax: Axes, result: CurvatureResult, arrays: Arrays, view: str) -> None:
-    import seaborn as sns
-
-    steps = arrays["steps"]
-    for key, label, look in series(result):
-        colour = "black" if key == REAL else look.colour
-        mean, low, high = curve(result, arrays, key, view)
-        sns.lineplot(
-            x=steps, y=mean, ax=ax, color=colour, linestyle=look.linestyle, lw=1.4, legend=False
-        )
-        ax.lines[-1].set_label(label)
-        ax.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
-        known = result.found.sets[key].course(view)
-        for t, marker, edge in ((known.peak_at, look.marker, 0.8), (known.below, "x", 1.8)):
-            if t is not None:
-                level = mean[np.searchsorted(steps, t)]
-                how: dict[str, Any] = {} if marker == "x" else {"mec": "black"}
-                ax.plot(t, level, marker, ms=6, mew=edge, color=colour, **how)
-    ax.set(xlabel="Iteration", ylabel=f"Trace, {VIEWS[view]}", xlim=(0, steps[-1]))
 
 
 def table(result: CurvatureResult, arrays: Arrays) -> list[dict[str, Any]]:

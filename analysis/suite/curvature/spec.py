@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
+from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts
+from ddcore.nets.words import network
+from ddcore.pools.real_spec import Counts, Need
 
 REAL = "real"
 KEEP = 0.9  # share of the smoothed value that an iteration keeps (Yang et al. 2024)
@@ -20,52 +22,49 @@ PRODUCT, SHARED = 6, 3  # passes of a Hessian-vector product, and of the gradien
 GRID, WIDTH = 400, 0.01  # points of a density, and its Gaussian's width as a share of the range
 LOWEST_DENSITY = 1e-5
 VIEWS = {"smooth": "smoothed", "raw": "as measured"}
+HESSIAN, FISHER = "hessian", "fisher"
+TRACES = {HESSIAN: "of the Hessian", FISHER: "of the Fisher matrix"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvatureTask(AnalysisTask):
-    """`nets` networks in their first `iterations` on real training images; along the way, every `every`
-    iterations, the Hessian of the loss on each set.
+    """Networks in their first iterations on real training images, and the Hessian of the loss on each set.
 
-    `network` is an architecture and its width, such as convnet-16. Training is plain SGD with step size
-    `lr`, momentum 0.9 and shuffled batches of `batch`. Traces take `probes` random directions, the same for
-    all sets; the real set is a class-balanced sample of `real_images` (0: all). At `spectra` moments spread
-    evenly, Lanczos gives the density from `starts` directions of `steps` products each, and those of the
-    `top` largest eigenvalues on which the starts agree; one start alone has nothing to agree with.
+    The random directions of traces are the same for all sets. At moments spread evenly Lanczos gives the
+    density and those of the largest eigenvalues on which its starts agree.
     """
 
     KIND: ClassVar[str] = "curvature"
     VERSION: ClassVar[int] = 2
     RUNNER: ClassVar[str] = "analysis.suite.curvature.compute:run"
 
-    network: str = "convnet-16"
-    nets: int = 1
-    iterations: int = 300
-    every: int = 10
-    batch: int = 64
-    lr: float = 0.01
-    real_images: int = 1000
-    probes: int = 50
-    spectra: int = 4
-    top: int = 5
-    starts: int = 2
-    steps: int = 40
+    network: str = shared.network()
+    nets: int = shared.nets(1)
+    iterations: int = shared.iterations(help="Steps of training, on shuffled batches.")
+    every: int = shared.every(10, "How often the Hessian is looked at.")
+    batch: int = shared.batch()
+    lr: float = shared.lr()
+    real_images: int = number(
+        1000,
+        0,
+        10_000_000,
+        "The real set is a class-balanced sample of so many; 0: all.",
+        unit="images",
+    )
+    probes: int = number(50, 2, 10_000, "Random directions of a trace.")
+    spectra: int = number(4, 1, 100_001, "At so many moments there are eigenvalues and densities.")
+    top: int = number(5, 1, 1000, "How many of the largest eigenvalues.")
+    starts: int = number(
+        2, 1, 1000, "Directions from which Lanczos starts; one alone has nothing to agree with."
+    )
+    steps: int = number(40, 2, 1000, "Products with the Hessian from each start.")
 
     def validate(self) -> None:
-        """Check ranges and the network's name."""
+        """No more moments and eigenvalues than there are."""
         super().validate()
-        parse("network", self.network)
-        self.require_range("nets", 1, 100)
-        self.require_range("iterations", 1, 100_000)
         self.require_range("every", 1, self.iterations)
-        self.require_range("batch", 1, 1_000_000)
-        self.require_range("lr", 1e-8, 1e3)
-        self.require_range("real_images", 0, 10_000_000)
-        self.require_range("probes", 2, 10_000)
         self.require_range("spectra", 1, 1 + self.iterations // self.every)
-        self.require_range("steps", 2, 1000)
         self.require_range("top", 1, self.steps)
-        self.require_range("starts", 1, 1000)
 
     def moments(self) -> np.ndarray:
         """Iterations of the traces (T,), the network before training included."""
@@ -103,7 +102,7 @@ def products(spec: CurvatureTask, sizes: list[int]) -> float:
     return float(each * sum(sizes))
 
 
-def cost(spec: CurvatureTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: CurvatureTask, chosen: Chosen, counts: Counts) -> Need:
     """Training once, Hessian-vector products, one gradient per image at each moment."""
     net = network("network", spec.network, chosen.shape, chosen.classes)
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
@@ -115,4 +114,4 @@ def cost(spec: CurvatureTask, chosen: Chosen, counts: Counts) -> Cost:
     vectors = max(3.0 * spec.probes, 3.0 * spec.starts * spec.steps) * one.parameters
     stored = 8.0 * spec.nets * len(sizes) * (moments * spec.probes + 2 * spec.spectra * spec.steps)
     held = 4.0 * 6 * one.activations * min(200, max(sizes)) + 4.0 * vectors
-    return Cost(spec.nets * passes * one.macs, memory=held + stored, disk=stored + 1e5)
+    return Need(spec.nets * passes * one.macs, memory=held + stored, disk=stored + 1e5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.dynamics.figures import figures, headline, options, sentence, static, table
+from analysis.suite.dynamics.figures import figures, headline, options, sentence, table
 from analysis.suite.dynamics.result import DynamicsFound
 from analysis.suite.dynamics.spec import DynamicsTask, cost, presets
 
@@ -49,7 +49,6 @@ distribution matching near 73 % from about 150 on, while real test accuracy rise
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

@@ -30,7 +30,7 @@ from analysis.suite.dynamics.spec import (
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedImages:
     """Images of several sets one after the other: (M, C, H, W), classes (M,), how many of each set."""
 
     images: Tensor
@@ -59,7 +59,7 @@ def run(context: Context[DynamicsTask]) -> None:
     images[TEST] = data.test.batch(rows)
     labels[TEST] = data.test.labels[rows.to(data.device)]
     names = list(images)
-    judged = Judged(
+    judged = JudgedImages(
         torch.cat([images[key] for key in names]),
         torch.cat([labels[key] for key in names]),
         [len(images[key]) for key in names],
@@ -106,7 +106,7 @@ def follow(
     train: Part,
     classes: int,
     seeds: list[int],
-    judged: Judged,
+    judged: JudgedImages,
     spec: DynamicsTask,
     on_iteration: Callable[[int], None] = lambda t: None,
 ) -> np.ndarray:
@@ -137,7 +137,7 @@ def follow(
     return np.stack(seen, axis=1)
 
 
-def measure(logits: list[Tensor], judged: Judged) -> np.ndarray:
+def measure(logits: list[Tensor], judged: JudgedImages) -> np.ndarray:
     """(networks, measures, sets) of outputs (networks, b, classes) in batches, over each set's images."""
     import torch
 

@@ -15,8 +15,7 @@ from analysis.suite.dynamics.result import DynamicsResult
 from analysis.suite.dynamics.spec import MEASURES, TEST
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def options(result: DynamicsResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -46,6 +45,7 @@ def _curves(result: DynamicsResult, arrays: Arrays, name: str, **layout: Any) ->
         figure.add_scatter(
             x=np.concatenate([steps, steps[::-1]]),
             y=np.concatenate([every.max(0), every.min(0)[::-1]]),
+            mode="lines",
             fill="toself",
             fillcolor=drawing.faded(look.colour, 0.15),
             line={"width": 0},
@@ -125,39 +125,6 @@ def _other(result: DynamicsResult, arrays: Arrays, name: str) -> Drawn:
         f"The same networks; where accuracy is full this still moves. At iteration {last}: {words}."
     )
     return Drawn(MEASURES[name].capitalize(), figure, caption)
-
-
-def static(result: DynamicsResult, arrays: Arrays) -> StaticFigure:
-    """The paper's lines (Fig. 5), and beside them the loss it computed but did not show."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 2, width=4.2)
-    for ax, name in zip(axes[0], ("accuracy", "loss")):
-        _lines(ax, result, arrays, name)
-        sns.despine(ax=ax)
-    axes[0][0].set(ylabel="Accuracy", ylim=(0, 1.03))
-    axes[0][1].set(ylabel="Cross-entropy", yscale="log")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    return figure
-
-
-def _lines(ax: Axes, result: DynamicsResult, arrays: Arrays, name: str) -> None:
-    import seaborn as sns
-
-    steps = arrays["steps"]
-    for key, label, look in series(result):
-        every = arrays[f"{name}.{key}"]
-        colour = "black" if key == TEST else look.colour
-        look_of = {"color": colour, "linestyle": look.linestyle, "lw": 1.4}
-        sns.lineplot(x=steps, y=every.mean(0), ax=ax, legend=False, **look_of)
-        ax.lines[-1].set_label(label)
-        ax.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.15, lw=0)
-        start = result.found.sets[key].plateau
-        if name == "accuracy" and start is not None:
-            level = every.mean(0)[np.searchsorted(steps, start)]
-            ax.plot(start, level, look.marker, color=colour, ms=6, mec="black", mew=0.8)
-    ax.set(xlabel="Iteration", xlim=(0, steps[-1]))
 
 
 def table(result: DynamicsResult, arrays: Arrays) -> list[dict[str, Any]]:

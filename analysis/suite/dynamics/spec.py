@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
+from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts
+from ddcore.nets.words import network
+from ddcore.pools.real_spec import Counts, Need
 
 TEST = "test"
 MOMENT = 100  # the iteration that the answer names
@@ -25,34 +27,25 @@ LEAST_LENGTH = 0.2  # of all iterations: what is shorter is not called a plateau
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsTask(AnalysisTask):
-    """`nets` networks in their first `iterations` on all real training images, tested along the way.
-
-    `network` is an architecture and its width, such as convnet-16. Training is plain SGD with step size
-    `lr`, momentum 0.9 and shuffled batches of `batch`. After every `every`-th iteration all images of all
-    sets and `test_images` test images (drawn by `seed`; 0: all) are classified.
-    """
+    """Networks in their first iterations on all real training images, tested along the way."""
 
     KIND: ClassVar[str] = "dynamics"
     RUNNER: ClassVar[str] = "analysis.suite.dynamics.compute:run"
 
-    network: str = "convnet-16"
-    nets: int = 3
-    iterations: int = 300
-    every: int = 1
-    batch: int = 64
-    lr: float = 0.01
-    test_images: int = 2000
+    network: str = shared.network()
+    nets: int = shared.nets()
+    iterations: int = shared.iterations(help="Steps of training, on shuffled batches.")
+    every: int = shared.every(1, "How often all images of all sets are classified.")
+    batch: int = shared.batch()
+    lr: float = shared.lr()
+    test_images: int = number(
+        2000, 0, 1_000_000, "Test images that are classified too; 0: all.", unit="images"
+    )
 
     def validate(self) -> None:
-        """Check ranges and the network's name."""
+        """Check that there is a test."""
         super().validate()
-        parse("network", self.network)
-        self.require_range("nets", 1, 100)
-        self.require_range("iterations", 1, 100_000)
         self.require_range("every", 1, self.iterations)
-        self.require_range("batch", 1, 1_000_000)
-        self.require_range("lr", 1e-8, 1e3)
-        self.require_range("test_images", 0, 1_000_000)
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -73,7 +66,7 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     return {"quick": quick, "teaching": teaching, "published": published}
 
 
-def cost(spec: DynamicsTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: DynamicsTask, chosen: Chosen, counts: Counts) -> Need:
     """Training, and a pass over all sets and the test images at each test."""
     net = network("network", spec.network, chosen.shape, chosen.classes)
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
@@ -83,4 +76,4 @@ def cost(spec: DynamicsTask, chosen: Chosen, counts: Counts) -> Cost:
     macs = spec.nets * (3 * spec.iterations * batch + tests * images) * one.macs
     held = max(12.0 * one.activations * batch, 4.0 * one.activations * min(images, 2000))
     values = 4.0 * len(MEASURES) * spec.nets * tests * (len(chosen.runs) + 1)
-    return Cost(macs, memory=held + values, disk=values + 1e5)
+    return Need(macs, memory=held + values, disk=values + 1e5)

@@ -9,7 +9,6 @@ from analysis.suite.features.figures import (
     options,
     pictures,
     sentence,
-    static,
     table,
 )
 from analysis.suite.features.result import FeaturesFound
@@ -50,7 +49,6 @@ it. Versions of UMAP differ in their maps even for the same random state.""",
     pools=pools,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

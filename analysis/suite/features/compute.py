@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(context: Context[FeaturesTask]) -> None:
     """Task `features`: neighbours of every image in every network, and maps of the first."""
-    from ddcore.pools.real import load
+    from ddcore.pools.networks import load
 
     spec = context.spec
     if spec.projection == "umap":

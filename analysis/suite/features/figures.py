@@ -14,19 +14,21 @@ from analysis.shared.texts import span
 from analysis.suite.features.result import FeaturesResult
 from analysis.suite.features.spec import FOUND, MANY, MAPS, NONE, PIXELS, REAL, SHOWN
 from analysis.task import ROWS
-from ddcore.base.foreign_text import wrapped_unmathematical
 from ddcore.base.spread import deviation, figure_text
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
+
+IMAGES = "images"  # pages draw them over the points
 
 
 def options(result: FeaturesResult, picked: dict[str, str]) -> Iterator[Option]:
-    """Which map, what colours mean, and an image to find in it."""
+    """Which map, what colours mean, whether pages draw images as points, and an image to find in it."""
     if "joint" in result.found.maps:
         yield Option("map", "Map", MAPS)
     yield Option("colour", "Colours", {"class": "classes", "set": "sets"})
     sets = {r.key: r.label for r in result.runs}
+    yield Option("points", "Points", {"dots": "dots", IMAGES: "images"})
     yield Option("find", "Find an image of", {NONE: "no set", **sets})
     if picked["find"] != NONE:
         labels = result.found.labels[picked["find"]]
@@ -210,52 +212,6 @@ def _agreement(result: FeaturesResult) -> Drawn:
         f"{' and standard deviation' if nets > 1 else ''}. {words}."
     )
     return Drawn("Among their own class", figure, caption)
-
-
-def static(result: FeaturesResult, arrays: Arrays) -> StaticFigure:
-    """The paper's map (Fig. 2, right) and the others beside it, then the agreement."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, len(result.found.maps) + 1, width=4.2, height=3.8)
-    source, labels = arrays["source"], arrays["labels"]
-    palette = class_colours(len(result.class_names))
-    looks = colours.styles([r.method for r in result.runs])
-    titles = {**MAPS, "pca": "PCA"}
-    for ax, name in zip(axes[0], result.found.maps):
-        xy = arrays[f"map.{name}"]
-        dots: list[dict[str, Any]] = [{"s": 3, "lw": 0}]
-        dots += [{"s": 45, "marker": look.marker, "ec": "black"} for look in looks]
-        for s, how in enumerate(dots):
-            rows = source == s
-            sns.scatterplot(
-                x=xy[rows, 0],
-                y=xy[rows, 1],
-                hue=labels[rows],
-                hue_order=range(len(palette)),
-                palette=palette,
-                legend=False,
-                ax=ax,
-                **how,
-            )
-        ax.set(xticks=[], yticks=[])
-        ax.set_title(titles[name], fontsize=9)
-    for run, look in zip(result.runs, looks):
-        plain = {"mec": "black", "mfc": "lightgrey", "ls": "", "label": run.label}
-        axes[0][0].plot([], [], look.marker, **plain)
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "ncols": 2}
-    axes[0][0].legend(frameon=False, fontsize=7, **below)
-    ax = axes[0][-1]
-    for place, (_, _, values) in enumerate(rows_of(result)):
-        real = place == len(looks)
-        colour, marker = ("black", "o") if real else (looks[place].colour, looks[place].marker)
-        ax.plot(np.full(len(values), place), values, marker, color=colour, ms=6, alpha=0.7)
-        ax.errorbar(place, values.mean(), deviation(values), color=colour)
-        ax.hlines(values.mean(), place - 0.3, place + 0.3, color=colour)
-    names = ["\n".join(wrapped_unmathematical(label, 14)) for _, label, _ in rows_of(result)]
-    ax.set_xticks(range(len(names)), names, fontsize=6)
-    ax.set(ylabel="Neighbours of their class", ylim=(min(0.9, ax.get_ylim()[0]), 1.02))
-    sns.despine(ax=ax)
-    return figure
 
 
 def table(result: FeaturesResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
 from analysis.shared.networks import AT_ONCE
 from analysis.shared.real import real_pool
+from ddcore.base.fields import choice, number, seed
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import parse
-from ddcore.pools.real_spec import Counts, RealPool
+from ddcore.pools.real_spec import Counts, Need, RealPool
 
 REAL = "real"
 PIXELS = "real_pixels"  # of the real images, where the dataset is here
@@ -24,7 +25,7 @@ MAPS = {
     "joint": "UMAP fitted to all images",
     "apart": "UMAP fitted to real images",
 }
-PROJECTIONS = ("umap", "pca")
+PROJECTIONS = {"umap": "UMAP beside PCA", "pca": "PCA alone"}
 SHOWN = 10  # images of a set that are shown
 MANY = 3000  # points from which the browser draws with its graphics card
 # By the time it takes, at 4e9 a second: 1 ms for a point and a fit, 10 s to load UMAP (measured).
@@ -33,39 +34,35 @@ UMAP_MACS, UMAP_LOAD_MACS = 4e6, 4e10
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesTask(AnalysisTask):
-    """Penultimate features in `nets` networks, trained on all real training data, of the sets and of
-    `real_images` test images drawn by the seed (all of them where there are not so many).
-
-    `network` is an architecture and its width, such as convnet-16. `epochs` 0 chooses by the number of
-    images; `batch` and `lr` are those of plain SGD with momentum 0.9. Each image is judged by its
-    `neighbours` nearest real images. `projection` umap draws UMAP with its `n_neighbors` and `random_state`
-    beside PCA; pca draws only the latter.
-    """
+    """Penultimate features of the sets and of test images, in networks trained on all real training data."""
 
     KIND: ClassVar[str] = "features"
     RUNNER: ClassVar[str] = "analysis.suite.features.compute:run"
 
-    network: str = "convnet-16"
-    nets: int = 3
-    epochs: int = 0
-    batch: int = 64
-    lr: float = 0.02
-    real_images: int = 1000
-    neighbours: int = 10
-    projection: str = "umap"
-    n_neighbors: int = 5
-    random_state: int = 42
+    network: str = shared.network()
+    nets: int = shared.nets()
+    epochs: int = shared.epochs()
+    batch: int = shared.batch(0)
+    lr: float = shared.lr(0.02)
+    real_images: int = number(
+        1000,
+        20,
+        100_000,
+        "Test images, drawn by the seed; all, if there are not so many.",
+        unit="images",
+    )
+    neighbours: int = number(
+        10, 1, 99_999, "So many nearest real images judge each image.", unit="images"
+    )
+    projection: str = choice("umap", PROJECTIONS, "Which maps are drawn.")
+    n_neighbors: int = number(5, 2, 200, "UMAP's neighbours of a point.")
+    random_state: int = seed(42, "UMAP's seed.")
 
     def validate(self) -> None:
-        """Check ranges and the network's name."""
+        """No more neighbours than there are images."""
         super().validate()
-        parse("network", self.network)
-        self.require_range("nets", 1, 100)
-        self.require_range("real_images", 20, 100_000)
         self.require_range("neighbours", 1, self.real_images - 1)
-        self.require_choice("projection", PROJECTIONS)
         self.require_range("n_neighbors", 2, min(200, self.real_images - 1))
-        self.require_range("random_state", 0, 2**31 - 1)
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -90,7 +87,7 @@ def pools(spec: FeaturesTask, chosen: Chosen) -> dict[str, RealPool]:
     return {spec.network: real_pool(spec, chosen, "network", spec.network)}
 
 
-def cost(spec: FeaturesTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: FeaturesTask, chosen: Chosen, counts: Counts) -> Need:
     """Features of all images in every network, all distances, and the maps."""
     net = pools(spec, chosen)[spec.network].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
@@ -101,4 +98,4 @@ def cost(spec: FeaturesTask, chosen: Chosen, counts: Counts) -> Cost:
         macs += UMAP_LOAD_MACS + UMAP_MACS * (total + real)
     values = float(np.prod(chosen.shape))
     memory = 4.0 * one.activations * AT_ONCE + 16.0 * total * one.features + 8.0 * real * total
-    return Cost(macs, memory, disk=4 * made * values + 100.0 * total + 1e5)
+    return Need(macs, memory, disk=4 * made * values + 100.0 * total + 1e5)

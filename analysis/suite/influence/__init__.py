@@ -10,7 +10,6 @@ from analysis.suite.influence.figures import (
     options,
     pictures,
     sentence,
-    static,
     table,
 )
 from analysis.suite.influence.result import InfluenceFound
@@ -59,7 +58,6 @@ all test images.""",
     pools=loo_pools,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

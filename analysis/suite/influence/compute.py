@@ -14,8 +14,8 @@ from analysis.shared.loo_spec import loo_pools
 from analysis.suite.influence.result import (
     Correlation,
     Effects,
-    Estimate,
-    Estimates,
+    EstimatorScore,
+    EstimatorScores,
     InfluenceFound,
 )
 from analysis.suite.influence.spec import OFFERED, POINTS, TOP, InfluenceTask
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ddcore.data.tensors import DeviceData
     from ddcore.tasks.worker import Context
 
-ESTIMATED = ("dot", "cg")  # as in `Estimates`
+ESTIMATED = ("dot", "cg")  # as in `EstimatorScores`
 
 
 def run(context: Context[InfluenceTask]) -> None:
@@ -156,7 +156,7 @@ def _estimated(
     data: DeviceData,
     each: np.ndarray,
     before: int,
-) -> tuple[Estimates, np.ndarray]:
+) -> tuple[EstimatorScores, np.ndarray]:
     """Correlation of both estimates with the exact influence (inits, M, N) of a run, and a sample of pairs.
 
     The sample (3, up to `POINTS`) has the exact influence and both estimates, means over initialisations.
@@ -178,12 +178,12 @@ def _estimated(
     pick = rng.numpy_generator(spec.seed, "points", key).permutation(exact.size)[:POINTS]
     points = np.stack([v.ravel()[pick] for v in (exact, *sums.values())]).astype(np.float32)
 
-    def estimate(name: str) -> Estimate:
+    def estimate(name: str) -> EstimatorScore:
         whole = correlation(sums[name], exact)
         beyond = correlation(centred(sums[name], own), centred(exact, own))
-        return Estimate(whole.pearson, whole.spearman, tuple(single[name]), beyond.spearman)
+        return EstimatorScore(whole.pearson, whole.spearman, tuple(single[name]), beyond.spearman)
 
-    result = Estimates(
+    result = EstimatorScores(
         dot=estimate("dot"),
         cg=estimate("cg"),
         residual=max(s.residual for s in solved),

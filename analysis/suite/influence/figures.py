@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.contract import Arrays, Drawn, Option, Pictures, answers
+from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.shared import colours, drawing
 from analysis.shared.effects import CENTRED, EFFECTS, RAW
 from analysis.shared.texts import span
-from analysis.suite.influence.result import Estimates, InfluenceResult
-from analysis.suite.influence.spec import ESTIMATES, SHOWN, TOP
-from analysis.suite.influence.tiles import mean, of_class, of_image, of_test, sheet
-from analysis.suite.influence.view import View
+from analysis.suite.influence.result import EstimatorScores, InfluenceResult
+from analysis.suite.influence.spec import ESTIMATES, TOP
+from analysis.suite.influence.tiles import mean, of_class, of_image, of_test
+from analysis.suite.influence.view import InfluenceView
 from ddcore.base import rng
 from ddcore.base.spread import deviation
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
+FOLDED = (1, 4, 6)  # the poster of a class, every image on a test image, the estimates
 NAMES = {"dot": "gradient dot product", "cg": "inverse Hessian"}
 ESTIMATE_LOOKS = {"dot": ("#8F6BB0", "x"), "cg": ("#1FA6A0", "circle-open")}
 
@@ -42,15 +44,15 @@ def options(result: InfluenceResult, picked: dict[str, str]) -> Iterator[Option]
 
 def figures(result: InfluenceResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """Values of all sets; the picked class, image and test image; classes; the estimates."""
-    view = View.of(result, arrays, picked)
+    view = InfluenceView.of(result, arrays, picked)
     found = [_values(result, arrays), of_class(view), of_image(view), of_test(view), _bars(view)]
     found.append(_classes(view, arrays[f"influence.{view.run.key}"]))
     if view.facts.estimates:
         found.append(_estimates(view, view.facts.estimates, arrays[f"points.{view.run.key}"]))
-    return found
+    return [dataclasses.replace(d, folded=i in FOLDED) for i, d in enumerate(found)]
 
 
-def _bars(view: View) -> Drawn:
+def _bars(view: InfluenceView) -> Drawn:
     """Influence of every image on the picked test image."""
     column, own = view.influence[:, view.test], view.labels == view.test_labels[view.test]
     figure = drawing.new_figure("image of the set", f"{view.effect} on its loss", height=300)
@@ -77,7 +79,7 @@ def _bars(view: View) -> Drawn:
     return Drawn("All images on the picked test image", figure, caption)
 
 
-def _classes(view: View, influence: np.ndarray) -> Drawn:
+def _classes(view: InfluenceView, influence: np.ndarray) -> Drawn:
     """Mean influence of the images of a class on the test images of each class."""
     table_ = by_class(influence, view.labels, view.test_labels, len(view.names))
     most = float(np.abs(table_).max()) or 1.0
@@ -104,7 +106,7 @@ def _classes(view: View, influence: np.ndarray) -> Drawn:
     return Drawn("Classes on classes", figure, caption)
 
 
-def _estimates(view: View, found: Estimates, pairs: np.ndarray) -> Drawn:
+def _estimates(view: InfluenceView, found: EstimatorScores, pairs: np.ndarray) -> Drawn:
     """The cheap estimates against the exact influence."""
     exact, *values = pairs
     figure = drawing.new_figure("exact influence", "estimate, in standard deviations")
@@ -174,42 +176,6 @@ def _values(result: InfluenceResult, arrays: Arrays) -> Drawn:
         f"{result.found.inits} initialisations. {'; '.join(words)}. Below 0: the set is better without it."
     )
     return Drawn("What each image is worth", figure, caption)
-
-
-def static(result: InfluenceResult, arrays: Arrays) -> StaticFigure:
-    """The paper's picture (Fig. 10) for the first set and class, classes on classes, worth of images."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 3, width=4.6, height=3.6)
-    first, middle, last = axes[0]
-    view = View.of(result, arrays, answers(options, result))
-    rows = np.flatnonzero(view.labels == view.labels[view.image])[:SHOWN].tolist()
-    tiles = [[(view.pixels[j], ""), *view.helped(j)] for j in rows]
-    canvas, _ = sheet(tiles, result.shape)
-    first.imshow(canvas, interpolation="nearest")
-    first.set_axis_off()
-    first.set_title(f"{view.run.label}: image, most helped test images", fontsize=8)
-    table_ = by_class(
-        arrays[f"influence.{view.run.key}"], view.labels, view.test_labels, len(view.names)
-    )
-    sns.heatmap(
-        table_, ax=middle, center=0, cmap="RdBu", xticklabels=view.names, yticklabels=view.names
-    )
-    middle.set(xlabel="Test images of class", ylabel="An image of class left out")
-    looks = colours.styles([r.method for r in result.runs])
-    for place, (run_, look) in enumerate(zip(result.runs, looks)):
-        value = arrays[f"value.{run_.key}"].mean(0)
-        # Seaborn's jitter draws from a global generator, so places are drawn here.
-        shift = rng.numpy_generator(0, "strip", run_.key).uniform(-0.25, 0.25, len(value))
-        sns.scatterplot(
-            x=place + shift, y=value, color=look.colour, marker=look.marker, s=18, ax=last
-        )
-    last.axhline(0, color="black", lw=0.8, ls=":")
-    labels = [r.label for r in result.runs]
-    last.set_xticks(range(len(labels)), labels, rotation=25, ha="right", fontsize=7)
-    last.set(ylabel="Mean influence on the test loss")
-    sns.despine(ax=last)
-    return figure
 
 
 def table(result: InfluenceResult, arrays: Arrays) -> list[dict[str, Any]]:
@@ -287,5 +253,5 @@ def pictures(result: InfluenceResult, arrays: Arrays) -> list[Pictures]:
         rows = np.concatenate([order[:few], order[len(order) - few :]])
         lines = [f"{result.class_names[own[j]][:6]} {value[j]:+.4f}" for j in rows]
         title = f"{run_.label}: the images worth most, then those worth least"
-        found.append(Pictures(title, arrays[f"pixels.{key}"][rows], lines))
+        found.append(Pictures(title, arrays[f"pixels.{key}"][rows], lines, folded=True))
     return found

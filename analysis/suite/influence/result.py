@@ -16,7 +16,7 @@ class Correlation:
 
 
 @dataclass(frozen=True)
-class Estimate(Correlation):
+class EstimatorScore(Correlation):
     """Of means over initialisations, `single` of each; `beyond` of ranks beyond class mates."""
 
     single: tuple[Correlation, ...]
@@ -24,19 +24,19 @@ class Estimate(Correlation):
 
 
 @dataclass(frozen=True)
-class Estimates:
+class EstimatorScores:
     """The gradient dot product, the inverse Hessian, and how its equations were solved.
 
     The largest relative `residual` and number of `steps`, and how many were `given_up`.
     """
 
-    dot: Estimate
-    cg: Estimate
+    dot: EstimatorScore
+    cg: EstimatorScore
     residual: float
     steps: int
     given_up: int
 
-    def named(self, name: str) -> Estimate:
+    def named(self, name: str) -> EstimatorScore:
         """One of both, "dot" or "cg"."""
         return {"dot": self.dot, "cg": self.cg}[name]
 
@@ -56,7 +56,7 @@ class Effects:
     same_class: dict[str, float]
     accuracy: list[float]
     without: list[float]
-    estimates: Estimates | None = field(default=None, metadata=LEFT_OUT)
+    estimates: EstimatorScores | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

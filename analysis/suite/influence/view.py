@@ -19,7 +19,7 @@ Tile = tuple[
 
 
 @dataclass(frozen=True)
-class View:
+class InfluenceView:
     """The picked set, with the images that go with it.
 
     `effect` is what `influence` (M, N) is, in words. `image` is the number of the picked image, `test` that
@@ -39,7 +39,7 @@ class View:
     lacking: bool  # whether test images are not here that belong here
 
     @classmethod
-    def of(cls, result: InfluenceResult, arrays: Arrays, picked: dict[str, str]) -> View:
+    def of(cls, result: InfluenceResult, arrays: Arrays, picked: dict[str, str]) -> InfluenceView:
         """What the options say."""
         (run,) = (r for r in result.runs if r.key == picked["set"])
         labels = arrays[f"labels.{run.key}"]

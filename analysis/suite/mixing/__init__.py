@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.mixing.figures import figures, headline, sentence, static, table
+from analysis.suite.mixing.figures import figures, headline, sentence, table
 from analysis.suite.mixing.result import MixingFound
 from analysis.suite.mixing.spec import MixingTask, cost, presets
 
@@ -50,7 +50,6 @@ class, since there are not 260 of each.""",
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

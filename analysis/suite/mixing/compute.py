@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class MixingSource:
     """What real images are added to: a set that all networks share, or real images of its own for each."""
 
     key: str
@@ -52,7 +52,7 @@ def run(context: Context[MixingTask]) -> None:
     net = network("network", spec.network, chosen.shape, chosen.classes)
     sources = _sources(given, rows)
 
-    def data(source: Source, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def data(source: MixingSource, k: int) -> tuple[np.ndarray, np.ndarray]:
         images, targets = mixture(source, dataset, rows["added"][:, :, : spec.added[k]])
         return images, halved(targets, source.size) if spec.weighting == "halves" else targets
 
@@ -81,7 +81,7 @@ def run(context: Context[MixingTask]) -> None:
     save(context, given, mixed, {"accuracy": accuracy, **rows})
 
 
-def _size(spec: MixingTask, source: Source, k: int, chosen: Chosen) -> int:
+def _size(spec: MixingTask, source: MixingSource, k: int, chosen: Chosen) -> int:
     return source.size + spec.added[k] * chosen.classes
 
 
@@ -113,20 +113,20 @@ def real_rows(dataset: Dataset, spec: MixingTask, ipc: int) -> dict[str, np.ndar
     }
 
 
-def _sources(given: Opened, rows: dict[str, np.ndarray]) -> list[Source]:
+def _sources(given: Opened, rows: dict[str, np.ndarray]) -> list[MixingSource]:
     """The sets in the order of figures, then real images in place of a set for each size of set."""
     chosen, dataset = given.chosen, given.dataset
     found = []
     for run in chosen.runs:
         made = given.sets[run.key]
         targets = proper_targets(made)
-        found.append(Source(run.key, run.method, run.label, run.ipc, made.images, targets))
+        found.append(MixingSource(run.key, run.method, run.label, run.ipc, made.images, targets))
     sizes = sorted({r.ipc for r in chosen.runs})
     for ipc in sizes:
         label = "Random real images" + (f", {ipc} per class" if len(sizes) > 1 else "")
         images = _real(dataset, rows["instead"][:, :, :ipc])
         targets = _one_hot(np.repeat(np.arange(chosen.classes), ipc), chosen.classes)
-        found.append(Source(f"random.{ipc}", "", label, ipc, images, targets))
+        found.append(MixingSource(f"random.{ipc}", "", label, ipc, images, targets))
     return found
 
 
@@ -149,7 +149,9 @@ def proper_targets(made: DistilledSet) -> np.ndarray:
     return labels if labels.ndim == 2 else _one_hot(labels, made.num_classes)
 
 
-def mixture(source: Source, dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mixture(
+    source: MixingSource, dataset: Dataset, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The set first, then real images of training rows (nets, classes, k).
 
     Returns images (nets, S, C, H, W), or (S, C, H, W) where all networks see the same, and targets (S, K)

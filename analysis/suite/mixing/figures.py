@@ -15,7 +15,7 @@ from analysis.suite.mixing.result import MixingResult
 from ddcore.base.spread import deviation, deviations, plus_minus
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def place(added: int, first: int) -> float:
@@ -28,7 +28,7 @@ def curves(result: MixingResult) -> list[tuple[SourceFacts, np.ndarray, colours.
     sources, accuracy = result.found.sources, result.found.curves
     looks = iter(colours.styles([s.method for s in sources if s.method]))
     symbols = (f"diamond{symbol}" for symbol in itertools.cycle(colours.SYMBOLS))
-    real = (colours.Style(colours.REAL, "dash", symbol, "--", "D") for symbol in symbols)
+    real = (colours.Style(colours.REAL, "dash", symbol) for symbol in symbols)
     return [(s, accuracy[s.key], next(looks if s.method else real)) for s in sources]
 
 
@@ -109,42 +109,6 @@ def _lines(result: MixingResult, values: dict[str, np.ndarray], y: str) -> Any:
             f"(%{{customdata[1]}} images): {shape}<extra></extra>",
         )
     figure.update_xaxes(tickvals=x, ticktext=[f"+{k}" if k else "0" for k in added])
-    return figure
-
-
-def static(result: MixingResult, arrays: Arrays) -> StaticFigure:
-    """The paper's panel (Fig. 3, right) with bands, and what was gained."""
-    import pandas as pd
-    import seaborn as sns
-
-    frame = pd.DataFrame(table(result, arrays))
-    added = result.found.added
-    frame["x"] = [place(k, added[1]) for k in frame["added"]]
-    frame["accuracy"] = frame["accuracy"].astype(float)
-    figure, axes = drawing.panels(1, 2, width=4.2)
-    for ax, name in zip(axes[0], ("accuracy", "gain")):
-        for source, _, look in curves(result):
-            real = not source.method
-            sns.lineplot(
-                frame[frame["set"] == source.key],
-                x="x",
-                y=name,
-                ax=ax,
-                errorbar="sd",
-                color="black" if real else look.colour,
-                linestyle=look.linestyle,
-                marker=look.marker,
-                markeredgecolor="black",
-                label=source.label,
-                legend=False,
-            )
-        alone = {source.ipc for source in result.found.sources}
-        first = f"{next(iter(alone))} / " if len(alone) == 1 else ""
-        ax.set_xticks([place(k, added[1]) for k in added], [f"{first}+{k}" for k in added])
-        ax.set(xlabel="Images per Class", ylabel=name.capitalize())
-        sns.despine(ax=ax)
-    axes[0][0].legend(frameon=False, fontsize=7)
-    axes[0][1].axhline(0, color="grey", lw=0.8, ls=":")
     return figure
 
 

@@ -5,48 +5,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
+from ddcore.base.fields import choice, numbers
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts
+from ddcore.nets.words import network
+from ddcore.pools.real_spec import Counts, Need
 
-WEIGHTINGS = ("images", "halves")
-STEPS = ("fixed", "scaled")
+WEIGHTINGS = {
+    "images": "every image counts the same",
+    "halves": "distilled and added real images are each half of the loss",
+}
+STEPS = {
+    "fixed": "as many for every mixture",
+    "scaled": "as many times more as the mixture is larger than the set",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixingTask(AnalysisTask):
-    """Each set with 0 and more real images per class (`added`), on `nets` networks per mixture.
-
-    `network` is an architecture and its width, such as convnet-16, trained for `iterations` full-batch
-    steps; with `steps` scaled, for as many times more as the mixture is larger than the set. By
-    `weighting` every image counts the same (images), or distilled and added real images are each half of the
-    loss (halves).
-    """
+    """Each set with no and more real images added to it, on networks of its own."""
 
     KIND: ClassVar[str] = "mixing"
     RUNNER: ClassVar[str] = "analysis.suite.mixing.compute:run"
 
-    added: tuple[int, ...] = (0, 2, 10, 50, 250)
-    nets: int = 3
-    network: str = "convnet-16"
-    iterations: int = 300
-    steps: str = "fixed"
-    weighting: str = "images"
+    added: tuple[int, ...] = numbers(
+        (0, 2, 10, 50, 250),
+        0,
+        100_000,
+        "0 and one or more growing numbers of images per class",
+        "Real images that are added.",
+        unit="images per class",
+    )
+    nets: int = shared.nets(help="How many are trained on each mixture.")
+    network: str = shared.network()
+    iterations: int = shared.iterations()
+    steps: str = choice("fixed", STEPS, "How many steps.")
+    weighting: str = choice("images", WEIGHTINGS, "What images count.")
 
     def validate(self) -> None:
-        """Check ranges."""
+        """Mixtures grow from the set alone."""
         super().validate()
         rising = list(self.added) == sorted(set(self.added)) and len(self.added) >= 2
-        ok = rising and self.added[0] == 0 and self.added[-1] <= 100_000
-        self.require("added", ok, "0 and one or more growing numbers of images per class")
-        self.require_range("nets", 1, 100)
-        parse("network", self.network)
-        self.require_range("iterations", 1, 100_000)
-        self.require_choice("steps", STEPS)
-        self.require_choice("weighting", WEIGHTINGS)
+        self.require("added", rising and self.added[0] == 0)
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -63,7 +66,7 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def cost(spec: MixingTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: MixingTask, chosen: Chosen, counts: Counts) -> Need:
     """Training on every mixture, and a pass over the test images."""
     net = network("network", spec.network, chosen.shape, chosen.classes)
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
@@ -72,7 +75,7 @@ def cost(spec: MixingTask, chosen: Chosen, counts: Counts) -> Cost:
     seen = sum(_work(spec, m, m + k * chosen.classes) for m in own for k in spec.added)
     tested = len(own) * len(spec.added) * counts.test
     largest = max(own) + spec.added[-1] * chosen.classes
-    return Cost(
+    return Need(
         spec.nets * (3.0 * seen + tested) * one.macs, memory=12.0 * one.activations * largest
     )
 

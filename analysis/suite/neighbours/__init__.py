@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.neighbours.figures import figures, headline, pictures, sentence, static, table
+from analysis.suite.neighbours.figures import figures, headline, pictures, sentence, table
 from analysis.suite.neighbours.result import NeighboursFound
 from analysis.suite.neighbours.spec import NeighboursTask, cost, pools, presets
 
@@ -44,7 +44,6 @@ a map. The page of a set's images answers the same question for one image at a t
     pools=pools,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

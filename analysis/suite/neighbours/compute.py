@@ -76,7 +76,7 @@ def _found(
     """What is nearest to the images of each set and to held-out ones of these rows: in pixels, and in the
     features of each network."""
     from ddcore.data.tensors import DeviceData
-    from ddcore.pools.real import load
+    from ddcore.pools.networks import load
 
     spec = context.spec
     data, total = given.dataset, spec.nets + 1

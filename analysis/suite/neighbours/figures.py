@@ -13,7 +13,7 @@ from analysis.suite.neighbours.result import NeighboursResult
 from analysis.suite.neighbours.spec import BESIDE, DOTS, FEATURES, HELD_OUT, PIXELS, SPACES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def rows_of(result: NeighboursResult) -> list[tuple[str, str, colours.Style]]:
@@ -113,42 +113,6 @@ def _classes(result: NeighboursResult) -> Drawn:
         f"{len(result.found.test)} networks. In pixels and, mean of all networks, in features: {words}."
     )
     return Drawn("Is the nearest of the same class?", figure, caption)
-
-
-def static(result: NeighboursResult, arrays: Arrays) -> StaticFigure:
-    """Boxes of distances in both spaces, and the shares of the own class."""
-    import pandas as pd
-    import seaborn as sns
-
-    rows = rows_of(result)
-    figure, axes = drawing.panels(1, 3, width=4.2)
-    palette = {label: "black" if k == HELD_OUT else look.colour for k, label, look in rows}
-    for ax, (space, title) in zip(axes[0], SPACES.items()):
-        frame = pd.DataFrame(
-            [
-                {"set": label, "distance": value}
-                for key, label, _ in rows
-                for value in arrays[f"{space}.relative.{key}"][0]
-            ]
-        )
-        how = {"x": "distance", "y": "set", "hue": "set", "ax": ax, "legend": False}
-        sns.boxplot(frame, **how, palette=palette, fill=False, fliersize=1.5, linewidth=1)
-        ax.axvline(1, color="grey", lw=0.8, ls=":")
-        ax.set(ylabel="", xlabel="Distance to the nearest training image", title=title)
-        ax.tick_params(labelsize=7)
-    axes[0][1].set_yticklabels([])
-    ax, count = axes[0][2], len(rows)
-    for place, (key, label, look) in enumerate(rows):
-        for at, space in enumerate(SPACES):
-            values = result.found.sets[key][space].own_class
-            x = np.full(len(values), at + (place - (count - 1) / 2) * 0.6 / count)
-            name = label if at == 0 else None
-            ax.plot(x, values, look.marker, color=palette[label], ms=4, alpha=0.8, label=name)
-    ax.set_xticks([0, 1], list(SPACES.values()))
-    ax.set(ylabel="Nearest is of their class", ylim=(min(0.9, ax.get_ylim()[0]), 1.01))
-    ax.legend(frameon=False, fontsize=6)
-    sns.despine(figure)
-    return figure
 
 
 def table(result: NeighboursResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
 from analysis.shared.real import real_pool
+from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import parse
-from ddcore.pools.real_spec import Counts, RealPool
+from ddcore.pools.real_spec import Counts, Need, RealPool
 
 PIXELS, FEATURES = "pixels", "features"
 SPACES = {PIXELS: "In pixels", FEATURES: "In features"}
@@ -24,32 +25,27 @@ DOTS = 400  # images of a set up to which each is drawn
 
 @dataclass(frozen=True, kw_only=True)
 class NeighboursTask(AnalysisTask):
-    """The `neighbours` training images nearest to every image of the sets, by Euclidean distance.
+    """The training images nearest to every image of the sets, by Euclidean distance.
 
-    Once between pixels, and once between penultimate features in each of `nets` networks trained on all real
-    training data: `network` is an architecture and its width, such as convnet-16; `epochs` 0 chooses by the
-    number of images; `batch` and `lr` are those of plain SGD with momentum 0.9. At most `held_out` real
-    images that were held out of training (the validation part) give the yardstick.
+    Once between pixels, and once between penultimate features in networks trained on all real training data.
     """
 
     KIND: ClassVar[str] = "neighbours"
     RUNNER: ClassVar[str] = "analysis.suite.neighbours.compute:run"
 
-    neighbours: int = 4
-    held_out: int = 1000
-    network: str = "convnet-16"
-    nets: int = 3
-    epochs: int = 0
-    batch: int = 64
-    lr: float = 0.02
-
-    def validate(self) -> None:
-        """Check ranges and the network's name."""
-        super().validate()
-        self.require_range("neighbours", 1, 50)
-        self.require_range("held_out", 1, 100_000)
-        parse("network", self.network)
-        self.require_range("nets", 1, 100)
+    neighbours: int = number(4, 1, 50, "How many.", unit="images")
+    held_out: int = number(
+        1000,
+        1,
+        100_000,
+        "So many real images that were held out of training (the validation part) give the yardstick.",
+        unit="images",
+    )
+    network: str = shared.network()
+    nets: int = shared.nets()
+    epochs: int = shared.epochs()
+    batch: int = shared.batch(0)
+    lr: float = shared.lr(0.02)
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -74,7 +70,7 @@ def pools(spec: NeighboursTask, chosen: Chosen) -> dict[str, RealPool]:
     return {spec.network: real_pool(spec, chosen, "network", spec.network)}
 
 
-def cost(spec: NeighboursTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: NeighboursTask, chosen: Chosen, counts: Counts) -> Need:
     """Features of all images in every network, and every distance in both spaces."""
     net = pools(spec, chosen)[spec.network].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
@@ -84,4 +80,4 @@ def cost(spec: NeighboursTask, chosen: Chosen, counts: Counts) -> Cost:
     macs = asked * counts.train * (pixels + spec.nets * one.features)
     macs += spec.nets * (asked + counts.train) * one.macs
     memory = 4.0 * one.activations * 500 + 4.0 * one.features * counts.train + 1e8
-    return Cost(macs, memory, disk=asked * 20.0 * spec.neighbours + 1e5)
+    return Need(macs, memory, disk=asked * 20.0 * spec.neighbours + 1e5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.pixels.figures import figures, headline, options, sentence, static, table
+from analysis.suite.pixels.figures import figures, headline, options, sentence, table
 from analysis.suite.pixels.result import PixelsFound
 from analysis.suite.pixels.spec import PixelsTask, cost, presets
 
@@ -41,7 +41,6 @@ curve.""",
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

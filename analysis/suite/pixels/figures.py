@@ -16,7 +16,7 @@ from analysis.suite.pixels.spec import REAL
 from ddcore.base.texts import percent
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def options(result: PixelsResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -118,31 +118,6 @@ def share(facts: Extremes) -> str:
 
 def _styles(result: PixelsResult) -> list[colours.Style]:
     return colours.styles([r.method for r in result.runs])
-
-
-def static(result: PixelsResult, arrays: Arrays) -> StaticFigure:
-    """The paper's panel (Fig. 3, left) for one image of the first class, and the same for whole sets."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 2)
-    name = result.class_names[0]
-    one = {"of": "image", "cls": "0", "nth": "0"}
-    views = ((one, f"one image of class {name}"), ({"of": "sets"}, "whole sets"))
-    looks = _styles(result)
-    for ax, (view, title) in zip(axes[0], views):
-        for i, (_, label, y, _) in enumerate(curves(result, arrays, view)):
-            colour = looks[i - 1].colour if i else "black"
-            line = looks[i - 1].linestyle if i else "-"
-            ax.fill_between(arrays["grid"], y, color=colour, alpha=0.2, lw=0)
-            sns.lineplot(x=arrays["grid"], y=y, ax=ax, color=colour, label=label, linestyle=line)
-        ax.set(title=title, xlabel="Pixel Value", ylabel="Density", yticks=[])
-        for edge in (0, 1):
-            ax.axvline(edge, color="grey", lw=0.8, ls=":")
-        sns.despine(ax=ax)
-        if ax.get_legend():
-            ax.get_legend().remove()
-    axes[0][1].legend(edgecolor="none", fontsize=8)
-    return figure
 
 
 def table(result: PixelsResult, arrays: Arrays) -> list[dict[str, Any]]:

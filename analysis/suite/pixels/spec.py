@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
-from ddcore.pools.real_spec import Counts
+from ddcore.pools.real_spec import Counts, Need
 
 REAL = "real"
 GRID = 512
@@ -21,18 +22,15 @@ LEVEL = 0.02  # grey levels: nearer to a whole one is one, after float32 has gon
 
 @dataclass(frozen=True, kw_only=True)
 class PixelsTask(AnalysisTask):
-    """Pixel values of the sets beside those of `real_images` test images per class (drawn by `seed`)."""
+    """Pixel values of the sets beside those of test images."""
 
     KIND: ClassVar[str] = "pixels"
     RUNNER: ClassVar[str] = "analysis.suite.pixels.compute:run"
     SLOT: ClassVar[str] = "light"
 
-    real_images: int = 20
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("real_images", 1, 1000)
+    real_images: int = number(
+        20, 1, 1000, "Test images of each class, drawn by the seed.", unit="images"
+    )
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -40,11 +38,11 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     return {"quick": {}, "teaching": {"real_images": 50}, "published": {"real_images": 100}}
 
 
-def cost(spec: PixelsTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: PixelsTask, chosen: Chosen, counts: Counts) -> Need:
     """A few thousand points of a grid for each set and channel."""
     channels, values = chosen.shape[0], float(np.prod(chosen.shape))
     sets = len(chosen.runs) + 1
     images = sum(r.images for r in chosen.runs)
     macs = sets * (channels + 1) * GRID * 4096.0 + images * values
     disk = values * (4.0 * images + spec.real_images * chosen.classes)
-    return Cost(macs, memory=16 * values * images, disk=disk)
+    return Need(macs, memory=16 * values * images, disk=disk)

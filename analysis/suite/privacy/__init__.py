@@ -8,7 +8,7 @@ images that were never used (Yeom et al. 2018); the better the two can be told a
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.privacy.figures import figures, headline, pictures, sentence, static, table
+from analysis.suite.privacy.figures import figures, headline, pictures, sentence, table
 from analysis.suite.privacy.result import PrivacyFound
 from analysis.suite.privacy.spec import PrivacyTask, cost, pools, presets
 
@@ -42,7 +42,6 @@ the training data, of which many give the same model; that says nothing of a set
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

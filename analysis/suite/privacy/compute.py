@@ -83,7 +83,7 @@ def _tests(
     """Losses of networks on training images and on test images (nets, ·): of those trained on all real data
     (`ALL`), on each set by its run's key, and on as many real images (`SAME`)."""
     from ddcore.data.tensors import DeviceData
-    from ddcore.pools.real import load
+    from ddcore.pools.networks import load
     from ddcore.training.chunks import limit_threads
 
     spec = context.spec

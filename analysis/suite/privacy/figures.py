@@ -14,7 +14,7 @@ from analysis.suite.privacy.result import Giving, PrivacyResult
 from analysis.suite.privacy.spec import ALL, SAME, TITLES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def rows_of(result: PrivacyResult) -> list[tuple[str, str, Giving, colours.Style]]:
@@ -55,8 +55,8 @@ def _distances(result: PrivacyResult, arrays: Arrays) -> Drawn:
         )
     words = "; ".join(f"{label} median {np.median(values):.3g}" for label, values, _ in series)
     caption = (
-        f"Share of images that are nearer to a training image than a distance (Euclidean, all pixels of an "
-        f"image on the scale 0 black to 1 white). {words}. Left of the dotted line: nearer to the "
+        f"Share of images nearer to a training image than a distance. Euclidean, all pixels of an image on "
+        f"the scale 0 black to 1 white. {words}. Left of the dotted line: nearer to the "
         "training data than real images that were not in it."
     )
     return Drawn("How near to training images", figure, caption)
@@ -90,34 +90,6 @@ def _membership(result: PrivacyResult) -> Drawn:
         f"{of}; bars: 95 % of bootstrap samples, which draw {over} anew. 0.5 is guessing. {words}."
     )
     return Drawn("Can training images be told from others by a network's loss?", figure, caption)
-
-
-def static(result: PrivacyResult, arrays: Arrays) -> StaticFigure:
-    """Both figures side by side."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 2, width=4.2)
-    left, right = axes[0]
-    for key, label, _, look in rows_of(result):
-        if key in TITLES:
-            continue
-        sns.ecdfplot(
-            x=arrays[f"distance.{key}"], ax=left, color=look.colour, ls=look.linestyle, label=label
-        )
-    sns.ecdfplot(x=arrays["held_out"], ax=left, color="black", ls=":", label="Held-out real images")
-    left.set(xlabel="Distance to the nearest training image", ylabel="Share of images")
-    left.legend(frameon=False, fontsize=6)
-    rows = rows_of(result)
-    for place, (key, _, facts, look) in enumerate(reversed(rows)):
-        m = facts.membership
-        colour = "black" if key in TITLES else look.colour
-        spread = [[m.mean - m.low], [m.high - m.mean]]
-        right.errorbar(m.mean, place, xerr=spread, fmt=look.marker, color=colour)
-    right.set_yticks(range(len(rows)), [label for _, label, _, _ in reversed(rows)], fontsize=7)
-    right.axvline(0.5, color="black", lw=0.8, ls=":")
-    right.set(xlabel="AUC of the membership test")
-    sns.despine(figure)
-    return figure
 
 
 def table(result: PrivacyResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
 from analysis.shared.real import real_pool
+from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts, RealPool
+from ddcore.nets.words import network
+from ddcore.pools.real_spec import Counts, Need, RealPool
 from ddcore.training.estimate import protocol_work
 from ddcore.training.protocols import PROTOCOLS
 
@@ -26,29 +28,24 @@ SHOWN = 6  # images beside their nearest training image
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyTask(AnalysisTask):
-    """`nets` networks `network` are trained on each set, and on real data, for the membership test.
-
-    A network is written as an architecture and its width, such as convnet-16. `images` training images and
-    as many test images are compared in the test, and at most as many held-out images in distance. `epochs`,
-    `batch` and `lr` are those of the networks trained on all real data (0 epochs: chosen by their number).
-    """
+    """Networks are trained on each set, and on real data, for the membership test."""
 
     KIND: ClassVar[str] = "privacy"
     RUNNER: ClassVar[str] = "analysis.suite.privacy.compute:run"
 
-    network: str = "convnet-16"
-    nets: int = 5
-    images: int = 1000
-    epochs: int = 0
-    batch: int = 64
-    lr: float = 0.02
-
-    def validate(self) -> None:
-        """Check ranges and the network's name."""
-        super().validate()
-        parse("network", self.network)
-        self.require_range("nets", 1, 100)
-        self.require_range("images", 10, 50_000)
+    network: str = shared.network()
+    nets: int = shared.nets(5, "How many are trained on each set, and on real data.")
+    images: int = number(
+        1000,
+        10,
+        50_000,
+        "So many training and test images are compared in the test, and at most as many held-out images in "
+        "distance.",
+        unit="images",
+    )
+    epochs: int = shared.epochs()
+    batch: int = shared.batch(0)
+    lr: float = shared.lr(0.02, "Step size of those trained on real images: sgd with momentum 0.9.")
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -73,7 +70,7 @@ def pools(spec: PrivacyTask, chosen: Chosen) -> dict[str, RealPool]:
     return {spec.network: real_pool(spec, chosen, "network", spec.network)}
 
 
-def cost(spec: PrivacyTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: PrivacyTask, chosen: Chosen, counts: Counts) -> Need:
     """Training on each set and a random one, and comparing every image with every training image."""
     net = network("network", spec.network, chosen.shape, chosen.classes)
     sizes = [r.images for r in chosen.runs]
@@ -84,4 +81,4 @@ def cost(spec: PrivacyTask, chosen: Chosen, counts: Counts) -> Cost:
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
     macs += (len(sizes) + 2) * spec.nets * 2 * spec.images * one.macs
     macs += (sum(sizes) + spec.images) * counts.train * float(np.prod(chosen.shape))
-    return Cost(macs, memory=4.0 * one.activations * 2000, disk=4e5)
+    return Need(macs, memory=4.0 * one.activations * 2000, disk=4e5)

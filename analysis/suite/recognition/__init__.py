@@ -9,7 +9,6 @@ from analysis.suite.recognition.figures import (
     options,
     pictures,
     sentence,
-    static,
     table,
 )
 from analysis.suite.recognition.result import RecognitionFound
@@ -53,7 +52,6 @@ four follow the same one.""",
     pools=pools,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

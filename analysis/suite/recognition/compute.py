@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(context: Context[RecognitionTask]) -> None:
     """Task `recognition`: what every network calls every image of every set."""
-    from ddcore.pools.real import load
+    from ddcore.pools.networks import load
 
     spec = context.spec
     given = opened(context)

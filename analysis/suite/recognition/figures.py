@@ -12,11 +12,10 @@ from analysis.shared import colours, drawing
 from analysis.shared.texts import span
 from analysis.suite.recognition.result import RecognitionResult
 from analysis.suite.recognition.spec import REAL, SHOWN
-from ddcore.base.foreign_text import wrapped_unmathematical
 from ddcore.base.spread import deviations
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def options(result: RecognitionResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -92,45 +91,6 @@ def _matrix(result: RecognitionResult, arrays: Arrays, picked: dict[str, str]) -
         f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % lie on the diagonal."
     )
     return Drawn("What they are taken for", figure, caption)
-
-
-def static(result: RecognitionResult, arrays: Arrays) -> StaticFigure:
-    """The paper's grouped bars (Fig. 2, left), real test accuracy as hollow markers."""
-    import pandas as pd
-    import seaborn as sns
-
-    figure, axes = drawing.panels(width=1.6 + 1.3 * (len(result.runs) + 1))
-    ax = axes[0][0]
-    rows = [r for r in table(result, arrays) if r["set"] != "test"]
-    frame = pd.DataFrame(rows)
-    sns.barplot(
-        frame,
-        x="label",
-        y="accuracy",
-        hue="network",
-        errorbar="sd",
-        palette="colorblind",
-        edgecolor="black",
-        ax=ax,
-        err_kws={"linewidth": 1, "color": "black"},
-    )
-    tests = np.array(result.found.test).mean(1)
-    for bars, test in zip(ax.containers, tests):
-        for bar in bars:
-            ax.plot(bar.get_x() + bar.get_width() / 2, test, "D", mfc="none", mec="black", ms=4)
-    ax.plot([], [], "D", mfc="none", mec="black", ms=4, label="on real test images")
-    ax.set(xlabel="", ylabel="Accuracy", ylim=(0, 1.05))
-    ax.tick_params(axis="x", labelsize=7)
-    ax.set_xticks(
-        range(len(ax.get_xticklabels())), [_wrapped(t.get_text()) for t in ax.get_xticklabels()]
-    )
-    ax.legend(frameon=False, fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
-    sns.despine(ax=ax)
-    return figure
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(wrapped_unmathematical(text, 16))
 
 
 def table(result: RecognitionResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
 from analysis.shared.real import real_pool
+from ddcore.base.fields import text
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import parse
-from ddcore.pools.real_spec import Counts, RealPool
+from ddcore.pools.real_spec import Counts, Need, RealPool
 
 REAL = "real"
 SHOWN = 10  # images of a set that are shown
@@ -19,29 +21,26 @@ SHOWN = 10  # images of a set that are shown
 
 @dataclass(frozen=True, kw_only=True)
 class RecognitionTask(AnalysisTask):
-    """`nets` networks of each of several architectures (`networks`), trained on all real training data.
-
-    A network is written as an architecture and its width, such as convnet-16. `epochs` 0 chooses by the
-    number of images; `batch` and `lr` are those of plain SGD with momentum 0.9.
-    """
+    """Networks of several architectures, trained on all real training data."""
 
     KIND: ClassVar[str] = "recognition"
     RUNNER: ClassVar[str] = "analysis.suite.recognition.compute:run"
 
-    networks: tuple[str, ...] = ("mlp-64", "convnet-16", "convnet-64", "resnet18-8")
-    nets: int = 3
-    epochs: int = 0
-    batch: int = 64
-    lr: float = 0.02
+    networks: tuple[str, ...] = text(
+        ("mlp-64", "convnet-16", "convnet-64", "resnet18-8"),
+        "Architectures and their widths, such as convnet-16.",
+        grammar=parse,
+    )
+    nets: int = shared.nets(help="How many of each are trained.")
+    epochs: int = shared.epochs()
+    batch: int = shared.batch(0)
+    lr: float = shared.lr(0.02)
 
     def validate(self) -> None:
-        """Check ranges and the networks' names."""
+        """Each network once."""
         super().validate()
         several = 1 <= len(set(self.networks)) == len(self.networks) <= 8
         self.require("networks", several, "1 to 8 different networks")
-        for text in self.networks:
-            parse("networks", text)
-        self.require_range("nets", 1, 100)
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -64,7 +63,7 @@ def pools(spec: RecognitionTask, chosen: Chosen) -> dict[str, RealPool]:
     return {text: real_pool(spec, chosen, "networks", text) for text in spec.networks}
 
 
-def cost(spec: RecognitionTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: RecognitionTask, chosen: Chosen, counts: Counts) -> Need:
     """One pass over each set (and a real one of the largest size) in every network."""
     images = sum(r.images for r in chosen.runs) + max(r.images for r in chosen.runs)
     one = [
@@ -73,4 +72,4 @@ def cost(spec: RecognitionTask, chosen: Chosen, counts: Counts) -> Cost:
     ]
     macs = sum(c.macs for c in one) * spec.nets * images
     largest = max(c.activations for c in one)
-    return Cost(macs, memory=4.0 * largest * images, disk=images * spec.nets * len(one) + 1e5)
+    return Need(macs, memory=4.0 * largest * images, disk=images * spec.nets * len(one) + 1e5)

@@ -10,7 +10,6 @@ from analysis.suite.semantics.figures import (
     options,
     pictures,
     sentence,
-    static,
     table,
 )
 from analysis.suite.semantics.result import SemanticsFound
@@ -52,7 +51,6 @@ with the procedure of Benjamini & Hochberg 1995.""",
     pools=loo_pools,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

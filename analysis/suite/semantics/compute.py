@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Tested:
+class AttributeTest:
     """Of each image (row) and attribute: how many of the chosen have it, lift, and two-sided p-value.
 
     Lift is the share among the chosen minus the share in the class. `chosen` counts those whose attribute is
@@ -106,7 +106,7 @@ def top_of_class(
 
 def attribute_tests(
     values: np.ndarray, labels: np.ndarray, own: np.ndarray, chosen: list[np.ndarray]
-) -> Tested:
+) -> AttributeTest:
     """Hypergeometric test of each attribute (N, A) among the test images chosen for each image.
 
     Under the hypothesis the chosen are a random part of the class: of those whose attribute is known, drawn
@@ -127,7 +127,7 @@ def attribute_tests(
     usable = (drawn > 0) & (having > 0) & (having < size)
     p = np.where(usable, np.minimum(1.0, 2 * np.minimum(upper, lower)), 1.0)
     lift = hits / np.maximum(drawn, 1) - having / np.maximum(size, 1)
-    return Tested(hits, drawn, np.where(drawn > 0, lift, 0.0), p)
+    return AttributeTest(hits, drawn, np.where(drawn > 0, lift, 0.0), p)
 
 
 def controls(
@@ -151,7 +151,7 @@ def controls(
 
 
 def _examples(
-    tested: Tested, found: np.ndarray, chosen: list[np.ndarray], influence: np.ndarray
+    tested: AttributeTest, found: np.ndarray, chosen: list[np.ndarray], influence: np.ndarray
 ) -> tuple[tuple[Example, ...], np.ndarray]:
     """The clearest discoveries of different images, and the test images beside them (a flat list)."""
     pairs = np.argwhere(found)

@@ -16,7 +16,7 @@ from analysis.suite.semantics.result import SemanticsResult
 from analysis.suite.semantics.spec import VIEWS
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 def options(result: SemanticsResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -64,9 +64,9 @@ def _shares(result: SemanticsResult, view: str) -> Drawn:
     low, high = min(about.top), max(about.top)
     top = f"{low}" if low == high else f"{low} to {high}"
     caption = (
-        f"Share of distilled images whose {top} most helped test images of their own class differ from the "
-        f"rest of the class in at least one of {len(about.attributes)} attributes, at a false-discovery "
-        f"rate of {about.fdr:g}. {words}. Random: mean of {about.controls} draws."
+        f"Share of distilled images that teach an attribute. Their {top} most helped test images of their "
+        f"own class differ from the rest of the class in at least one of {len(about.attributes)} attributes, "
+        f"at a false-discovery rate of {about.fdr:g}. {words}. Random: mean of {about.controls} draws."
     )
     return Drawn("Images that mean more than their class", figure, caption)
 
@@ -134,49 +134,6 @@ def _attributes_found(result: SemanticsResult, arrays: Arrays, view: str) -> Dra
             best.append(f"{run_.label}: none")
     caption = f"Share of the images of a set with a discovery, by attribute. Most often {'; '.join(best)}."
     return Drawn("Which attributes", figure, caption)
-
-
-def static(result: SemanticsResult, arrays: Arrays) -> StaticFigure:
-    """Shares beside their controls, for both rankings; shares by attribute."""
-    import pandas as pd
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 3, width=4.0)
-    for ax, (view, title) in zip(axes[0], VIEWS.items()):
-        rows = [
-            {"label": r.label, "share": share, "test images": of}
-            for r in result.runs
-            for facts in [result.found.sets[r.key].view(view)]
-            for share, of in ((facts.share, "most helped"), (facts.control, "random"))
-        ]
-        sns.barplot(
-            pd.DataFrame(rows),
-            x="label",
-            y="share",
-            hue="test images",
-            palette=["#0072B2", "#B8BCC0"],
-            edgecolor="black",
-            ax=ax,
-        )
-        ax.set(xlabel="", ylabel="Images with a discovery", ylim=(0, 1.02), title=title)
-        ax.tick_params(axis="x", labelsize=6, rotation=20)
-        ax.legend(frameon=False, fontsize=7)
-    found = np.stack([arrays[f"found.{RAW}.{r.key}"].mean(0) for r in result.runs])
-    labels = [r.label for r in result.runs]
-    ax = axes[0][2]
-    sns.heatmap(
-        found.T,
-        ax=ax,
-        vmin=0,
-        vmax=1,
-        cmap="viridis",
-        xticklabels=labels,
-        yticklabels=result.found.attributes,
-    )
-    ax.tick_params(labelsize=6)
-    ax.set(title="Share of images, by influence")
-    sns.despine(figure)
-    return figure
 
 
 def table(result: SemanticsResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.sensitivity.figures import figures, headline, options, sentence, static, table
+from analysis.suite.sensitivity.figures import figures, headline, options, sentence, table
 from analysis.suite.sensitivity.result import SensitivityFound
 from analysis.suite.sensitivity.spec import SensitivityTask, cost, presets
 
@@ -45,7 +45,6 @@ parts of the set take as many steps as the whole set. Images of digits are never
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class SensitivitySource:
     """What is trained on: a set that all networks share, or real images of its own for each network."""
 
     key: str
@@ -65,12 +65,12 @@ def run(context: Context[SensitivityTask]) -> None:
     save(context, given, changed, {"accuracy": np.ascontiguousarray(accuracy)})
 
 
-def _work(source: Source, level: Level, chosen: Chosen) -> float:
+def _work(source: SensitivitySource, level: Level, chosen: Chosen) -> float:
     macs = net_cost(level.net.plan(chosen.shape, chosen.classes), chosen.shape).macs
     return float(level.seen(source.images.shape[-4]) * macs)
 
 
-def _sources(given: Opened, spec: SensitivityTask) -> list[Source]:
+def _sources(given: Opened, spec: SensitivityTask) -> list[SensitivitySource]:
     """The sets in the order of figures, then random real images for each size of set."""
     chosen, found = given.chosen, []
     for run_ in chosen.runs:
@@ -79,12 +79,16 @@ def _sources(given: Opened, spec: SensitivityTask) -> list[Source]:
             loss: made.for_training(PROTOCOLS["t300"].replace(loss=loss))[1]
             for loss in ("ce", "mse")
         }
-        found.append(Source(run_.key, run_.method, run_.label, run_.ipc, made.images, labels))
+        found.append(
+            SensitivitySource(run_.key, run_.method, run_.label, run_.ipc, made.images, labels)
+        )
     several = len(sizes(chosen)) > 1
     for ipc in sizes(chosen):
         label = "Random real images" + (f", {ipc} per class" if several else "")
         images, own = _random(given.dataset, ipc, spec)
-        found.append(Source(f"random.{ipc}", "", label, ipc, images, {"ce": own, "mse": own}))
+        found.append(
+            SensitivitySource(f"random.{ipc}", "", label, ipc, images, {"ce": own, "mse": own})
+        )
     return found
 
 

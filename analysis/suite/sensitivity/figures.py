@@ -16,7 +16,7 @@ from analysis.suite.sensitivity.spec import FACTORS
 from ddcore.base.foreign_text import wrapped
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
+    pass
 
 
 CHANGE, BEYOND = "change", "beyond"
@@ -70,7 +70,7 @@ def _looks(result: SensitivityResult) -> dict[str, colours.Style]:
     sources = result.found.sources
     looks = iter(colours.styles([s.method for s in sources if s.method]))
     symbols = itertools.cycle(("diamond", "diamond-open", "circle", "circle-open"))
-    real = (colours.Style(colours.REAL, "dash", symbol, "--", "D") for symbol in symbols)
+    real = (colours.Style(colours.REAL, "dash", symbol) for symbol in symbols)
     return {s.key: next(looks if s.method else real) for s in sources}
 
 
@@ -138,63 +138,6 @@ def _strip(result: SensitivityResult, factor: str) -> Drawn:
     )
     caption = f"A marker is a network. Means in per cent, in the order of the figure: {words}."
     return Drawn(f"{FACTORS[factor]}, every network", figure, caption)
-
-
-def static(result: SensitivityResult, arrays: Arrays) -> StaticFigure:
-    """Heat map of the changes, and strips of every network's change."""
-    import pandas as pd
-    import seaborn as sns
-
-    each, rows = changes(result), [_line(level) for level in result.found.levels[1:]]
-    sources = result.found.sources
-    labels = [s.label for s in sources]
-    mean = np.stack([each[s.key].mean(1) for s in sources])  # (sources, levels)
-    figure, axes = drawing.panels(1, 2, width=5.2, height=1.2 + 0.22 * len(rows))
-    left, right = axes[0]
-    most = max(1.0, min(50.0, float(np.abs(mean).max())))
-    sns.heatmap(
-        mean[:, 1:].T,
-        ax=left,
-        center=0,
-        vmin=-most,
-        vmax=most,
-        cmap="RdBu",
-        annot=True,
-        fmt="+.1f",
-        annot_kws={"fontsize": 6},
-        xticklabels=labels,
-        yticklabels=rows,
-    )
-    left.tick_params(labelsize=6)
-    left.tick_params(axis="x", rotation=20)
-    left.set(title="Change of test accuracy in points")
-    frame = pd.DataFrame(
-        [
-            {"set": s.label, "level": line, "points": value}
-            for s in sources
-            for line, own in zip(rows, each[s.key][1:])
-            for value in own
-        ]
-    )
-    looks = _looks(result)
-    palette = [looks[s.key].colour if s.method else "black" for s in sources]
-    sns.stripplot(
-        frame,
-        x="points",
-        y="level",
-        hue="set",
-        palette=palette,
-        dodge=True,
-        jitter=False,  # it would draw from a global generator
-        size=3,
-        ax=right,
-    )
-    right.axvline(0, color="black", lw=0.8, ls=":")
-    right.set(ylabel="", xlabel="Change in points, every network")
-    right.tick_params(labelsize=6)
-    right.legend(frameon=False, fontsize=6)
-    sns.despine(ax=right)
-    return figure
 
 
 def table(result: SensitivityResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, choices, number
+from ddcore.data.registry import mirrored
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
-from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts
+from ddcore.nets.words import network
+from ddcore.pools.real_spec import Counts, Need
 from ddcore.training.protocols import PROTOCOLS, Protocol
 
 FACTORS = {
@@ -30,39 +33,33 @@ FACTORS = {
     "init": "Initial weights",
 }
 FEW, ALL = "few", "all"
-GRIDS = (FEW, ALL)
-NO_MIRROR = ("digits", "mnist", "usps", "svhn", "kmnist", "emnist")  # flipped, these are others
+GRIDS = {FEW: "one or two changes of each factor", ALL: "all of them"}
 GROWTH = (1 / 6, 1 / 3, 10 / 3)  # of the steps: 50, 100 and 1000 of 300
 PARTS = (2, 4, 10)  # of the set in a batch
 
 
 @dataclass(frozen=True, kw_only=True)
 class SensitivityTask(AnalysisTask):
-    """`nets` networks trained on each set under protocol t300 and under changes of it, one at a time.
-
-    `network` is an architecture and its width, such as convnet-16, `iterations` the number of full-batch
-    steps. `factors` names what is changed. `grid` few has one or two changes of each factor, all has all.
-    """
+    """Networks trained on each set under protocol t300 and under changes of it, one at a time."""
 
     KIND: ClassVar[str] = "sensitivity"
     RUNNER: ClassVar[str] = "analysis.suite.sensitivity.compute:run"
 
-    factors: tuple[str, ...] = tuple(FACTORS)
-    grid: str = FEW
-    nets: int = 3
-    network: str = "convnet-16"
-    iterations: int = 300
+    factors: tuple[str, ...] = choices(
+        tuple(FACTORS),
+        FACTORS,
+        "one or more different factors of " + ", ".join(FACTORS),
+        "What is changed.",
+    )
+    grid: str = choice(FEW, GRIDS, "How much of it.")
+    nets: int = shared.nets(help="How many are trained on each set, each time.")
+    network: str = shared.network()
+    iterations: int = number(300, 10, 100_000, "Steps of training, with all images at once.")
 
     def validate(self) -> None:
-        """Check ranges and names."""
+        """Each factor once."""
         super().validate()
-        known = set(self.factors) <= set(FACTORS) and len(set(self.factors)) == len(self.factors)
-        allowed = "one or more different factors of " + ", ".join(FACTORS)
-        self.require("factors", known and len(self.factors) >= 1, allowed)
-        self.require_choice("grid", GRIDS)
-        self.require_range("nets", 1, 100)
-        parse("network", self.network)
-        self.require_range("iterations", 10, 100_000)
+        self.require("factors", 0 < len(set(self.factors)) == len(self.factors))
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -143,7 +140,7 @@ def _levels(factor: str, net: NetSpec, plain: Protocol, chosen: Chosen) -> Itera
     elif factor == "augmentation":
         yield trained("shifts", augment="crop")
         yield trained("scaling and rotation", augment="scale_rotate")
-        if chosen.data.name not in NO_MIRROR:
+        if mirrored(chosen.data.name):
             yield trained("mirror images", augment="flip")
         yield trained("all of DSA", augment="color_crop_cutout_scale_rotate")
     elif factor == "architecture":
@@ -181,7 +178,7 @@ def sizes(chosen: Chosen) -> list[int]:
     return sorted({run.ipc for run in chosen.runs})
 
 
-def cost(spec: SensitivityTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: SensitivityTask, chosen: Chosen, counts: Counts) -> Need:
     """Training under every change on every set and random one, and a pass over the test images."""
     own = [run.images for run in chosen.runs] + [ipc * chosen.classes for ipc in sizes(chosen)]
     macs = largest = 0.0
@@ -189,4 +186,4 @@ def cost(spec: SensitivityTask, chosen: Chosen, counts: Counts) -> Cost:
         one = net_cost(level.net.plan(chosen.shape, chosen.classes), chosen.shape)
         macs += sum(3.0 * level.seen(m) + counts.test for m in own) * one.macs
         largest = max(largest, one.activations)
-    return Cost(spec.nets * macs, memory=12.0 * largest * max(200, *own))
+    return Need(spec.nets * macs, memory=12.0 * largest * max(200, *own))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.contract import Analysis
-from analysis.suite.transfer.figures import figures, headline, sentence, static, table
+from analysis.suite.transfer.figures import figures, headline, sentence, table
 from analysis.suite.transfer.result import TransferFound
 from analysis.suite.transfer.spec import TransferTask, cost, presets
 
@@ -43,7 +43,6 @@ steps where there are many images.""",
     presets=presets,
     cost=cost,
     figures=figures,
-    static=static,
     table=table,
     headline=headline,
     sentence=sentence,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class TransferSource:
     """What is trained on: a set that all networks share, or real images of its own for each network."""
 
     kind: str  # SET, RANDOM or MEAN
@@ -86,7 +86,7 @@ def _plain(net: NetSpec, chosen: Chosen) -> bool:
     return net == network("widths", f"convnet-{net.width}", chosen.shape, chosen.classes)
 
 
-def _sources(context: Context[TransferTask], given: Opened) -> list[Source]:
+def _sources(context: Context[TransferTask], given: Opened) -> list[TransferSource]:
     """The sets in the order of figures, then random real images and class means for each size of set."""
     from ddcore.measure import baselines
 
@@ -94,7 +94,7 @@ def _sources(context: Context[TransferTask], given: Opened) -> list[Source]:
     chosen, protocol, found = given.chosen, recipe(context.spec), []
     for own in chosen.runs:
         pair = given.sets[own.key].for_training(protocol)
-        found.append(Source(SET, own.key, own.method, own.label, own.ipc, *pair))
+        found.append(TransferSource(SET, own.key, own.method, own.label, own.ipc, *pair))
     several = len(sizes(chosen)) > 1
     for kind, label in BASELINES.items():
         for ipc in sizes(chosen):
@@ -105,5 +105,5 @@ def _sources(context: Context[TransferTask], given: Opened) -> list[Source]:
             images, labels = (x.numpy() for x in baselines.sets(task, given.dataset, "cpu"))
             images = images if kind == RANDOM else images[0]
             text = label + (f", {ipc} per class" if several else "")
-            found.append(Source(kind, f"{kind}.{ipc}", "", text, ipc, images, labels))
+            found.append(TransferSource(kind, f"{kind}.{ipc}", "", text, ipc, images, labels))
     return found

@@ -18,7 +18,6 @@ from ddcore.base.foreign_text import wrapped
 from ddcore.base.spread import deviation, deviations, plus_minus
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as StaticFigure
     from plotly.graph_objects import Figure
 
 
@@ -50,14 +49,14 @@ def _looks(result: TransferResult) -> dict[str, colours.Style]:
     """The look of each source by its key; sets made without distilling are grey."""
     sources = result.found.sources
     looks = {SET: iter(colours.styles([s.method for s in sources if s.kind == SET]))}
-    looks |= {RANDOM: _grey("dash", "diamond", "--", "D"), MEAN: _grey("dot", "circle", ":", "o")}
+    looks |= {RANDOM: _grey("dash", "diamond"), MEAN: _grey("dot", "circle")}
     return {s.key: next(looks[s.kind]) for s in sources}
 
 
-def _grey(dash: str, symbol: str, line: str, marker: str) -> Iterator[colours.Style]:
+def _grey(dash: str, symbol: str) -> Iterator[colours.Style]:
     """One look after the other of sets of a kind, which differ in how their symbol is filled."""
     for filled in itertools.cycle(colours.SYMBOLS):
-        yield colours.Style(colours.REAL, dash, symbol + filled, line, marker)
+        yield colours.Style(colours.REAL, dash, symbol + filled)
 
 
 def figures(result: TransferResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
@@ -172,52 +171,6 @@ def _grid(
 def _cell(value: float, home: bool) -> str:
     text = f"{round(float(value), 1) + 0.0:+.1f}"
     return f"[{text}]" if home else text
-
-
-def static(result: TransferResult, arrays: Arrays) -> StaticFigure:
-    """The same three panels."""
-    import seaborn as sns
-
-    figure, axes = drawing.panels(1, 3, width=4.6, height=3.6)
-    names = [n.name for n in result.found.networks]
-    wide = [str(n.width) for n in result.found.networks]
-    panels = ((result.found.architectures, names, ""), (ladder(result), wide, "-"))
-    count, looks = len(result.found.sources), _looks(result)
-    for ax, (which, ticks, line) in zip(axes[0], panels):
-        for place, source in enumerate(result.found.sources):
-            values, look = result.found.accuracies[source.key][which], looks[source.key]
-            shift = 0.0 if line else (place - (count - 1) / 2) * 0.7 / count
-            ax.errorbar(
-                np.arange(len(which)) + shift,
-                values.mean(1),
-                deviations(values),
-                color="black" if source.kind != SET else look.colour,
-                ls=look.linestyle if line else "",
-                marker=look.marker,
-                ms=4,
-                label=source.label,
-            )
-        ax.set_xticks(range(len(which)), [ticks[i] for i in which], fontsize=7)
-        ax.set(ylabel="Test accuracy", xlabel="Width of the ConvNet" if line else "")
-        sns.despine(ax=ax)
-    axes[0][0].legend(frameon=False, fontsize=6)
-    keep, order, values, cells = _grid(result)
-    ax = axes[0][2]
-    sns.heatmap(
-        values,
-        ax=ax,
-        center=0,
-        cmap="RdBu",
-        annot=cells,
-        fmt="",
-        annot_kws={"fontsize": 6},
-        xticklabels=[s.label for s in keep],
-        yticklabels=[names[n] for n in order],
-    )
-    ax.tick_params(labelsize=6)
-    ax.tick_params(axis="x", rotation=20)
-    ax.set(title="Points beyond random real images")
-    return figure
 
 
 def table(result: TransferResult, arrays: Arrays) -> list[dict[str, Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.contract import AnalysisTask, Cost
+from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
+from analysis.shared import fields as shared
+from ddcore.base.fields import numbers, text
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
-from ddcore.pools.real_spec import Counts
+from ddcore.pools.real_spec import Counts, Need
 from ddcore.training.protocols import PROTOCOLS, Protocol
 
 SET, RANDOM, MEAN = "set", "random", "class_mean"
@@ -20,31 +22,35 @@ BASELINES = {RANDOM: "Random real images", MEAN: "Class means"}
 
 @dataclass(frozen=True, kw_only=True)
 class TransferTask(AnalysisTask):
-    """`nets` networks of every kind trained on each set under protocol t300, `iterations` full-batch steps.
+    """Networks of several kinds trained on each set under protocol t300.
 
-    `architectures` are networks such as mlp, lenet or resnet18-8 (a number is the width); `widths` are those
-    of further ConvNets. The networks that the sets were made with come on top.
+    The networks that the sets were made with come on top.
     """
 
     KIND: ClassVar[str] = "transfer"
     RUNNER: ClassVar[str] = "analysis.suite.transfer.compute:run"
 
-    architectures: tuple[str, ...] = ("mlp", "resnet18-8")
-    widths: tuple[int, ...] = (8, 16, 32)
-    nets: int = 3
-    iterations: int = 300
+    architectures: tuple[str, ...] = text(
+        ("mlp", "resnet18-8"),
+        "Networks such as mlp, lenet or resnet18-8 (a number is the width).",
+        grammar=parse,
+    )
+    widths: tuple[int, ...] = numbers(
+        (8, 16, 32),
+        1,
+        2048,
+        "different widths of a ConvNet, from 1 to 2048",
+        "Widths of further ConvNets.",
+    )
+    nets: int = shared.nets(help="How many of each kind are trained on each set.")
+    iterations: int = shared.iterations()
 
     def validate(self) -> None:
-        """Check ranges and names."""
+        """Each network once."""
         super().validate()
-        for text in self.architectures:
-            parse("architectures", text)
-        named = self.architectures and len(set(self.architectures)) == len(self.architectures)
-        self.require("architectures", bool(named), "one or more different networks, such as mlp")
-        ok = len(set(self.widths)) == len(self.widths) and all(1 <= w <= 2048 for w in self.widths)
-        self.require("widths", ok, "different widths of a ConvNet, from 1 to 2048")
-        self.require_range("nets", 1, 100)
-        self.require_range("iterations", 1, 100_000)
+        named = 0 < len(set(self.architectures)) == len(self.architectures)
+        self.require("architectures", named, "one or more different networks, such as mlp")
+        self.require("widths", len(set(self.widths)) == len(self.widths))
 
 
 def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
@@ -84,7 +90,7 @@ def sizes(chosen: Chosen) -> list[int]:
     return sorted({run.ipc for run in chosen.runs})
 
 
-def cost(spec: TransferTask, chosen: Chosen, counts: Counts) -> Cost:
+def cost(spec: TransferTask, chosen: Chosen, counts: Counts) -> Need:
     """Training every network on every set, random set and class means; a pass over the test images."""
     own = [run.images for run in chosen.runs]
     own += [ipc * chosen.classes for ipc in sizes(chosen) for _ in BASELINES]
@@ -93,4 +99,4 @@ def cost(spec: TransferTask, chosen: Chosen, counts: Counts) -> Cost:
         one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
         macs += sum(3.0 * spec.iterations * m + counts.test for m in own) * one.macs
         largest = max(largest, one.activations)
-    return Cost(spec.nets * macs, memory=12.0 * largest * max(200, *own))
+    return Need(spec.nets * macs, memory=12.0 * largest * max(200, *own))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ddcore.base import isolated
-from ddcore.data.images import Form
+from ddcore.base.isolated import Progress
+from ddcore.data.images import PictureForm
 from ddcore.data.sources import _folder, _parquet
-from ddcore.data.sources._raw import MAX_BYTES, Decoded, Progress, RawData, no_progress
+from ddcore.data.sources._raw import MAX_BYTES, Decoded, RawData, no_progress
 
 # The largest picture while it is resized, what the libraries need, labels of five million rows. Decoded
 # pictures lie in a file and do not count.
@@ -25,7 +26,7 @@ READERS: dict[str, Callable[..., Decoded]] = {"folder": _folder.read, "parquet":
 def read(
     kind: str,
     folder: Path,
-    form: Form = Form(),  # noqa: B008
+    form: PictureForm = PictureForm(),  # noqa: B008
     names: tuple[str, ...] | None = None,
     progress: Progress = no_progress,
 ) -> RawData:
@@ -81,7 +82,11 @@ def _decode(request: dict[str, Any], place: Path, progress: Progress) -> dict[st
     names = tuple(request["names"]) if request["names"] else None
     extra = {"names": names} if request["kind"] == "parquet" else {}
     found = READERS[request["kind"]](
-        Path(request["folder"]), form=Form(**request["form"]), progress=progress, room=room, **extra
+        Path(request["folder"]),
+        form=PictureForm(**request["form"]),
+        progress=progress,
+        room=room,
+        **extra,
     )
     if isinstance(found.images, np.memmap):  # `room` is one
         found.images.flush()

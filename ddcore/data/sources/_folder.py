@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from ddcore.base.errors import DataError
-from ddcore.data.images import SUFFIXES, Form, Room, stack
+from ddcore.base.isolated import Progress
+from ddcore.data.images import SUFFIXES, PictureForm, Room, stack
 from ddcore.data.sources._own import check_labels, split
-from ddcore.data.sources._raw import Decoded, Progress, no_progress
+from ddcore.data.sources._raw import Decoded, no_progress
 
 TEST_NAMES = ("test", "val", "valid", "validation")  # the first that exists is the test part
 
 
 def read(
     folder: Path,
-    form: Form = Form(),  # noqa: B008
+    form: PictureForm = PictureForm(),  # noqa: B008
     progress: Progress = no_progress,
     room: Room = np.empty,
 ) -> Decoded:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ddcore.base.errors import DataError
-from ddcore.data.images import Form, Room, stack
+from ddcore.base.isolated import Progress
+from ddcore.data.images import PictureForm, Room, stack
 from ddcore.data.names import distinct_names
 from ddcore.data.sources._own import check_labels, split
-from ddcore.data.sources._raw import MAX_CLASSES, Decoded, Progress, no_progress
+from ddcore.data.sources._raw import MAX_CLASSES, Decoded, no_progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +36,7 @@ MAX_FACTS = 1 << 20  # bytes of what is told beside the columns
 def read(
     folder: Path,
     names: tuple[str, ...] | None = None,
-    form: Form = Form(),  # noqa: B008
+    form: PictureForm = PictureForm(),  # noqa: B008
     progress: Progress = no_progress,
     room: Room = np.empty,
 ) -> Decoded:

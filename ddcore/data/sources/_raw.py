@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,6 @@ from ddcore.base.errors import DataError
 MAX_CLASSES = 1000
 MAX_BYTES = 4 << 30  # a set is decoded into memory; more than this is meant to be resized first
 MIN_PER_CLASS = 2  # one picture to train on, one for the validation part
-
-
-Progress = Callable[[int, int], None]
 
 
 def no_progress(step: int, total: int) -> None:

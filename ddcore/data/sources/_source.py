@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ddcore.base.errors import DataError
-from ddcore.data.sources._raw import Progress, RawData, no_progress
+from ddcore.base.isolated import Progress
+from ddcore.data.sources._raw import RawData, no_progress
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

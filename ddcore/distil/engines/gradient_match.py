@@ -1,8 +1,8 @@
 """Gradient matching: synthetic images whose gradients equal those of real images, in networks on their way.
 
 Zhao et al. 2021 (DC), Zhao & Bilen 2021 (DSA), Lee et al. 2022 (DCC) and Kim et al. 2022 (IDC) differ in
-what is compared (`Matching`), how the networks are trained in between (`Inner`) and how the set follows
-(`Outer`). There is no loop over classes: a class in a network is a network of its own, a copy of the
+what is compared (`Matching`), how the networks are trained in between (`NetTraining`) and how the set follows
+(`SetUpdates`). There is no loop over classes: a class in a network is a network of its own, a copy of the
 weights, and one derivative gives the gradients of all.
 """
 
@@ -15,21 +15,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ddcore.base import rng
-from ddcore.distil.engines.rules import GradientDescent
-from ddcore.distil.engines.unroll import Weights, run
+from ddcore.base import execution, rng
+from ddcore.base.execution import leaves
+from ddcore.distil.engines.rules import GradientDescent, WeightTuple
 from ddcore.distil.problem import Distiller, Problem
-from ddcore.nets.network import Network, Params
+from ddcore.nets.network import Network, Weights
 from ddcore.nets.plan import cost
 from ddcore.training import augment
 from ddcore.training.batches import Batches
 from ddcore.training.labels import step_major_labels
 from ddcore.training.losses import cross_entropy
 from ddcore.training.protocols import Protocol
+from ddcore.training.steps import gradients
 
 # Activations per graph. It bounds the memory; on a CPU small networks gain up to six times from being
 # computed together, but beyond this grouped convolutions are slower than one after the other (measured).
 CPU_FLOATS, GPU_FLOATS = 2_000_000, 1 << 28
+# Of one group's real images, whose graph is used once: workers keep the memory of large tensors, so few at
+# a time are no quicker. At width 128 threes, as the bound above has them, took 1.29 times as long as 32 at
+# once, at width 32 sixteens 1.16 times (measured).
+CPU_REAL_FLOATS = 16_000_000
 
 AUGMENTED = 8  # copies of its images that an augmentation holds
 
@@ -64,7 +69,7 @@ class Matching:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inner:
+class NetTraining:
     """Training of the networks between two matching steps, by gradient descent.
 
     Of `recipe` the step size, momentum, weight decay, batch, epochs and CutMix count. An epoch sees the
@@ -77,7 +82,7 @@ class Inner:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outer:
+class SetUpdates:
     """How the set follows: an optimiser, and fresh networks after every `matches` matching steps."""
 
     matches: int
@@ -135,7 +140,7 @@ def _flat(gradients: Gradients) -> Tensor:
 
 def group_gradients(
     network: Network,
-    weights: Params,
+    weights: Weights,
     images: Tensor,
     labels: Tensor,
     names: Sequence[str],
@@ -159,6 +164,31 @@ def group_gradients(
     return [g.unflatten(0, (nets, groups)) for g in found]
 
 
+def class_gradients(
+    network: Network, compared: tuple[str, ...], *tensors: Tensor
+) -> tuple[Tensor, ...]:
+    """As `group_gradients`, without a graph; after the weights: images, labels."""
+    weights, (images, labels) = network.split(tensors)
+    return tuple(group_gradients(network, weights, images, labels, compared))
+
+
+def distances(
+    network: Network, distance: str, compared: tuple[str, ...], *tensors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Distance from target gradients, summed over groups and averaged over networks, and its derivative.
+
+    After the weights: a target (N, G, ...) for each name in `compared`, labels (G, B) and the images
+    (G, B, C, H, W) by which is differentiated.
+    """
+    weights, (*target, labels, images) = network.split(tensors)
+    (by,) = leaves([images])
+    made = group_gradients(network, weights, by, labels, compared, graph=True)
+    pair = ([g.flatten(0, 1) for g in gradients] for gradients in (target, made))
+    value = DISTANCES[distance](*pair).sum() / network.num_nets
+    (gradient,) = torch.autograd.grad(value, by)
+    return value.detach(), gradient
+
+
 def chunks(count: int, most: int) -> Iterator[slice]:
     """`count` things in equal parts (the last may be smaller) of at most `most`, but at least 1."""
     parts = -(-count // max(1, most))
@@ -174,19 +204,27 @@ class GradientMatching(Distiller):
     """
 
     def __init__(
-        self, problem: Problem, matching: Matching, inner: Inner, outer: Outer, nets: int = 1
+        self,
+        problem: Problem,
+        matching: Matching,
+        inner: NetTraining,
+        outer: SetUpdates,
+        nets: int = 1,
     ) -> None:
         super().__init__(problem)
         self.matching, self.inner, self.outer = matching, inner, outer
-        self.network = problem.network(nets, fused_norm=False)  # differentiated twice
-        self.fast = problem.network(nets)  # differentiated once
+        # The library's norms: twice differentiated 1.07 (width 32) to 1.25 times (128) as quick (measured).
+        self.network = problem.network(nets)
         weights = self.network.init(problem.generator("net", 0), problem.device)
         self.names = list(weights)
-        self.compared = [n for n in weights if matching.layers == "all" or weights[n].ndim == 5]
+        every = matching.layers == "all"
+        self.compared = [n for n in weights if every or weights[n].ndim == 5]
         self.rule = GradientDescent(inner.recipe.momentum, inner.recipe.weight_decay)
         self.state = tuple(s.clone() for s in self.rule.start(tuple(weights.values())))
         per_image = nets * cost(self.network.plan, self.network.shape).activations
         self.images_at_once = (CPU_FLOATS if problem.on_cpu else GPU_FLOATS) // per_image
+        self.real_at_once = (CPU_REAL_FLOATS if problem.on_cpu else GPU_FLOATS) // per_image
+        self._steps(nets)
         groups = self.synthetic.groups(outer.lr, problem.spec.label_lr)
         self.optimiser = (
             torch.optim.Adam(groups)
@@ -194,10 +232,33 @@ class GradientMatching(Distiller):
             else torch.optim.SGD(groups, momentum=outer.momentum)
         )
 
+    def _steps(self, nets: int) -> None:
+        """What an iteration is made of, and how many multiply-adds the run has of each."""
+        m, inner, spec = self.matching, self.inner, self.problem.spec
+        one = nets * cost(self.network.plan, self.network.shape).macs * spec.params.iterations
+        made = len(self.synthetic)
+        compared = self.problem.classes * m.batch or made
+        self.look = execution.step(
+            class_gradients,
+            self.network,
+            tuple(self.compared),
+            total=3.0 * one * m.real_batch * self.problem.classes,
+        )
+        self.compare = execution.step(
+            distances, self.network, m.distance, tuple(self.compared), total=9.0 * one * compared
+        )
+        trained = inner.recipe.epochs * (inner.real_images or made)
+        self.train = execution.step(gradients, self.network, "ce", total=3.0 * one * trained)
+
     @property
-    def weights(self) -> Params:
+    def weights(self) -> Weights:
         """The networks as they stand."""
         return dict(zip(self.names, self.state))
+
+    @property
+    def theta(self) -> WeightTuple:
+        """Their weights alone."""
+        return self.state[: len(self.names)]
 
     def buffers(self) -> dict[str, Tensor]:
         """The networks in training: weights, then velocities."""
@@ -212,12 +273,12 @@ class GradientMatching(Distiller):
             self._restart(network)
         else:
             self._train(iteration)
-        leaves = self.synthetic.leaves()
-        inputs = [x.detach().requires_grad_() for x in leaves]
+        decoded = self.synthetic.leaves()
+        inputs = [x.detach().requires_grad_() for x in decoded]
         images, real = self._batches(iteration, inputs)
         collective = self.matching.is_collective(network, match)
         loss, gradient = self.match(real, images.detach(), collective=collective)
-        self.synthetic.pull(leaves, torch.autograd.grad(images, inputs, gradient))
+        self.synthetic.pull(decoded, torch.autograd.grad(images, inputs, gradient))
         return {"loss": loss.item() / (1 if collective else len(images))}
 
     def match(
@@ -235,18 +296,11 @@ class GradientMatching(Distiller):
             real, real_labels, images, labels = (
                 x.flatten(0, 1)[None] for x in (real, real_labels, images, labels)
             )
-        distance = DISTANCES[self.matching.distance]
         loss, gradient = images.new_zeros(()), torch.empty_like(images)
         for part in chunks(len(images), self.images_at_once // images.shape[1]):
             target = self._real_gradients(real[part], real_labels[part])
-            x = images[part].requires_grad_()
-            made = group_gradients(
-                self.network, self.weights, x, labels[part], self.compared, graph=True
-            )
-            pair = ([g.flatten(0, 1) for g in gradients] for gradients in (target, made))
-            value = distance(*pair).sum() / self.network.num_nets
-            (gradient[part],) = torch.autograd.grad(value, x)
-            loss += value.detach()
+            value, gradient[part] = self.compare(*self.theta, *target, labels[part], images[part])
+            loss += value
         return loss, gradient.view(shape)
 
     def _real_gradients(self, real: Tensor, labels: Tensor) -> list[Tensor]:
@@ -255,9 +309,9 @@ class GradientMatching(Distiller):
         found = []
         for part in chunks(groups, self.images_at_once // count):
             total: tuple[Tensor, ...] = ()
-            for images in chunks(count, self.images_at_once // (part.stop - part.start)):
+            for images in chunks(count, self.real_at_once // (part.stop - part.start)):
                 x, y = real[part, images], labels[part, images]
-                mean = group_gradients(self.fast, self.weights, x, y, self.compared)
+                mean = self.look(*self.theta, x, y)
                 part_of = torch._foreach_mul(mean, y.shape[1] / count)  # it counts by its size
                 total = torch._foreach_add(total, part_of) if total else part_of
             found.append(total)
@@ -292,17 +346,14 @@ class GradientMatching(Distiller):
         for epoch, (images, labels) in enumerate(self._training_sets(iteration)):
             seeds = [
                 rng.derive(self.problem.spec.seed, "inner", iteration, epoch, net)
-                for net in range(self.fast.num_nets)
+                for net in range(self.network.num_nets)
             ]
             batches = Batches(images, labels, self.problem.classes, recipe, seeds)
-            parts = list(batches.epoch())
-
-            def loss(t: int, theta: Weights, _: object, parts: list = parts) -> Tensor:
-                x, y = parts[t]
-                return cross_entropy(self.fast.logits(dict(zip(self.names, theta)), x), y)
-
-            lrs = torch.full((len(parts),), recipe.lr, device=images.device)
-            state = run(loss, self.rule, state, (), (lrs,), range(len(parts)))
+            rates = (torch.full((batches.per_epoch,), recipe.lr, device=images.device),)
+            for t, (x, y) in enumerate(batches.epoch()):
+                gradient = self.train(*state[: len(self.names)], x, y)
+                with torch.no_grad():
+                    state = self.rule.update(t, state, gradient, rates)
         self._keep(state)
 
     def _training_sets(self, iteration: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ddcore.base.placing import placed
 from ddcore.distil.problem import Current, Distiller, Problem, to_numpy
 from ddcore.kernels import ntk, random_features, ridge
-from ddcore.nets.network import Params, select
+from ddcore.nets.network import Weights, select
 
 Pair = tuple[Tensor, Tensor]  # K_SS (..., m, m) and K_TS (..., n, m)
 
@@ -50,7 +50,7 @@ class RandomNets(Regression):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool(Regression):
+class NetPool(Regression):
     """With `nets` of a pool of `pool` networks, trained at `net_lr` for `max_age` steps at most."""
 
     nets: int
@@ -221,9 +221,9 @@ class FeaturePool(KernelRegression):
     """
 
     BETAS, EPS = (0.9, 0.999), 1e-8
-    params: Pool
+    params: NetPool
 
-    def __init__(self, problem: Problem, params: Pool) -> None:
+    def __init__(self, problem: Problem, params: NetPool) -> None:
         super().__init__(problem, params)
         p = params
         network = problem.network(p.pool)
@@ -300,7 +300,7 @@ class FeaturePool(KernelRegression):
 
     def _refresh(self, iteration: int, index: int) -> None:
         generator = self.problem.generator("pool", iteration + 1, index)
-        fresh: Params = self.some.with_nets(1).init([generator], self.problem.device)
+        fresh: Weights = self.some.with_nets(1).init([generator], self.problem.device)
         for name, weight in fresh.items():
             self.weights[name][index] = weight[0]
             self.first[name][index] = 0

@@ -21,9 +21,16 @@ from torch import Tensor
 from ddcore.base.placing import placed
 from ddcore.distil.decoder import View
 from ddcore.distil.engines.rules import GradientDescent, Rule
-from ddcore.distil.engines.unroll import OuterLoss, Weights, meta_gradient, run
+from ddcore.distil.engines.unroll import (
+    OuterLoss,
+    SetLoss,
+    WeightTuple,
+    meta_gradient,
+    run,
+    set_steps,
+)
 from ddcore.distil.problem import Current, Distiller, Problem, to_numpy
-from ddcore.nets.network import Params, select
+from ddcore.nets.network import Weights, select
 from ddcore.nets.plan import cost
 from ddcore.training import augment
 from ddcore.training.losses import cross_entropy
@@ -32,7 +39,7 @@ from ddcore.training.losses import cross_entropy
 # images takes 2 to 4 times as long at once as in parts of 128 (measured). A GPU is bounded by memory.
 CPU_FLOATS, GPU_FLOATS = 2_000_000, 1 << 30
 
-Starts = Callable[[int], Params]  # iteration -> stacked initial weights
+Starts = Callable[[int], Weights]  # iteration -> stacked initial weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +108,11 @@ def fixed(problem: Problem) -> Starts:
     return lambda iteration: weights
 
 
-def sampled(problem: Problem, weights: Params, nets: int) -> Starts:
+def sampled(problem: Problem, weights: Weights, nets: int) -> Starts:
     """`nets` of these networks (stacked weights), drawn anew in every iteration, no two the same."""
     count = len(next(iter(weights.values())))
 
-    def draw(iteration: int) -> Params:
+    def draw(iteration: int) -> Weights:
         order = torch.randperm(count, generator=problem.generator("bank", iteration))
         return select(weights, order[:nets])
 
@@ -135,6 +142,9 @@ class MetaLearning(Distiller):
         self.network = problem.network(nets)
         per_image = nets * cost(self.network.plan, self.network.shape).activations
         self.part = max(1, (CPU_FLOATS if problem.on_cpu else GPU_FLOATS) // per_image)
+        seen = (inner.batch * problem.classes) or len(self.synthetic) / problem.spec.steps
+        seen *= problem.spec.params.iterations * inner.steps
+        self.steps = set_steps(self.network, inner.rule, seen)
         self.rates = self._rates()
         self.norm = torch.zeros((), device=problem.device)  # moving average, for `clip_ema`
         self._epoch: tuple[int, Tensor] | None = None
@@ -243,7 +253,7 @@ class MetaLearning(Distiller):
 
     # --- the two losses -------------------------------------------------------------------------
 
-    def _inner_loss(self, iteration: int, steps: range) -> Callable[..., Tensor]:
+    def _inner_loss(self, iteration: int, steps: range) -> SetLoss:
         """Cross-entropy on update t's synthetic images; everything random is drawn here."""
         generator = self.problem.generator("views", iteration)
         views = [self._view(part, generator) for part in self._parts(steps.stop, generator)]
@@ -256,14 +266,14 @@ class MetaLearning(Distiller):
             counts = [len(self.synthetic.classes_of(v)) for v in views]
             draws = [augment.sample(strategy, n, generator) for n in counts]
 
-        def loss(t: int, theta: Weights, leaves: tuple[Tensor, ...]) -> Tensor:
+        def batch(t: int, leaves: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
             images, targets = self.synthetic.take(leaves, views[t])
             if draws is not None:
                 draw = draws[t]
                 images = augment.apply(images, _for_all(draw, len(images)))
-            return cross_entropy(self._logits(theta, images), targets)
+            return images, targets
 
-        return loss
+        return SetLoss(self.network, self.names, batch, *self.steps)
 
     def _parts(self, count: int, generator: torch.Generator) -> list[int]:
         """Which part of the set each of `count` updates sees, where it is used in its own order."""
@@ -305,7 +315,7 @@ class MetaLearning(Distiller):
 
         return [part_loss(slice(i, i + self.part)) for i in range(0, len(labels), self.part)]
 
-    def _logits(self, theta: Weights, images: Tensor) -> Tensor:
+    def _logits(self, theta: WeightTuple, images: Tensor) -> Tensor:
         return self.network.logits(dict(zip(self.names, theta)), images)
 
     def _omega(self, iteration: int) -> augment.Draw:

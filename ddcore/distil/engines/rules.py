@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]
-Weights = tuple[Tensor, ...]
+WeightTuple = tuple[Tensor, ...]
 
 
+@dataclass(frozen=True)
 class GradientDescent:
     """SGD as in torch: v <- m v + g + decay theta, theta <- theta - eta_t v.
 
@@ -23,16 +25,22 @@ class GradientDescent:
     but must not be 0.
     """
 
-    def __init__(self, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
-        self.momentum, self.weight_decay = momentum, weight_decay
-        self.blocks = 2 if momentum else 1  # of the state
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    @property
+    def blocks(self) -> int:
+        """Of the state."""
+        return 2 if self.momentum else 1
 
     def start(self, weights: Sequence[Tensor]) -> State:
         """State before the first step."""
         velocity = [torch.zeros_like(w) for w in weights] if self.momentum else []
         return (*weights, *velocity)
 
-    def update(self, t: int, state: State, gradient: Weights, hyper: tuple[Tensor, ...]) -> State:
+    def update(
+        self, t: int, state: State, gradient: WeightTuple, hyper: tuple[Tensor, ...]
+    ) -> State:
         """State after step t."""
         n, lr = len(gradient), hyper[0][t]
         theta, step = state[:n], gradient
@@ -63,7 +71,9 @@ class Adam:
         """State before the first step."""
         return (*weights, *(torch.zeros_like(w) for _ in range(2) for w in weights))
 
-    def update(self, t: int, state: State, gradient: Weights, hyper: tuple[Tensor, ...]) -> State:
+    def update(
+        self, t: int, state: State, gradient: WeightTuple, hyper: tuple[Tensor, ...]
+    ) -> State:
         """State after step t (counted from 0)."""
         n, lr = len(gradient), hyper[0][t]
         theta, first, second = state[:n], state[n : 2 * n], state[2 * n :]
@@ -77,7 +87,7 @@ class Adam:
         return (*theta, *first, *second)
 
 
-def _times(tensors: Weights, factor: float | Tensor) -> Weights:
+def _times(tensors: WeightTuple, factor: float | Tensor) -> WeightTuple:
     """Each times a number or a tensor ()."""
     if not isinstance(factor, Tensor):
         return torch._foreach_mul(tensors, factor)

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,15 +19,14 @@ from torch import Tensor
 
 from ddcore.base.placing import placed_together
 from ddcore.distil.engines.rules import GradientDescent
-from ddcore.distil.engines.unroll import Weights, meta_gradient
+from ddcore.distil.engines.unroll import SetLoss, WeightTuple, meta_gradient, set_steps
 from ddcore.distil.problem import Current, Distiller, Problem, to_numpy
-from ddcore.nets.network import Params
+from ddcore.nets.network import Weights
 from ddcore.pools.trajectory import Trajectories
 from ddcore.training import augment
-from ddcore.training.losses import cross_entropy
 
 
-def squared_distance(one: Weights, other: Weights) -> Tensor:
+def squared_distance(one: WeightTuple, other: WeightTuple) -> Tensor:
     """(N,): for each network, over all weights (N, ...)."""
     each = ((a - b).square().flatten(1).sum(1) for a, b in zip(one, other, strict=True))
     return functools.reduce(operator.add, each)
@@ -72,6 +71,9 @@ class TrajectoryMatching(Distiller):
         self.network = problem.network(p.nets)
         start = torch.tensor(math.log(p.lr0), device=problem.device)
         self.log_lr = start.requires_grad_()
+        sizes = p.batch_syn or len(self.synthetic)
+        seen = 1.0 * problem.spec.params.iterations * p.inner_steps * sizes
+        self.steps = set_steps(self.network, self.rule, seen, through_weights=p.exact)
         groups = self.synthetic.groups(p.lr, problem.spec.label_lr)
         groups.append({"params": [self.log_lr], "lr": p.lr_rates})
         self.optimiser = (
@@ -88,12 +90,12 @@ class TrajectoryMatching(Distiller):
         """Follow the experts for a stretch, and differentiate how far from them training ends."""
         p = self.params
         start, target = self._stretches(iteration)
-        names, theta, goal = list(start), tuple(start.values()), tuple(target.values())
+        theta, goal = tuple(start.values()), tuple(target.values())
         length = squared_distance(theta, goal)
         leaves = self.synthetic.leaves()
         rates = self.log_lr.exp().expand(p.inner_steps)
         meta = meta_gradient(
-            self._inner_loss(iteration, names),
+            self._inner_loss(iteration, list(start)),
             lambda weights: (squared_distance(weights, goal) / length).sum(),
             self.rule,
             self.rule.start(theta),
@@ -107,7 +109,7 @@ class TrajectoryMatching(Distiller):
         (self.log_lr.grad,) = torch.autograd.grad(rates, self.log_lr, meta.hyper[0] * share)
         return {"loss": meta.loss.item() * share, "step_size": rates[0].item()}
 
-    def _stretches(self, iteration: int) -> tuple[Params, Params]:
+    def _stretches(self, iteration: int) -> tuple[Weights, Weights]:
         """Weights (N, ...) at the start and at the end of a random stretch of N random experts."""
         p = self.params
         generator = self.problem.generator("expert", iteration)
@@ -117,11 +119,11 @@ class TrajectoryMatching(Distiller):
         starts, targets = (self._stacked([pair[end] for pair in pairs]) for end in (0, 1))
         return starts, targets
 
-    def _stacked(self, weights: list[Params]) -> Params:
+    def _stacked(self, weights: list[Weights]) -> Weights:
         stacked = [torch.stack([w[k] for w in weights]) for k in weights[0]]
         return dict(zip(weights[0], placed_together(stacked, self.problem.device)))
 
-    def _inner_loss(self, iteration: int, names: list[str]) -> Callable[..., Tensor]:
+    def _inner_loss(self, iteration: int, names: Sequence[str]) -> SetLoss:
         """Cross-entropy on update t's minibatch; everything random is drawn here."""
         problem, synthetic, strategy = self.problem, self.synthetic, self.params.augment
         generator = problem.generator("views", iteration)
@@ -132,13 +134,11 @@ class TrajectoryMatching(Distiller):
             counts = [len(synthetic.classes_of(view)) for view in views]
             draws = [augment.sample(strategy, n, generator) for n in counts]
 
-        def loss(t: int, theta: Weights, leaves: tuple[Tensor, ...]) -> Tensor:
+        def batch(t: int, leaves: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
             images, targets = synthetic.take(leaves, views[t])
-            if draws:
-                images = augment.apply(images, draws[t])
-            return cross_entropy(self.network.logits(dict(zip(names, theta)), images), targets)
+            return augment.apply(images, draws[t]) if draws else images, targets
 
-        return loss
+        return SetLoss(self.network, names, batch, *self.steps)
 
     def _minibatches(self, iteration: int) -> Sequence[Tensor | None]:
         """Which images each update sees: a permutation in pieces, a new one when it is used up."""

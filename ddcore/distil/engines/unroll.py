@@ -11,17 +11,24 @@ Full autograd gives the same numbers with memory that grows by a whole graph per
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ddcore.distil.engines.rules import Rule, State, Weights
+from ddcore.base import execution
+from ddcore.base.execution import PureStep
+from ddcore.distil.engines.rules import GradientDescent, Rule, State, WeightTuple
+from ddcore.nets.network import Network
+from ddcore.nets.plan import cost
+from ddcore.training.losses import cross_entropy
+from ddcore.training.steps import gradients
 
 # (step, weights, leaves) -> scalar. Must give the same value whenever it is called for a step.
-InnerLoss = Callable[[int, Weights, tuple[Tensor, ...]], Tensor]
-OuterLoss = Callable[[Weights], Tensor]  # weights -> scalar
+InnerLoss = Callable[[int, WeightTuple, tuple[Tensor, ...]], Tensor]
+OuterLoss = Callable[[WeightTuple], Tensor]  # weights -> scalar
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,10 @@ def run(
         if keep is not None:
             keep.append(state)
         theta = tuple(w.detach().requires_grad_() for w in rule_weights(rule, state))
-        gradient = torch.autograd.grad(inner(t, theta, leaves), theta)
+        if isinstance(inner, SetLoss):
+            gradient = inner.gradient(t, theta, leaves)
+        else:
+            gradient = torch.autograd.grad(inner(t, theta, leaves), theta)
         with torch.no_grad():
             state = rule.update(t, state, gradient, hyper)
     return state
@@ -91,8 +101,15 @@ def meta_gradient(
         before = path.pop()
         if every is not None and after is not end:
             loss = _seen(loss, [every], rule_weights(rule, after), adjoint)
-        state = tuple(s.detach().requires_grad_(through_weights) for s in before)
         inputs = tuple(x.detach().requires_grad_() for x in leaves)
+        if isinstance(inner, SetLoss) and isinstance(rule, GradientDescent):
+            found = inner.back_through(t, before, adjoint, inputs, hyper)
+            if found is not None:
+                adjoint = list(found[: len(before)]) if through_weights else adjoint
+                torch._foreach_add_(into, found[-len(into) :])
+                after = before
+                continue
+        state = tuple(s.detach().requires_grad_(through_weights) for s in before)
         rates = tuple(h.detach().requires_grad_() for h in hyper)
         theta = rule_weights(rule, state)
         if not through_weights:
@@ -112,7 +129,103 @@ def meta_gradient(
     return MetaGradient(loss, tuple(into[:n]), tuple(into[n:]), tuple(adjoint), end)
 
 
-def _seen(loss: Tensor, losses: list[OuterLoss], weights: Weights, adjoint: list[Tensor]) -> Tensor:
+@dataclass(frozen=True)
+class SetLoss:
+    """Cross-entropy of N networks on what step t sees of a set: an `InnerLoss` whose steps may be compiled.
+
+    Weights come in the order of `names`. `batch(t, leaves)` are images and targets; `take` are
+    `gradients` by the weights, `back` is `pulled_back`.
+    """
+
+    network: Network
+    names: Sequence[str]
+    batch: Callable[[int, tuple[Tensor, ...]], tuple[Tensor, Tensor]]
+    take: PureStep
+    back: PureStep
+
+    def __call__(self, t: int, theta: WeightTuple, leaves: tuple[Tensor, ...]) -> Tensor:
+        """The loss, with a graph."""
+        images, targets = self.batch(t, leaves)
+        return cross_entropy(self.network.logits(dict(zip(self.names, theta)), images), targets)
+
+    def gradient(self, t: int, theta: WeightTuple, leaves: tuple[Tensor, ...]) -> WeightTuple:
+        """Its derivatives by the weights."""
+        found = self.take(*_ordered(theta, self.names, self.network.names), *self.batch(t, leaves))
+        return _ordered(found, self.network.names, self.names)
+
+    def back_through(
+        self,
+        t: int,
+        state: State,
+        adjoint: Sequence[Tensor],
+        inputs: tuple[Tensor, ...],
+        hyper: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...] | None:
+        """Derivatives by state (if wanted), inputs and hyper, compiled; None where that is not worth it."""
+        images, targets = self.batch(t, inputs)
+        here = (hyper[0][t : t + 1], *hyper[1:])
+        both = (_ordered(x, self.names, self.network.names) for x in (state, adjoint))
+        tensors = tuple(x.detach() for x in (*itertools.chain(*both), images, targets, *here))
+        if not self.back.compiles(*tensors):
+            return None
+        found = self.back(*tensors)
+        made = [x for x in (images, targets) if x.requires_grad]
+        split = len(found) - len(here) - 1 - targets.is_floating_point()
+        by_leaves = torch.autograd.grad(
+            made,
+            inputs,
+            [g for x, g in zip((images, targets), found[split:]) if x.requires_grad],
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        rates = torch.zeros_like(hyper[0])
+        rates[t] = found[-len(here)][0]
+        by_state = _ordered(found[:split], self.network.names, self.names)
+        return (*by_state, *by_leaves, rates, *found[len(found) - len(here) + 1 :])
+
+
+def _ordered(tensors: Sequence[Tensor], old: Sequence[str], new: Sequence[str]) -> WeightTuple:
+    """Blocks of tensors that stand for weights in the order `old`, each in the order `new`."""
+    order, size = [list(old).index(name) for name in new], len(old)
+    return tuple(tensors[i + at] for i in range(0, len(tensors), size) for at in order)
+
+
+def pulled_back(
+    network: Network, rule: GradientDescent, through_weights: bool, *tensors: Tensor
+) -> tuple[Tensor, ...]:
+    """One step of `meta_gradient` backwards, as a function of tensors.
+
+    Tensors: the state before the step, the adjoint of the state after it, images, targets, the step size (1,)
+    and, if learned, the momentum. Returns derivatives by the state (if `through_weights`), images, targets
+    (if soft), step size and momentum.
+    """
+    count = rule.blocks * len(network.names)
+    before, adjoint = tensors[:count], tensors[count : 2 * count]
+    images, targets, *hyper = execution.leaves(tensors[2 * count :])
+    state = execution.leaves(before) if through_weights else before
+    theta = rule_weights(rule, tuple(state))
+    if not through_weights:
+        theta = tuple(execution.leaves(theta))
+    loss = cross_entropy(network.logits(dict(zip(network.names, theta)), images), targets)
+    gradient = torch.autograd.grad(loss, theta, create_graph=True)
+    made = rule.update(0, tuple(state), gradient, tuple(hyper))
+    soft = [targets] if targets.is_floating_point() else []
+    sources = (*(state if through_weights else ()), images, *soft, *hyper)
+    return torch.autograd.grad(made, sources, adjoint, allow_unused=True, materialize_grads=True)
+
+
+def set_steps(
+    network: Network, rule: Rule, images: float, *, through_weights: bool = True
+) -> tuple[PureStep, PureStep]:
+    """`take` and `back` of a `SetLoss` whose networks see `images` images in all that is to come."""
+    work = images * network.num_nets * cost(network.plan, network.shape).macs
+    take = execution.step(gradients, network, "ce", total=3 * work)
+    return take, execution.step(pulled_back, network, rule, through_weights, total=9 * work)
+
+
+def _seen(
+    loss: Tensor, losses: list[OuterLoss], weights: WeightTuple, adjoint: list[Tensor]
+) -> Tensor:
     """`loss` and these losses of the weights, whose derivatives are added to the state's `adjoint`."""
     theta = tuple(w.detach().requires_grad_() for w in weights)
     for part in losses:
@@ -154,6 +267,6 @@ def full_autograd(
     return MetaGradient(loss.detach(), found[:n], found[n:m], found[m:], end)
 
 
-def rule_weights(rule: Rule, state: State) -> Weights:
+def rule_weights(rule: Rule, state: State) -> WeightTuple:
     """The weights in a state."""
     return state[: len(state) // rule.blocks]

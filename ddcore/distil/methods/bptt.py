@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import flag
 from ddcore.data.registry import mirrored
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY, hour
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
+from ddcore.distil.presets import hour
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
-from ddcore.training import strategies
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -21,49 +22,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BPTTParams(Params):
-    """`inner_steps` updates at step size `inner_lr` with `inner_momentum` train a fresh network.
-
-    Every update sees `batch` random images of each class (0: all of them). `learned_lr` learns the inner
-    step size too, with step size `lr_rates`. The loss on `real_batch` real images of each class, under
-    the same `augment` as the synthetic ones, is differentiated through all of it, in `nets` networks at
-    once. `lr` and `momentum` are those of the images; `optimiser` is sgd or adam; `clip` bounds the norm
-    of their gradient (0: no bound); `decay` multiplies the step sizes every `decay_every` iterations.
-    """
+    """Training a fresh network on the set is differentiated through every step."""
 
     iterations: int = 10_000
-    inner_steps: int = 150
-    inner_lr: float = 0.01
-    inner_momentum: float = 0.9
-    learned_lr: bool = False
-    batch: int = 0
-    real_batch: int = 64
-    nets: int = 1
-    augment: str = ""
-    optimiser: str = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.5
-    lr_rates: float = 0.01
-    clip: float = 2.0
-    decay: float = 0.5
-    decay_every: int = 0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("inner_steps", 1, 10_000)
-        self.require_range("inner_lr", 1e-6, 100)
-        self.require_range("inner_momentum", 0, 0.999)
-        self.require_range("batch", 0, 10_000)
-        self.require_range("real_batch", 1, 100_000)
-        self.require_range("nets", 1, 1000)
-        strategies.parse(self.augment)
-        self.require_choice("optimiser", ("sgd", "adam"))
-        self.require_range("lr", 1e-7, 1e5)
-        self.require_range("momentum", 0, 0.999)
-        self.require_range("lr_rates", 0, 100)
-        self.require_range("clip", 0, 1e6)
-        self.require_range("decay", 0.01, 1)
-        self.require_range("decay_every", 0, 10_000_000)
+    inner_steps: int = shared.inner_steps(150)
+    inner_lr: float = shared.inner_lr(0.01)
+    inner_momentum: float = shared.inner_momentum()
+    learned_lr: bool = flag(False, "Learn the inner step size too.")
+    batch: int = shared.inner_batch(0)
+    real_batch: int = shared.real_batch(64)
+    nets: int = shared.nets()
+    augment: str = shared.augment("")
+    optimiser: str = shared.optimiser()
+    lr: float = shared.lr(0.1, high=1e5, help="Step size")
+    momentum: float = shared.momentum()
+    lr_rates: float = shared.lr_rates(0.01)
+    clip: float = shared.clip(2.0)
+    decay: float = shared.decay()
+    decay_every: int = shared.decay_every()
 
     def check_with(self, spec: DistillSpec) -> None:
         """Running statistics have no place in a functional inner loop."""
@@ -71,7 +47,7 @@ class BPTTParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem[BPTTParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[BPTTParams]]) -> Distiller:
     """Meta-learning through momentum and minibatches."""
     from ddcore.distil.engines import meta
     from ddcore.distil.engines.rules import GradientDescent
@@ -99,7 +75,7 @@ def build(problem: Problem[BPTTParams]) -> Distiller:
     return meta.MetaLearning(problem, inner, outer, meta.fresh(problem, p.nets), p.nets)
 
 
-def cost(spec: DistillSpec[BPTTParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[BPTTParams], shape: Shape, classes: int) -> Work:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9)."""
     p = spec.params
     batch = classes * (p.batch or spec.images_per_class(shape, classes))
@@ -108,7 +84,7 @@ def cost(spec: DistillSpec[BPTTParams], shape: Shape, classes: int) -> Cost:
     held = p.nets * max(3 * batch, real)
     states = 2 if p.inner_momentum else 1
     weights = p.nets * (states * p.inner_steps + 4)
-    return Cost(macs * image_macs(spec.net, shape, classes), held, weights)
+    return Work(macs * image_macs(spec.net, shape, classes), held, weights)
 
 
 def presets(
@@ -185,5 +161,4 @@ METHOD = Method(
     shipped=(({}, (1, 10)),),
     smallest={"inner_steps": "4", "real_batch": "8", "nets": "1"},
     caveat="Long unrolling is unstable: the gradient's norm is bounded, and small inner step sizes help.",
-    not_parametrizations=GENERATOR_ONLY,
 )

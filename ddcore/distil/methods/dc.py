@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY, hour
+from ddcore.base.fields import choice, number
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
+from ddcore.distil.presets import hour
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
 from ddcore.training.protocols import PROTOCOLS, Protocol
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
     from ddcore.distil.problem import Distiller, Problem
 
-DISTANCES = ("dc", "mse", "l1", "cos")
+DISTANCES = {
+    "dc": "1 - cosine for every output channel",
+    "mse": "squared differences",
+    "l1": "absolute differences",
+    "cos": "1 - cosine of everything as one vector",
+}
 HARD_ONLY = {
     "soft": "gradients are compared class by class, so an image needs one class",
     "learned": "gradients are compared class by class, so an image needs one class",
@@ -28,39 +35,19 @@ HARD_ONLY = {
 
 @dataclass(frozen=True, kw_only=True)
 class DCParams(Params):
-    """An iteration is one comparison of gradients; fresh networks are drawn after every `matches`.
-
-    In between the networks, `nets` at once, are trained on the set for `inner_epochs` of gradient descent
-    with step size `inner_lr` on batches of `inner_batch` images. `real_batch` real images stand for each
-    class. `distance` is dc (1 - cosine for every output channel), mse, l1 or cos (of everything as one
-    vector). The images follow by `optimiser` (sgd or adam) with `lr` and, for sgd, `momentum`.
-    """
+    """An iteration is one comparison of gradients; in between the networks are trained on the set."""
 
     iterations: int = 1000
-    matches: int = 1
-    inner_epochs: int = 1
-    inner_lr: float = 0.01
-    inner_batch: int = 256
-    nets: int = 1
-    real_batch: int = 256
-    distance: str = "dc"
-    optimiser: str = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.5
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("matches", 1, 10_000)
-        self.require_range("inner_epochs", 0, 10_000)
-        self.require_range("inner_lr", 1e-6, 100)
-        self.require_range("inner_batch", 1, 100_000)
-        self.require_range("nets", 1, 1000)
-        self.require_range("real_batch", 1, 100_000)
-        self.require_choice("distance", DISTANCES)
-        self.require_choice("optimiser", ("sgd", "adam"))
-        self.require_range("lr", 1e-7, 1e5)
-        self.require_range("momentum", 0, 0.999)
+    matches: int = number(1, 1, 10_000, "Comparisons after which fresh networks are drawn.")
+    inner_epochs: int = number(1, 0, 10_000, "Epochs of training between two comparisons.")
+    inner_lr: float = shared.inner_lr(0.01)
+    inner_batch: int = number(256, 1, 100_000, "Images per step of that training.", unit="images")
+    nets: int = shared.nets(help="Networks at once.")
+    real_batch: int = shared.real_batch(256)
+    distance: str = choice("dc", DISTANCES, "How gradients are compared.")
+    optimiser: str = shared.optimiser()
+    lr: float = shared.lr(0.1, high=1e5, help="Step size")
+    momentum: float = shared.momentum()
 
     def check_with(self, spec: DistillSpec) -> None:
         """One image per class has no batch statistics."""
@@ -73,13 +60,15 @@ def no_batch_norm(spec: DistillSpec) -> None:
         raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem[DCParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[DCParams]]) -> Distiller:
     """Gradient matching on networks that are trained on the set."""
     return matching(problem)
 
 
 def matching(
-    problem: Problem[DCParams], augment: str = "", collective: tuple[int, int] | None = None
+    problem: Problem[DistillSpec[DCParams]],
+    augment: str = "",
+    collective: tuple[int, int] | None = None,
 ) -> Distiller:
     """DC, with DSA's augmentation or DCC's schedule if asked for."""
     from ddcore.distil.engines import gradient_match as gm
@@ -97,19 +86,19 @@ def matching(
             augment=strategies,
             collective=collective,
         ),
-        gm.Inner(recipe=recipe, augment=strategies),
-        gm.Outer(matches=p.matches, lr=p.lr, optimiser=p.optimiser, momentum=p.momentum),
+        gm.NetTraining(recipe=recipe, augment=strategies),
+        gm.SetUpdates(matches=p.matches, lr=p.lr, optimiser=p.optimiser, momentum=p.momentum),
         p.nets,
     )
 
 
-def cost(spec: DistillSpec[DCParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[DCParams], shape: Shape, classes: int) -> Work:
     """Real gradients (3 passes), synthetic ones and their derivative (9), and training in between."""
     p = spec.params
     images = classes * spec.images_per_class(shape, classes)
     trained = p.inner_epochs * images * (p.matches - 1) / p.matches
     per_step = p.nets * (3 * classes * p.real_batch + 9 * images + 3 * trained)
-    return Cost(
+    return Work(
         p.iterations * per_step * image_macs(spec.net, shape, classes),
         p.nets * 3 * images,
         p.nets * 4 * classes,
@@ -191,7 +180,6 @@ METHOD = Method(
     shipped=(({}, (1, 10)),),
     smallest=SMALLEST,
     not_labels=HARD_ONLY,
-    not_parametrizations=GENERATOR_ONLY,
     caveat="The cosine does not see how long a gradient is. With one image per class on small aligned "
     "images the class mean is a strong rival: compare with it.",
 )

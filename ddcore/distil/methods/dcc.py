@@ -5,45 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ddcore.base.fields import choice, number
 from ddcore.data.registry import mirrored
+from ddcore.distil import fields as shared
 from ddcore.distil.contract import Method
 from ddcore.distil.methods.dc import HARD_ONLY, SMALLEST, DCParams, cost, matching, matching_presets
-from ddcore.distil.presets import GENERATOR_ONLY, dsa_strategy
+from ddcore.distil.presets import dsa_strategy
 from ddcore.nets.plan import Shape
-from ddcore.training import strategies
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
+    from ddcore.distil.contract import DistillSpec
     from ddcore.distil.problem import Distiller, Problem
 
-VARIANTS = ("dcc", "dsac")
+VARIANTS = {"dcc": "they are not", "dsac": "they are, as `augment` says"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DCCParams(DCParams):
-    """As dc, but mean gradients over all classes are compared, after a start class by class.
+    """As dc, but mean gradients over all classes are compared, after a start class by class."""
 
-    Classes are compared one by one in the first `outer_warmup` draws of networks, and there only in
-    the first `inner_warmup` comparisons of each. `variant` dsac uses `augment` as dsa does; dcc none.
-    """
-
-    variant: str = "dcc"
-    augment: str = ""
-    outer_warmup: int = 250
-    inner_warmup: int = 10
+    variant: str = choice("dcc", VARIANTS, "Whether images are transformed.")
+    augment: str = shared.augment("", "Used as dsa does, in variant dsac only.")
+    outer_warmup: int = number(
+        250, 0, 10_000_000, "Draws of networks in which classes are compared one by one at first."
+    )
+    inner_warmup: int = number(
+        10, 0, 10_000, "In each of these draws, so many comparisons are class by class."
+    )
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_choice("variant", VARIANTS)
-        strategies.parse(self.augment)
+        """One of the variants transforms nothing."""
         if self.variant == "dcc":
             self.require("augment", not self.augment, "none with variant = dcc (dsac has it)")
-        self.require_range("outer_warmup", 0, 10_000_000)
-        self.require_range("inner_warmup", 0, 10_000)
 
 
-def build(problem: Problem[DCCParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[DCCParams]]) -> Distiller:
     """Gradient matching, class by class first and then of the mean over classes."""
     p = problem.spec.params
     return matching(problem, p.augment, collective=(p.outer_warmup, p.inner_warmup))
@@ -80,9 +77,8 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
-    variants={"variant": VARIANTS},
+    variants={"variant": tuple(VARIANTS)},
     smallest={**SMALLEST, "outer_warmup": "2", "inner_warmup": "2"},
     not_labels=HARD_ONLY,
-    not_parametrizations=GENERATOR_ONLY,
     caveat="Made for classes that look alike; on easily told digits it need not beat gradient matching.",
 )

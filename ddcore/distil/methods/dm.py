@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.data.registry import mirrored
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY, dsa_strategy, hour
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
+from ddcore.distil.presets import dsa_strategy, hour
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
-from ddcore.training import strategies
+from ddcore.nets.precision import precision
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -24,41 +25,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DMParams(Params):
-    """`nets` fresh networks and `real_batch` real images per class are drawn in every iteration."""
+    """Fresh networks and real images are drawn in every iteration."""
 
     iterations: int = 20_000
-    nets: int = 1
-    real_batch: int = 256
-    lr: float = 1.0
-    momentum: float = 0.5
-    augment: str = "color_crop_cutout_flip_scale_rotate"
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("nets", 1, 1000)
-        self.require_range("real_batch", 1, 100_000)
-        self.require_range("lr", 1e-6, 1e5)
-        self.require_range("momentum", 0, 0.999)
-        strategies.parse(self.augment)
+    nets: int = shared.nets()
+    real_batch: int = shared.real_batch(256)
+    lr: float = shared.lr(1.0, low=1e-6, high=1e5, help="Step size")
+    momentum: float = shared.momentum()
+    augment: str = shared.augment()
+    precision: str = precision("With which numbers features and their derivatives are computed.")
 
 
-def build(problem: Problem[DMParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[DMParams]]) -> Distiller:
     """Feature matching on pixels."""
     from ddcore.distil.engines import match
 
     p = problem.spec.params
     features = match.Features(
-        nets=p.nets, real_batch=p.real_batch, augment=p.augment, lr=p.lr, momentum=p.momentum
+        nets=p.nets,
+        real_batch=p.real_batch,
+        augment=p.augment,
+        lr=p.lr,
+        momentum=p.momentum,
+        precision=p.precision,
     )
     return match.FeatureMatching(problem, features)
 
 
-def cost(spec: DistillSpec[DMParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[DMParams], shape: Shape, classes: int) -> Work:
     """Real images forward, synthetic images forward and backward, per network and iteration."""
     p = spec.params
     images = p.nets * classes * (p.real_batch + 3 * spec.images_per_class(shape, classes))
-    return Cost(p.iterations * images * image_macs(spec.net, shape, classes), images)
+    return Work(p.iterations * images * image_macs(spec.net, shape, classes), images)
 
 
 def presets(
@@ -95,6 +93,11 @@ def presets(
     }
 
 
+def class_wise(spec: DistillSpec[DMParams]) -> bool:
+    """Each class has its own means, unless batch norm or shared parts of images tie classes together."""
+    return spec.net.norm != "batch" and spec.parametrization == "pixels"
+
+
 METHOD = Method(
     name="dm",
     title="Distribution matching",
@@ -118,6 +121,6 @@ METHOD = Method(
         "soft": "class means need one class per image",
         "learned": "labels do not enter the distance between class means",
     },
-    not_parametrizations=GENERATOR_ONLY,
+    class_wise=class_wise,
     caveat="With one image per class the optimum lies near the class mean: compare with it.",
 )

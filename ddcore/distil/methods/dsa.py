@@ -6,34 +6,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.data.registry import mirrored
+from ddcore.distil import fields as shared
 from ddcore.distil.contract import Method
 from ddcore.distil.methods.dc import HARD_ONLY, SMALLEST, DCParams, cost, matching, matching_presets
-from ddcore.distil.presets import GENERATOR_ONLY, dsa_strategy
+from ddcore.distil.presets import dsa_strategy
 from ddcore.nets.plan import Shape
-from ddcore.training import strategies
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
+    from ddcore.distil.contract import DistillSpec
     from ddcore.distil.problem import Distiller, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class DSAParams(DCParams):
-    """As dc, and `augment` is applied before gradients are compared and in the training in between.
+    """As dc, with images transformed before gradients are compared and in the training in between.
 
     For a comparison one operation is drawn per class, the same for its real and synthetic images; in
     training one per image (in the authors' code one per minibatch).
     """
 
-    augment: str = "color_crop_cutout_flip_scale_rotate"
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        strategies.parse(self.augment)
+    augment: str = shared.augment()
 
 
-def build(problem: Problem[DSAParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[DSAParams]]) -> Distiller:
     """Gradient matching on augmented images."""
     return matching(problem, problem.spec.params.augment)
 
@@ -62,7 +58,6 @@ METHOD = Method(
     presets=presets,
     smallest=SMALLEST,
     not_labels=HARD_ONLY,
-    not_parametrizations=GENERATOR_ONLY,
     caveat="Its images are meant for training with augmentation: a protocol without it sells them short. "
     "Training draws one operation per image, the authors' code one per minibatch: the protocol dsa-official "
     "does the latter.",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import number
 from ddcore.data.registry import mirrored
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
 from ddcore.training.protocols import PROTOCOLS
@@ -20,32 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FRePoParams(Params):
-    """A `pool` of networks, of which `nets` are used in an iteration, and then trained by one step of Adam
-    of size `net_lr` on the set; one that has had `max_age` steps starts afresh.
-
-    `real_batch` real images are looked at; `ridge` is relative to the mean of the kernel's diagonal. `lr`
-    is Adam's step size for the images.
-    """
+    """A pool of networks, some of which are used in an iteration, and then trained by one step on the set."""
 
     iterations: int = 50_000
-    pool: int = 10
-    nets: int = 1
-    max_age: int = 100
-    net_lr: float = 3e-4
-    real_batch: int = 1024
-    ridge: float = 1e-6
-    lr: float = 3e-4
+    pool: int = number(10, 1, 1000, "Networks that are kept.", unit="networks")
+    nets: int = shared.nets(help="Networks of the pool that an iteration uses.")
+    max_age: int = number(100, 0, 100_000, "Steps after which a network starts afresh.")
+    net_lr: float = number(3e-4, 1e-7, 1, "Adam's step size for the networks.")
+    real_batch: int = shared.kernel_images(1024)
+    ridge: float = shared.ridge(1e-6)
+    lr: float = shared.lr(3e-4)
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("pool", 1, 1000)
+        """No more networks than there are."""
         self.require_range("nets", 1, self.pool)
-        self.require_range("max_age", 0, 100_000)
-        self.require_range("net_lr", 1e-7, 1)
-        self.require_range("real_batch", 10, 50_000)
-        self.require_range("ridge", 1e-12, 1e3)
-        self.require_range("lr", 1e-7, 100)
 
     def check_with(self, spec: DistillSpec) -> None:
         """The pool keeps no running statistics."""
@@ -53,12 +42,12 @@ class FRePoParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem[FRePoParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[FRePoParams]]) -> Distiller:
     """Kernel regression on the features of a pool."""
     from ddcore.distil.engines import kernel_regression as kr
 
     p = problem.spec.params
-    pool = kr.Pool(
+    pool = kr.NetPool(
         nets=p.nets,
         pool=p.pool,
         max_age=p.max_age,
@@ -70,12 +59,12 @@ def build(problem: Problem[FRePoParams]) -> Distiller:
     return kr.FeaturePool(problem, pool)
 
 
-def cost(spec: DistillSpec[FRePoParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[FRePoParams], shape: Shape, classes: int) -> Work:
     """Real images forward, the set forward and backward twice: for the images and for the weights."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     images = p.nets * (p.real_batch + 6 * m)
     macs = p.iterations * (images * image_macs(spec.net, shape, classes) + p.nets * m**3)
-    return Cost(macs, p.nets * (p.real_batch + 3 * m), 3 * p.pool)
+    return Work(macs, p.nets * (p.real_batch + 3 * m), 3 * p.pool)
 
 
 def presets(
@@ -138,5 +127,4 @@ METHOD = Method(
     smallest={"pool": "3", "nets": "2", "max_age": "4", "real_batch": "50"},
     caveat="Adam in place of the authors' LAMB, and networks of constant width.",
     not_labels={"soft": "fixed labels are those of the classes; choose learned"},
-    not_parametrizations=GENERATOR_ONLY,
 )

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
-from ddcore.distil.contract import Cost, Method, Params
+from ddcore.base.fields import choice, flag, number
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
 from ddcore.distil.parametrizations import generator
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
@@ -21,50 +23,30 @@ if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
     from ddcore.distil.problem import Distiller, Problem
 
-CURRICULA = ("learned", "shuffled", "none")
+CURRICULA = {
+    "learned": "batch t is made of its own learned noise and always comes t-th",
+    "shuffled": "the batches come in a random order while learning",
+    "none": "noise is drawn anew in each iteration, only the generator is learned",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GTNParams(Params):
-    """`steps` batches, ipc / steps images of each class in each, are used in order, `passes` times over.
+    """Batches are used in order; every update has its own learned step size, the momentum is learned too."""
 
-    `curriculum` learned: batch t is made of its own learned noise and always comes t-th; shuffled: the
-    batches come in a random order while learning; none: noise is drawn anew in each iteration, only the
-    generator is learned. Every update has its own learned step size, at first `lr0`; the momentum,
-    `momentum0` at first, is learned too. The loss on `real_batch` real images counts after every update
-    (`intermediate`) or only after the last. `nets` networks are trained at once. `lr` is Adam's step size
-    for noise and generator, `lr_rates` for step sizes and momentum; both fall along a cosine to `floor`
-    of themselves. `clip` bounds the norm of the images' gradient (0: no bound).
-    """
-
-    curriculum: str = "learned"
-    steps: int = 1
-    passes: int = 1
-    lr0: float = 0.02
-    momentum0: float = 0.5
-    intermediate: bool = True
+    curriculum: str = choice("learned", CURRICULA, "What the batches are made of.")
+    steps: int = shared.steps()
+    passes: int = shared.passes(1)
+    lr0: float = shared.first_lr()
+    momentum0: float = number(0.5, 0.01, 0.99, "First value of the momentum.")
+    intermediate: bool = flag(True, "Count the loss after every update, not only after the last.")
     iterations: int = 2000
-    nets: int = 1
-    real_batch: int = 128
-    lr: float = 0.02
-    lr_rates: float = 0.02
-    floor: float = 0.1
-    clip: float = 0.0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_choice("curriculum", CURRICULA)
-        self.require_range("steps", 1, 1000)
-        self.require_range("passes", 1, 1000)
-        self.require_range("lr0", 1e-6, 100)
-        self.require_range("momentum0", 0.01, 0.99)
-        self.require_range("nets", 1, 1000)
-        self.require_range("real_batch", 1, 1_000_000)
-        self.require_range("lr", 1e-7, 100)
-        self.require_range("lr_rates", 0, 100)
-        self.require_range("floor", 0.001, 1)
-        self.require_range("clip", 0, 1e6)
+    nets: int = shared.nets()
+    real_batch: int = shared.real_images(128)
+    lr: float = number(0.02, 1e-7, 100, "Adam's step size for noise and generator.")
+    lr_rates: float = number(0.02, 0, 100, "Step size of the learned step sizes and momentum.")
+    floor: float = number(0.1, 0.001, 1, "Along a cosine both fall to this share of themselves.")
+    clip: float = shared.clip(0.0)
 
     def check_with(self, spec: DistillSpec) -> None:
         """Whole batches, an unambiguous learner, and noise only where there is a generator."""
@@ -77,7 +59,7 @@ class GTNParams(Params):
             raise SpecError("curriculum", "none", allowed)
 
 
-def build(problem: Problem[GTNParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[GTNParams]]) -> Distiller:
     """Meta-learning through momentum on the generator's batches in their order."""
     from ddcore.distil.engines import meta
     from ddcore.distil.engines.rules import GradientDescent
@@ -103,7 +85,7 @@ def build(problem: Problem[GTNParams]) -> Distiller:
     return meta.MetaLearning(problem, inner, outer, meta.fresh(problem, p.nets), p.nets)
 
 
-def cost(spec: DistillSpec[GTNParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[GTNParams], shape: Shape, classes: int) -> Work:
     """Per update 3 passes for its gradient and 9 for its recomputation; the images made once.
 
     Real images are looked at after every update, or after the last one.
@@ -117,7 +99,7 @@ def cost(spec: DistillSpec[GTNParams], shape: Shape, classes: int) -> Cost:
         made = 3 * images * generator.macs(spec.knobs, shape, classes)
     macs = p.iterations * (seen * image_macs(spec.net, shape, classes) + made)
     held = p.nets * max(3 * images / p.steps, p.real_batch)
-    return Cost(macs, held, p.nets * 2 * (p.steps * p.passes + 2))
+    return Work(macs, held, p.nets * 2 * (p.steps * p.passes + 2))
 
 
 def presets(
@@ -173,7 +155,8 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
-    variants={"curriculum": CURRICULA},
+    variants={"curriculum": tuple(CURRICULA)},
+    shipped=(({}, (1, 10)),),
     smallest={"passes": "3", "real_batch": "16", "nets": "1"},
     caveat="`ipc` counts images, not numbers: the generator's weights are more numbers than its images "
     "have pixels where there are few of them.",

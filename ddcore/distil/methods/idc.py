@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import number
 from ddcore.data.registry import mirrored
-from ddcore.distil.contract import Cost, Method
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Work
 from ddcore.distil.methods.dc import HARD_ONLY, DCParams
-from ddcore.distil.presets import GENERATOR_ONLY
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
 from ddcore.training import strategies
@@ -26,35 +27,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IDCParams(DCParams):
-    """As dc, but gradients of convolution weights, and networks trained on real data.
-
-    Between two comparisons an epoch of training sees `inner_images` random training images, with
-    `inner_momentum`, `inner_decay` (of weights) and, with probability `cutmix` per batch, CutMix. A class
-    is represented by `real_batch` real images and at most `batch` of the synthetic ones (0: all). The
-    operations of `augment` are all applied, one after the other (cutout not together with CutMix).
-    """
+    """As dc, but gradients of convolution weights, and networks trained on real data in between."""
 
     matches: int = 100
     inner_batch: int = 64
-    inner_images: int = 500
-    inner_momentum: float = 0.9
-    inner_decay: float = 5e-4
-    cutmix: float = 0.5
+    inner_images: int = number(
+        500, 1, 1_000_000, "Random training images that an epoch sees.", unit="images"
+    )
+    inner_momentum: float = number(0.9, 0, 0.999, "Momentum of that training.")
+    inner_decay: float = number(5e-4, 0, 1, "Weight decay of that training.")
+    cutmix: float = number(0.5, 0, 1, "Probability of CutMix per batch of that training.")
     real_batch: int = 64
-    batch: int = 128
+    batch: int = number(
+        128, 0, 100_000, "Synthetic images that represent a class at most; 0: all.", unit="images"
+    )
     distance: str = "mse"
-    augment: str = "color_crop_cutout"
+    augment: str = shared.augment(
+        "color_crop_cutout",
+        "All of them are applied, one after the other (cutout not together with CutMix).",
+    )
     lr: float = 0.005
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("inner_images", 1, 1_000_000)
-        self.require_range("inner_momentum", 0, 0.999)
-        self.require_range("inner_decay", 0, 1)
-        self.require_range("cutmix", 0, 1)
-        self.require_range("batch", 0, 100_000)
-        strategies.parse(self.augment)
 
     def check_with(self, spec: DistillSpec) -> None:
         """There must be convolutions."""
@@ -63,7 +55,7 @@ class IDCParams(DCParams):
             raise SpecError("net.arch", "mlp", "a network with convolutions: others do not count")
 
 
-def build(problem: Problem[IDCParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[IDCParams]]) -> Distiller:
     """Matching of convolutions' gradients in networks trained on real data."""
     from ddcore.distil.engines import gradient_match as gm
 
@@ -86,24 +78,24 @@ def build(problem: Problem[IDCParams]) -> Distiller:
             batch=min(p.batch, problem.per_class),
             augment=operations,
         ),
-        gm.Inner(
+        gm.NetTraining(
             recipe=recipe,
             real_images=p.inner_images,
             augment=tuple(o for o in operations if o != "cutout" or not p.cutmix),
         ),
-        gm.Outer(matches=p.matches, lr=p.lr, optimiser=p.optimiser, momentum=p.momentum),
+        gm.SetUpdates(matches=p.matches, lr=p.lr, optimiser=p.optimiser, momentum=p.momentum),
         p.nets,
     )
 
 
-def cost(spec: DistillSpec[IDCParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[IDCParams], shape: Shape, classes: int) -> Work:
     """Real gradients (3 passes), synthetic ones and their derivative (9), and training in between."""
     p = spec.params
     per_class = spec.images_per_class(shape, classes)
     images = classes * min(p.batch or per_class, per_class)
     trained = p.inner_epochs * p.inner_images * (p.matches - 1) / p.matches
     per_step = p.nets * (3 * classes * p.real_batch + 9 * images + 3 * trained)
-    return Cost(
+    return Work(
         p.iterations * per_step * image_macs(spec.net, shape, classes),
         p.nets * max(3 * images, p.inner_batch),
         p.nets * 4 * classes,
@@ -197,7 +189,6 @@ METHOD = Method(
     presets=presets,
     smallest={"real_batch": "8", "matches": "4", "inner_images": "20", "inner_batch": "10"},
     not_labels=HARD_ONLY,
-    not_parametrizations=GENERATOR_ONLY,
     caveat="Its budget is a number of stored values: a network sees four times as many images, so "
     "compare with sets of the same storage.",
 )

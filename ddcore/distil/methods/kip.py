@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY
+from ddcore.base.fields import choice, number
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, small
@@ -21,30 +22,19 @@ if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
     from ddcore.distil.problem import Distiller, Problem
 
-INFINITE = ("ntk", "nngp")
+INFINITE = {"ntk": "their tangent kernel", "nngp": "the covariance of their outputs"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfiniteParams(Params):
-    """`kernel_of` infinitely wide fully connected networks with `depth` hidden layers: their tangent kernel
-    (ntk) or the covariance of their outputs (nngp).
+    """The kernel of infinitely wide fully connected networks."""
 
-    `real_batch` real images, as many of each class, are looked at (all, if there are no more);
-    `ridge` is relative to the mean of the kernel's diagonal.
-    """
-
-    kernel_of: str = "ntk"
-    depth: int = 1
-    real_batch: int = 5000
-    ridge: float = 1e-6
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_choice("kernel_of", INFINITE)
-        self.require_range("depth", 1, 20)
-        self.require_range("real_batch", 10, 50_000)
-        self.require_range("ridge", 1e-12, 1e3)
+    kernel_of: str = choice("ntk", INFINITE, "Which kernel.")
+    depth: int = number(1, 1, 20, "Hidden layers.")
+    real_batch: int = shared.kernel_images(
+        5000, "Real images in every iteration, as many of each class; all, if there are no more."
+    )
+    ridge: float = shared.ridge(1e-6)
 
     def kernel(self, spec: DistillSpec) -> KernelSpec:
         """The kernel that the set is made for."""
@@ -53,15 +43,10 @@ class InfiniteParams(Params):
 
 @dataclass(frozen=True, kw_only=True)
 class KIPParams(InfiniteParams):
-    """`lr` is Adam's step size for the images."""
+    """The images are learned."""
 
     iterations: int = 1000
-    lr: float = 0.04
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("lr", 1e-7, 100)
+    lr: float = shared.lr(0.04)
 
     def check_with(self, spec: DistillSpec) -> None:
         """As many images as one system of equations takes."""
@@ -71,7 +56,7 @@ class KIPParams(InfiniteParams):
             )
 
 
-def build(problem: Problem[KIPParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[KIPParams]]) -> Distiller:
     """Kernel regression with an infinitely wide network."""
     from ddcore.distil.engines import kernel_regression as kr
 
@@ -82,12 +67,12 @@ def build(problem: Problem[KIPParams]) -> Distiller:
     return kr.KernelInducingPoints(problem, kernel)
 
 
-def cost(spec: DistillSpec[KIPParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[KIPParams], shape: Shape, classes: int) -> Work:
     """Kernel entries forward and backward (some 40 operations each beside the product), and a solve."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     entries = m * (m + p.real_batch)
     macs = p.iterations * (3 * entries * (math.prod(shape) + 40 * p.depth) + m**3)
-    return Cost(macs, 0.0)
+    return Work(macs, 0.0)
 
 
 def common(shape: Shape) -> dict[str, Any]:
@@ -127,5 +112,4 @@ METHOD = Method(
     smallest={"real_batch": "50"},
     caveat="Judged by its own kernel, which no finite network is: on networks the images are worth less.",
     not_labels={"soft": "fixed labels are those of the classes; choose learned"},
-    not_parametrizations=GENERATOR_ONLY,
 )

@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
-from ddcore.distil.contract import Cost, Method, Params, parametrizations
+from ddcore.base.fields import choice, flag, number
+from ddcore.distil.contract import Method, Params, Work
 from ddcore.kernels.spec import MAPS, KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, small
@@ -33,27 +34,27 @@ _ONLY = {
 
 @dataclass(frozen=True, kw_only=True)
 class KRRExactParams(Params):
-    """`map` turns images into features: linear (pixels), fcnn (random fully connected layers with a leaky
-    ReLU), rff (random Fourier features) or affine (random linear layers with biases, wider than the image).
+    """The ridge regression on features of a map that is copied. The map is drawn from the run's seed.
 
-    `layers` of `features` numbers each (0: as many as the image has; affine: half as many again),
-    `orthogonal` weights are better conditioned, `variance` is that of the Fourier weights, `bias` the
-    standard deviation of offsets. `lam` is the ridge of the model that is copied, which learns from all
-    training images but those held out for validation (0: best on these), `lambda_s` the ridge with which
-    the set is to be trained on, up to a bound that the set has. `root` chooses one of two solutions for
-    lambda_s > 0. The map is drawn from the run's seed.
+    The model learns from all training images but those held out for validation.
     """
 
-    iterations: int = 1
-    map: str = "linear"
-    layers: int = 1
-    features: int = 0
-    orthogonal: bool = False
-    variance: float = 1e-3
-    bias: float = 1.0
-    lam: float = 0.0
-    lambda_s: float = 0.0
-    root: str = "+"
+    iterations: int = number(1, 1, 1, "One.", expected="1: there is a closed form")
+    map: str = choice("linear", MAPS, "What turns images into features.")
+    layers: int = number(1, 1, 8, "Layers of the map.")
+    features: int = number(
+        0, 0, 8192, "Of each layer; 0: as many as the image has numbers, affine half as many again."
+    )
+    orthogonal: bool = flag(False, "Orthogonal weights: better conditioned.")
+    variance: float = number(1e-3, 1e-9, 1e3, "Of the Fourier weights.")
+    bias: float = number(1.0, 0, 1e3, "Standard deviation of the offsets.")
+    lam: float = number(
+        0.0, 0, 1e9, "The ridge of the model that is copied; 0: the best on validation images."
+    )
+    lambda_s: float = number(
+        0.0, 0, 1e9, "The ridge with which the set is to be trained on, up to a bound that it has."
+    )
+    root: str = choice("+", ROOTS, "Which of two solutions, for a ridge above 0.")
 
     def __post_init__(self) -> None:
         for f in fields(self):  # one key for one computation
@@ -72,16 +73,7 @@ class KRRExactParams(Params):
         return frozenset({*self._unused, "iterations"})
 
     def validate(self) -> None:
-        """Check ranges."""
-        self.require("iterations", self.iterations == 1, "1: there is a closed form")
-        self.require_choice("map", MAPS)
-        self.require_range("layers", 1, 8)
-        self.require_range("features", 0, 8192)
-        self.require_range("variance", 1e-9, 1e3)
-        self.require_range("bias", 0, 1e3)
-        self.require_range("lam", 0, 1e9)
-        self.require_range("lambda_s", 0, 1e9)
-        self.require_choice("root", ROOTS)
+        """Check what the theorem asks for."""
         if self.root == "-":
             self.require("lambda_s", self.lambda_s > 0, "more than 0 with root = -")
         if self.map == "affine":
@@ -111,7 +103,7 @@ class KRRExactParams(Params):
         )
 
 
-def build(problem: Problem[KRRExactParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[KRRExactParams]]) -> Distiller:
     """The construction as a method of one step."""
     from ddcore.distil.engines import krr
 
@@ -120,12 +112,12 @@ def build(problem: Problem[KRRExactParams]) -> Distiller:
     return krr.ExactRidge(problem, ridge)
 
 
-def cost(spec: DistillSpec[KRRExactParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[KRRExactParams], shape: Shape, classes: int) -> Work:
     """The eigenvalues of one matrix of all features; the Gram matrix is the larger part on large data."""
     size = math.prod(shape)
     p = spec.params.features or (3 * size // 2 if spec.params.map == "affine" else size)
     images = 50_000  # of which the number hardly matters beside the start of a process
-    return Cost(10.0 * p**3 + images * p * p, 0.0, 0.0)
+    return Work(10.0 * p**3 + images * p * p, 0.0, 0.0)
 
 
 def presets(
@@ -200,7 +192,5 @@ METHOD = Method(
         "soft": "the labels follow from the construction",
         "learned": "the labels follow from the construction",
     },
-    not_parametrizations={
-        name: "pixels are solved for one by one" for name in parametrizations() if name != "pixels"
-    },
+    one_parametrization=("pixels", "pixels are solved for one by one"),
 )

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddcore.distil.contract import Cost, Method, parametrizations
+from ddcore.base.fields import number
+from ddcore.distil.contract import Method, Work
 from ddcore.distil.methods.kip import InfiniteParams, common
 from ddcore.nets.plan import Shape
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class LabelSolveParams(InfiniteParams):
     """One step: there is a closed form."""
 
-    iterations: int = 1
+    iterations: int = number(1, 1, 1, "One.", expected="1: there is a closed form")
     real_batch: int = 10_000
 
     @property
@@ -27,13 +28,8 @@ class LabelSolveParams(InfiniteParams):
         """There is one iteration."""
         return frozenset({"iterations"})
 
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require("iterations", self.iterations == 1, "1: there is a closed form")
 
-
-def build(problem: Problem[LabelSolveParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[LabelSolveParams]]) -> Distiller:
     """One linear solve."""
     from ddcore.distil.engines import kernel_regression as kr
 
@@ -44,10 +40,10 @@ def build(problem: Problem[LabelSolveParams]) -> Distiller:
     return kr.LabelSolve(problem, kernel)
 
 
-def cost(spec: DistillSpec[LabelSolveParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[LabelSolveParams], shape: Shape, classes: int) -> Work:
     """Kernel entries and a pseudo-inverse."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
-    return Cost(m * p.real_batch * (math.prod(shape) + 40 * p.depth + 10 * m), 0.0)
+    return Work(m * p.real_batch * (math.prod(shape) + 40 * p.depth + 10 * m), 0.0)
 
 
 def presets(
@@ -82,7 +78,5 @@ METHOD = Method(
         "soft": "the labels are solved for",
         "learned": "the labels are solved for, which no learning could better",
     },
-    not_parametrizations={
-        name: "images stay as they are" for name in parametrizations() if name != "pixels"
-    },
+    one_parametrization=("pixels", "images stay as they are"),
 )

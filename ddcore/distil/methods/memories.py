@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ddcore.data.registry import OWN, get
 from ddcore.distil.contract import Method
 from ddcore.distil.methods import bptt
-from ddcore.distil.presets import GENERATOR_ONLY
 from ddcore.nets.plan import Shape, small
 
 
@@ -35,12 +35,22 @@ def presets(
     }
     paper = {**found["paper"], "parametrization": "bases", "init": "noise"}
     paper["params"] = {**paper["params"], "batch": 32}
-    paper["knobs"] = {"bases": 0 if tiny else 16 if ipc == 1 else 64}
+    counted = ten_classes(data) or ipc >= 10
+    paper["knobs"] = {"bases": 0 if not counted else 16 if ipc == 1 else 64}
     if tiny:
         paper["knobs"] = {"scale": 1.33}
         for fields in made.values():
-            fields["knobs"] = {"bases": 10, "scale": 1.6} if ipc == 1 else {"scale": 1.33}
+            fields["knobs"] = {"scale": 1.6 if ipc == 1 else 1.33}
+            fields["knobs"] |= {"bases": 10} if ipc == 1 and counted else {}
     return {**made, "paper": paper}
+
+
+def ten_classes(data: str) -> bool:
+    """Whether there are as many classes as the numbers of bases here are for; not known of own files.
+
+    With fewer classes the budget of one image each has no room for them, so their number is left open.
+    """
+    return data not in OWN and len(get(data).classes) >= 10
 
 
 METHOD = Method(
@@ -62,5 +72,5 @@ METHOD = Method(
     smallest={**bptt.METHOD.smallest, "batch": "1"},
     caveat="`ipc` is the budget of numbers: networks see many more images than that, so training on the "
     "set takes longer.",
-    not_parametrizations={**GENERATOR_ONLY, "pixels": "that is bptt"},
+    one_parametrization=("bases", "without shared bases this is bptt, so choose that method"),
 )

@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, number
 from ddcore.data.registry import mirrored
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY, dsa_strategy, hour
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
+from ddcore.distil.presets import dsa_strategy, hour
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
 from ddcore.pools.trajectory_spec import TrajectoryTask
-from ddcore.training import strategies
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -21,83 +21,56 @@ if TYPE_CHECKING:
     from ddcore.distil.engines.trajectory_match import Stretches
     from ddcore.distil.problem import Distiller, Problem
 
-GRADIENTS = ("tesla", "exact")  # the last is what pages begin with
-EXPERT_SEED = 0  # not the run's: all runs with the same data, network and experts share them
+GRADIENTS = {  # the last is what pages begin with
+    "tesla": "the gradient through the inner weights is left out",
+    "exact": "nothing is left out",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class MTTParams(Params):
-    """`experts` networks are trained on real data for `epochs` epochs by SGD (`expert_lr`,
-    `expert_momentum`, batches of `expert_batch`), once for all runs that ask for the same ones.
+    """Experts are trained on real data, once for all runs that ask for the same ones.
 
-    Each iteration, `nets` networks start from a random expert after t < `max_start` epochs, take
-    `inner_steps` steps on `batch_syn` synthetic images each (0: all), and should arrive where the expert
-    is `expert_epochs` epochs later. `gradient` is exact, or tesla: the gradient through the inner
-    weights is left out. The images follow by `optimiser` (sgd with `momentum`, or adam) with step size
-    `lr`; the logarithm of the inner step size, `lr0` at first, with `lr_rates`. `augment` is drawn per
-    image, for experts and synthetic images.
+    In each iteration networks start as a random expert was, take some steps on the set, and should arrive
+    where the expert is later.
     """
 
     iterations: int = 5000
-    gradient: str = "exact"
-    experts: int = 100
-    epochs: int = 50
-    expert_lr: float = 0.01
-    expert_momentum: float = 0.0
-    expert_batch: int = 256
-    inner_steps: int = 30
-    expert_epochs: int = 2
-    max_start: int = 20
-    batch_syn: int = 0
-    lr: float = 100.0
-    lr_rates: float = 0.1
-    optimiser: str = "sgd"
-    momentum: float = 0.5
-    lr0: float = 0.01
-    nets: int = 1
-    augment: str = "color_crop_cutout_flip_scale_rotate"
+    gradient: str = choice("exact", GRADIENTS, "How steps on the set are differentiated.")
+    experts: int = number(100, 1, 10_000, "Networks trained on real data.", unit="networks")
+    epochs: int = number(50, 2, 10_000, "Epochs of each expert.", unit="epochs")
+    expert_lr: float = number(0.01, 1e-6, 100, "Step size of experts.")
+    expert_momentum: float = number(0.0, 0, 0.999, "Momentum of experts.")
+    expert_batch: int = number(256, 1, 100_000, "Images per step of experts.", unit="images")
+    inner_steps: int = shared.inner_steps(30)
+    expert_epochs: int = number(
+        2, 1, 9999, "So many of an expert's epochs are to be repeated.", unit="epochs"
+    )
+    max_start: int = number(
+        20, 1, 9999, "Networks start from experts younger than this.", unit="epochs"
+    )
+    batch_syn: int = number(0, 0, 1_000_000, "Synthetic images per step; 0: all.", unit="images")
+    lr: float = shared.lr(100.0, high=1e6, help="Step size")
+    lr_rates: float = number(0.1, 0, 1000, "Step size of the logarithm of the inner step size.")
+    optimiser: str = shared.optimiser()
+    momentum: float = shared.momentum()
+    lr0: float = number(0.01, 1e-7, 100, "First value of the inner step size, which is learned.")
+    nets: int = shared.nets(help="Networks that start in every iteration.")
+    augment: str = shared.augment(help="Drawn per image, for experts and synthetic images.")
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_choice("gradient", GRADIENTS)
-        self.require_range("experts", 1, 10_000)
-        self.require_range("epochs", 2, 10_000)
-        self.require_range("expert_lr", 1e-6, 100)
-        self.require_range("expert_momentum", 0, 0.999)
-        self.require_range("expert_batch", 1, 100_000)
-        self.require_range("inner_steps", 1, 10_000)
+        """What is repeated lies within an expert's training."""
         self.require_range("expert_epochs", 1, self.epochs - 1)
         self.require_range("max_start", 1, self.epochs - self.expert_epochs)
-        self.require_range("batch_syn", 0, 1_000_000)
-        self.require_range("lr", 1e-7, 1e6)
-        self.require_range("lr_rates", 0, 1000)
-        self.require_choice("optimiser", ("sgd", "adam"))
-        self.require_range("momentum", 0, 0.999)
-        self.require_range("lr0", 1e-7, 100)
-        self.require_range("nets", 1, 1000)
-        strategies.parse(self.augment)
 
     def check_with(self, spec: DistillSpec) -> None:
         """Running statistics are no weights: a trajectory of weights does not say them."""
-        if spec.net.norm == "batch":
-            raise SpecError("net.norm", "batch", "a norm without running statistics")
+        shared.require_weights_only(spec.net)
 
 
 def experts(spec: DistillSpec[MTTParams]) -> TrajectoryTask:
     """The expert trajectories that a run follows."""
-    p = spec.params
-    return TrajectoryTask(
-        data=spec.data,
-        net=spec.net,
-        nets=p.experts,
-        epochs=p.epochs,
-        lr=p.expert_lr,
-        momentum=p.expert_momentum,
-        batch=p.expert_batch,
-        augment=p.augment,
-        seed=EXPERT_SEED,
-    )
+    return shared.experts(spec, spec.params.augment)
 
 
 def stretches(p: MTTParams) -> Stretches:
@@ -120,7 +93,7 @@ def stretches(p: MTTParams) -> Stretches:
     )
 
 
-def build(problem: Problem[MTTParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[MTTParams]]) -> Distiller:
     """Trajectory matching on trained experts; trains them first if nobody has."""
     from ddcore.distil.engines.trajectory_match import TrajectoryMatching
     from ddcore.pools.trajectory import Trajectories
@@ -130,7 +103,7 @@ def build(problem: Problem[MTTParams]) -> Distiller:
     return TrajectoryMatching(problem, trained, stretches(spec.params))
 
 
-def cost(spec: DistillSpec[MTTParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[MTTParams], shape: Shape, classes: int) -> Work:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9).
 
     Experts are not included: they are another task, which is computed once for many runs.
@@ -139,7 +112,7 @@ def cost(spec: DistillSpec[MTTParams], shape: Shape, classes: int) -> Cost:
     images = classes * spec.images_per_class(shape, classes)
     batch = min(p.batch_syn or images, images)
     macs = p.iterations * p.nets * 12 * p.inner_steps * batch
-    return Cost(
+    return Work(
         macs * image_macs(spec.net, shape, classes),
         images=3 * p.nets * batch,
         weights=p.nets * (p.inner_steps + 6),
@@ -270,7 +243,7 @@ METHOD = Method(
     cost=cost,
     presets=presets,
     prepares=lambda spec: [experts(spec)],
-    variants={"gradient": GRADIENTS},
+    variants={"gradient": tuple(GRADIENTS)},
     shipped=(({}, (1, 10)),),
     smallest={
         "experts": "2",
@@ -282,5 +255,4 @@ METHOD = Method(
     },
     caveat="Its experts are trained first and kept for other runs; estimates of time leave them out. "
     "The paper's figures on CIFAR are mostly with ZCA whitening, which is a setting of the data.",
-    not_parametrizations=GENERATOR_ONLY,
 )

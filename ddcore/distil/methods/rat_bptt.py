@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import number
 from ddcore.data.registry import mirrored
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
-from ddcore.training import strategies
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -21,40 +21,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RaTParams(Params):
-    """A fresh network takes Adam steps of size `inner_lr` on the set; only `window` of them count.
+    """A fresh network takes Adam steps on the set; only a window of them counts.
 
-    The window begins at a random step, `inner_steps` - `window` at the latest; training stops at its end
-    and only its steps are differentiated. Every step sees `batch` random images of each class (0: all).
-    The loss is on `real_batch` real images; `augment` is drawn for every image, real or synthetic.
-    `nets` networks are trained at once. `lr` is Adam's step size for the images; the norm of their
-    gradient is bounded by `clip` times its moving average over about 1 / (1 - `clip_ema`) iterations.
+    It begins at a random step; training stops at its end, and only its steps are differentiated.
     """
 
     iterations: int = 10_000
-    inner_steps: int = 200
-    window: int = 60
-    inner_lr: float = 0.001
-    batch: int = 10
-    real_batch: int = 5000
-    nets: int = 1
-    augment: str = ""
-    lr: float = 0.001
-    clip: float = 2.0
-    clip_ema: float = 0.9
+    inner_steps: int = shared.inner_steps(200)
+    window: int = number(60, 1, 10_000, "Steps that are differentiated.", unit="steps")
+    inner_lr: float = shared.inner_lr(0.001, high=1)
+    batch: int = shared.inner_batch(10)
+    real_batch: int = shared.real_images(5000)
+    nets: int = shared.nets()
+    augment: str = shared.augment("", "Drawn for every image, real or synthetic.")
+    lr: float = shared.lr(0.001)
+    clip: float = number(
+        2.0, 0, 1e6, "Bound of the gradient's norm, in units of its moving average; 0: none."
+    )
+    clip_ema: float = number(
+        0.9, 0, 0.9999, "Of that average, over about 1 / (1 - `clip_ema`) iterations."
+    )
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("inner_steps", 1, 10_000)
+        """The window lies within the training."""
         self.require_range("window", 1, self.inner_steps)
-        self.require_range("inner_lr", 1e-6, 1)
-        self.require_range("batch", 0, 10_000)
-        self.require_range("real_batch", 1, 1_000_000)
-        self.require_range("nets", 1, 1000)
-        strategies.parse(self.augment)
-        self.require_range("lr", 1e-7, 100)
-        self.require_range("clip", 0, 1e6)
-        self.require_range("clip_ema", 0, 0.9999)
 
     def check_with(self, spec: DistillSpec) -> None:
         """Running statistics have no place in a functional inner loop."""
@@ -62,7 +52,7 @@ class RaTParams(Params):
             raise SpecError("net.norm", "batch", "a norm without running statistics")
 
 
-def build(problem: Problem[RaTParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[RaTParams]]) -> Distiller:
     """Meta-learning through a random window of Adam steps."""
     from ddcore.distil.engines import meta
     from ddcore.distil.engines.rules import Adam
@@ -86,7 +76,7 @@ def build(problem: Problem[RaTParams]) -> Distiller:
     return meta.MetaLearning(problem, inner, outer, meta.fresh(problem, p.nets), p.nets)
 
 
-def cost(spec: DistillSpec[RaTParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[RaTParams], shape: Shape, classes: int) -> Work:
     """On average half of the steps before the window (3 passes each), then the window (12 each)."""
     p = spec.params
     batch = classes * (p.batch or spec.images_per_class(shape, classes))
@@ -94,7 +84,7 @@ def cost(spec: DistillSpec[RaTParams], shape: Shape, classes: int) -> Cost:
     macs = p.iterations * p.nets * (passes * batch + 3 * p.real_batch)
     held = p.nets * max(3 * batch, p.real_batch)
     weights = p.nets * 3 * (p.window + 3)
-    return Cost(macs * image_macs(spec.net, shape, classes), held, weights)
+    return Work(macs * image_macs(spec.net, shape, classes), held, weights)
 
 
 def presets(
@@ -161,5 +151,4 @@ METHOD = Method(
     presets=presets,
     smallest={"inner_steps": "6", "window": "3", "real_batch": "32", "nets": "1"},
     caveat="Images are meant for training with Adam; other optimisers reach less with them.",
-    not_parametrizations=GENERATOR_ONLY,
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddcore.distil.contract import Cost, Method, Params
-from ddcore.distil.presets import GENERATOR_ONLY
+from ddcore.base.fields import flag, number
+from ddcore.distil import fields as shared
+from ddcore.distil.contract import Method, Params, Work
 from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
@@ -19,32 +20,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RFADParams(Params):
-    """`nets` random networks make the features, drawn anew in every iteration; `real_batch` real images
-    are looked at. `ridge` is relative to the mean of the kernel's diagonal.
-
-    `lr` is Adam's step size for the images. `platt` takes cross-entropy of scaled outputs instead of
-    squared error, with a scale learned at `lr_tau`. The set is judged with the features of `judges` other
-    random networks.
-    """
+    """Random networks, drawn anew in every iteration, make the features."""
 
     iterations: int = 1000
-    nets: int = 8
-    real_batch: int = 5120
-    ridge: float = 5e-3
-    lr: float = 1e-3
-    platt: bool = False
-    lr_tau: float = 0.01
-    judges: int = 32
-
-    def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_range("nets", 1, 1000)
-        self.require_range("real_batch", 10, 50_000)
-        self.require_range("ridge", 1e-12, 1e3)
-        self.require_range("lr", 1e-7, 100)
-        self.require_range("lr_tau", 0, 100)
-        self.require_range("judges", 1, 1000)
+    nets: int = shared.nets(
+        8, "Random networks that make the features, drawn anew in every iteration."
+    )
+    real_batch: int = shared.kernel_images(5120)
+    ridge: float = shared.ridge(5e-3)
+    lr: float = shared.lr(1e-3)
+    platt: bool = flag(
+        False,
+        "Take cross-entropy of scaled outputs, with a learned scale, instead of squared error.",
+    )
+    lr_tau: float = number(0.01, 0, 100, "Step size of that scale.")
+    judges: int = number(
+        32, 1, 1000, "Other random networks with whose features the set is judged.", unit="networks"
+    )
 
     @property
     def idle(self) -> frozenset[str]:
@@ -56,7 +48,7 @@ class RFADParams(Params):
         return KernelSpec(kind="features", net=spec.net, nets=self.judges, ridge=self.ridge)
 
 
-def build(problem: Problem[RFADParams]) -> Distiller:
+def build(problem: Problem[DistillSpec[RFADParams]]) -> Distiller:
     """Kernel regression on random features."""
     from ddcore.distil.engines import kernel_regression as kr
 
@@ -72,12 +64,12 @@ def build(problem: Problem[RFADParams]) -> Distiller:
     return kr.RandomFeatures(problem, networks)
 
 
-def cost(spec: DistillSpec[RFADParams], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[RFADParams], shape: Shape, classes: int) -> Work:
     """Real images forward, the set forward and backward, in every network."""
     p, m = spec.params, classes * spec.images_per_class(shape, classes)
     images = p.nets * (p.real_batch + 3 * m)
     macs = p.iterations * (images * image_macs(spec.net, shape, classes) + m**3)
-    return Cost(macs, images)
+    return Work(macs, images)
 
 
 def presets(
@@ -132,5 +124,4 @@ METHOD = Method(
     smallest={"nets": "2", "real_batch": "50", "judges": "2"},
     caveat="Adam in place of the authors' AdaBelief, and no learned transform of the images.",
     not_labels={"soft": "fixed labels are those of the classes; choose learned"},
-    not_parametrizations=GENERATOR_ONLY,
 )

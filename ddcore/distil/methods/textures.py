@@ -10,7 +10,6 @@ from typing import Any
 
 from ddcore.distil.contract import Method
 from ddcore.distil.methods import dm
-from ddcore.distil.presets import GENERATOR_ONLY
 from ddcore.nets.plan import Shape
 
 WINDOWS = 16  # of each class in one use, at least: with few, the average feature is mostly chance
@@ -53,5 +52,5 @@ METHOD = Method(
     caveat="Made for the eye: a window cut out at a random place teaches where nothing is, so accuracy "
     "is below that of images with edges wherever objects are centred.",
     not_labels=dm.METHOD.not_labels,
-    not_parametrizations={**GENERATOR_ONLY, "pixels": "that is dm"},
+    one_parametrization=("canvas", "without canvases this is dm, so choose that method"),
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ddcore.base.placing import placed
-from ddcore.distil.contract import Params
+from ddcore.distil.contract import DistillSpec, Params
 from ddcore.distil.decoder import Decoder
 from ddcore.distil.parametrizations.generator import GeneratorKnobs, seed_side
 from ddcore.distil.problem import Problem
@@ -19,7 +19,7 @@ SLOPE, EPS = 0.1, 1e-5
 IMAGES_AT_ONCE = 512  # rendered in one graph; more are rendered in parts that are computed again
 
 
-def build(problem: Problem[Params, GeneratorKnobs]) -> Generator:
+def build(problem: Problem[DistillSpec[Params, GeneratorKnobs]]) -> Generator:
     """A generator with random weights and noise; `init`, which is about images, plays no part."""
     spec = problem.spec
     return Generator(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import number
 from ddcore.distil.contract import Knobs, Parametrization
 from ddcore.nets.plan import Shape
 
@@ -25,19 +26,13 @@ SHARE = (
 
 @dataclass(frozen=True, kw_only=True)
 class BasesKnobs(Knobs):
-    """`bases` pictures, `scale` times smaller than the images, are shared by all classes.
+    """Pictures that all classes share. What the budget leaves goes into coefficients, one of each picture for
+    each image."""
 
-    What the budget leaves goes into coefficients, `bases` numbers for each image. `bases` 0 spends 40 %
-    of the budget on the bases.
-    """
-
-    bases: int = 0
-    scale: float = 2.0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("bases", 0, 100_000)
-        self.require_range("scale", 1, 64)
+    bases: int = number(
+        0, 0, 100_000, f"How many pictures are shared; 0: what {SHARE:.0%} of the budget pays for."
+    )
+    scale: float = number(2.0, 1, 64, "How many times smaller than the images they are.")
 
 
 def small(spec: DistillSpec[Params, BasesKnobs], shape: Shape) -> tuple[int, int]:
@@ -53,7 +48,8 @@ def count(spec: DistillSpec[Params, BasesKnobs], shape: Shape, classes: int) -> 
     most = floats // (one + classes * spec.steps)
     asked = spec.knobs.bases
     if asked > most:
-        raise SpecError("bases", asked, f"at most {most}, which fit into ipc = {spec.ipc}")
+        allowed = f"at most {most}, which fit into ipc = {spec.ipc} beside {classes} classes"
+        raise SpecError("bases", asked, f"{allowed}; 0 takes as many as suit the budget")
     if not most:
         allowed = (
             f"fewer: ipc = {spec.ipc} has no room for a basis and {spec.steps} x {classes} images"
@@ -71,7 +67,7 @@ def per_class(spec: DistillSpec[Params, BasesKnobs], shape: Shape, classes: int)
     return rows // spec.steps * spec.steps
 
 
-def build(problem: Problem[Params, BasesKnobs]) -> Decoder:
+def build(problem: Problem[DistillSpec[Params, BasesKnobs]]) -> Decoder:
     """Bases and coefficients for preprocessed images."""
     from ddcore.distil.parametrizations._bases import SharedBases, start
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import number
 from ddcore.distil.contract import Knobs, Parametrization
 from ddcore.nets.plan import Shape
 
@@ -20,20 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CanvasKnobs(Knobs):
-    """A canvas is `canvas` images wide and high, and every use cuts `crops` windows out of it.
+    """A canvas is larger than an image, and every use cuts windows out of it.
 
-    A canvas costs canvas x canvas images of the budget `ipc`, so `ipc` must be a multiple of that; the
-    paper's "one canvas of 2 x 2 per class" is ipc = 4, canvas = 2 here. `crops` 0 means canvas x canvas
-    windows, as many images as the canvas costs.
+    The paper's "one canvas of 2 x 2 per class" is ipc = 4, canvas = 2 here.
     """
 
-    canvas: int = 1
-    crops: int = 0
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("canvas", 1, 16)
-        self.require_range("crops", 0, 256)
+    canvas: int = number(
+        1,
+        1,
+        16,
+        "How many images a canvas is wide and high. It costs canvas x canvas images of the budget, of which "
+        "`ipc` must be a multiple.",
+        unit="images",
+    )
+    crops: int = number(
+        0,
+        0,
+        256,
+        "Windows that every use cuts out of a canvas; 0: canvas x canvas, as many images as it costs.",
+    )
 
 
 def canvases(spec: DistillSpec[Params, CanvasKnobs]) -> int:
@@ -67,7 +73,7 @@ def check(spec: DistillSpec[Params, CanvasKnobs]) -> None:
         raise SpecError("labels", "soft", allowed)
 
 
-def build(problem: Problem[Params, CanvasKnobs]) -> Decoder:
+def build(problem: Problem[DistillSpec[Params, CanvasKnobs]]) -> Decoder:
     """Canvases in preprocessed space."""
     from ddcore.distil.parametrizations._canvas import Canvases, initial_canvases
     from ddcore.training.labels import step_major_labels

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ddcore.base.fields import flag, number
 from ddcore.base.registry import late
 from ddcore.distil.contract import DistillSpec, Knobs, Parametrization
 from ddcore.nets.plan import Shape
@@ -14,22 +15,13 @@ from ddcore.nets.plan import Shape
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorKnobs(Knobs):
-    """`noise_dim` numbers and the class make an image: `hidden` units, then `channels` feature maps.
+    """The numbers stored, weights and noise, are what they are: `ipc` counts the images rendered and bounds
+    no numbers here."""
 
-    `batch_norm` normalises every layer over the images of one step. The numbers stored, weights and
-    noise, are what they are: `ipc` counts the images rendered and bounds no numbers here.
-    """
-
-    noise_dim: int = 128
-    hidden: int = 1024
-    channels: int = 128
-    batch_norm: bool = True
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("noise_dim", 1, 10_000)
-        self.require_range("hidden", 1, 100_000)
-        self.require_range("channels", 1, 10_000)
+    noise_dim: int = number(128, 1, 10_000, "Numbers that, with the class, make an image.")
+    hidden: int = number(1024, 1, 100_000, "Units of the hidden layer.")
+    channels: int = number(128, 1, 10_000, "Feature maps after it.")
+    batch_norm: bool = flag(True, "Normalise every layer over the images of one step.")
 
 
 def seed_side(side: int) -> int:
@@ -59,4 +51,6 @@ PARAMETRIZATION = Parametrization(
     knobs=GeneratorKnobs,
     per_class=per_class,
     build=late("ddcore.distil.parametrizations._generator:build"),
+    only_for=("gtn",),
+    why_only="its images belong to the steps of a fixed training order, which only gtn follows",
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, flag, number
 from ddcore.distil.contract import Knobs, Parametrization
 from ddcore.nets.plan import Shape
 
@@ -14,28 +15,21 @@ if TYPE_CHECKING:
     from ddcore.distil.decoder import Decoder
     from ddcore.distil.problem import Problem
 
-MODES = ("single", "multi", "bound")
+MODES = {
+    "single": "these tiles only",
+    "multi": "beside the tiles of all smaller factors, down to the whole picture",
+    "bound": "as many pictures are cut as a class may have images",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TileKnobs(Knobs):
-    """A stored picture is cut into `factor` x `factor` tiles, each enlarged to a whole image.
+    """A stored picture is cut into tiles, each enlarged to a whole image."""
 
-    `mode` single uses these tiles; multi uses them beside the tiles of all smaller factors, down to
-    the whole picture; bound cuts as many pictures as it can while a class has at most `most` images.
-    `clamp` keeps stored pictures within 0..1, where real pixels are.
-    """
-
-    factor: int = 2
-    mode: str = "single"
-    most: int = 128
-    clamp: bool = False
-
-    def validate(self) -> None:
-        """Check ranges."""
-        self.require_range("factor", 1, 8)
-        self.require_choice("mode", MODES)
-        self.require_range("most", 1, 100_000)
+    factor: int = number(2, 1, 8, "Tiles each way.")
+    mode: str = choice("single", MODES, "Which tiles are used.")
+    most: int = number(128, 1, 100_000, "In mode bound: so many images of a class at most.")
+    clamp: bool = flag(False, "Keep stored pictures within 0..1, where real pixels are.")
 
 
 def cuts(knobs: TileKnobs, count: int) -> list[tuple[int, slice]]:
@@ -76,7 +70,7 @@ def check(spec: DistillSpec[Params, TileKnobs]) -> None:
         )
 
 
-def build(problem: Problem[Params, TileKnobs]) -> Decoder:
+def build(problem: Problem[DistillSpec[Params, TileKnobs]]) -> Decoder:
     """Pictures in preprocessed space, started from tiles or from noise."""
     from ddcore.distil.decoder import initial_images
     from ddcore.distil.parametrizations import _tiles

@@ -13,12 +13,12 @@ import torch
 from ddcore.kernels.feature_maps.affine import Affine
 from ddcore.kernels.feature_maps.base import FeatureMap, Solver, require
 from ddcore.kernels.feature_maps.fcnn import FCNN
-from ddcore.kernels.feature_maps.linear import Linear
+from ddcore.kernels.feature_maps.linear import LinearMap
 from ddcore.kernels.feature_maps.rff import RFF
 
-__all__ = ["FCNN", "RFF", "Affine", "FeatureMap", "Linear", "Solver", "from_arrays"]
+__all__ = ["FCNN", "RFF", "Affine", "FeatureMap", "LinearMap", "Solver", "from_arrays"]
 
-KINDS: dict[str, type[FeatureMap]] = {c.kind: c for c in (Linear, FCNN, RFF, Affine)}
+KINDS: dict[str, type[FeatureMap]] = {c.kind: c for c in (LinearMap, FCNN, RFF, Affine)}
 
 
 def from_arrays(

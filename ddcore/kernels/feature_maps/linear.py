@@ -15,7 +15,7 @@ from ddcore.kernels.feature_maps.base import (
 
 
 @dataclass(frozen=True, eq=False)
-class Linear(FeatureMap):
+class LinearMap(FeatureMap):
     """The image itself: phi(x) = x."""
 
     kind: ClassVar[str] = "linear"
@@ -48,6 +48,6 @@ class Linear(FeatureMap):
         return {"size": np.array(self.size)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray], device: str | torch.device) -> Linear:
+    def from_arrays(cls, arrays: dict[str, np.ndarray], device: str | torch.device) -> LinearMap:
         """Inverse of `arrays`."""
         return cls(int(arrays["size"]))

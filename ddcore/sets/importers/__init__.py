@@ -14,11 +14,20 @@ import numpy as np
 
 from ddcore.base.errors import DataError
 from ddcore.base.registry import Registry
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import Report, report
 from ddcore.sets.importers.files import describe, open_file
 
-__all__ = ["Found", "Importer", "Report", "Stored", "examine", "importer", "importers", "open_file"]
+__all__ = [
+    "Importer",
+    "ReadSet",
+    "Report",
+    "Stored",
+    "examine",
+    "importer",
+    "importers",
+    "open_file",
+]
 
 
 IMPORTERS: Registry[Importer] = Registry(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ddcore.base.errors import DataError
 from ddcore.sets.importers._names import method_in, protocol_in
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import images_of, labels_of
 
 IMAGES = ("images", "image", "data", "x", "x_train", "imgs", "images_train")
@@ -30,12 +30,12 @@ def _arrays(content: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     return images, labels
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """Both arrays."""
     images, labels = _arrays(files[0].content)
     if images is None or labels is None:
         raise DataError(f"{files[0].name} holds no arrays called images and labels.")
-    return Found(images_of(images, files[0].name), labels_of(labels, files[0].name))
+    return ReadSet(images_of(images, files[0].name), labels_of(labels, files[0].name))
 
 
 IMPORTER = Importer(

@@ -32,7 +32,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ReadSet:
     """A set as its files hold it, before its numbers are understood.
 
     Images are in the file's order, step after step where there are several `steps`. `made` is
@@ -70,7 +70,7 @@ class Importer:
     files: str
     about: str
     fits: Callable[[Sequence[Stored]], bool]
-    read: Callable[[Sequence[Stored], int], Found]
+    read: Callable[[Sequence[Stored], int], ReadSet]
     protocol: Callable[[str, Sequence[str], Shape], str]
     method: Callable[[Sequence[str]], str] = lambda names: ""
     net: Callable[[Shape], NetSpec] = convnet

@@ -14,7 +14,7 @@ import numpy as np
 from ddcore.base.errors import DataError
 from ddcore.data.registry import mirrored
 from ddcore.nets.plan import Shape
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import images_of, labels_of
 
 
@@ -33,13 +33,13 @@ def _pairs(content: Any) -> list[list[np.ndarray]]:
     return pairs if whole else []
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """The pair of one experiment."""
     pairs, name = _pairs(files[0].content), files[0].name
     if not 0 <= experiment < len(pairs):
         raise DataError(f"{name} holds {len(pairs)} experiments: expected a number below that.")
     images, labels = pairs[experiment]
-    return Found(images_of(images, name), labels_of(labels, name), experiments=len(pairs))
+    return ReadSet(images_of(images, name), labels_of(labels, name), experiments=len(pairs))
 
 
 def method(names: Sequence[str]) -> str:

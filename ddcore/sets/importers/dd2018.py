@@ -15,7 +15,7 @@ import numpy as np
 from ddcore.base.errors import DataError
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
-from ddcore.sets.importers.base import Found, Importer, Stored, convnet
+from ddcore.sets.importers.base import Importer, ReadSet, Stored, convnet
 from ddcore.sets.importers.facts import images_of, labels_of
 
 MAX_TRIPLES = 2000
@@ -36,7 +36,7 @@ def _is_triple(part: Any) -> bool:
     )
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """The images of all steps in order, and a step size per step and pass."""
     triples, name = files[0].content, files[0].name
     if len(triples) > MAX_TRIPLES:
@@ -52,7 +52,7 @@ def read(files: Sequence[Stored], experiment: int) -> Found:
         "It works on the kind of network it was made for: if that was one known initialisation, which "
         "this file does not hold, other networks learn little from it.",
     )
-    return Found(images, labels, steps=steps, lrs=lrs, notes=notes)
+    return ReadSet(images, labels, steps=steps, lrs=lrs, notes=notes)
 
 
 def _step_size(value: Any, k: int) -> float:

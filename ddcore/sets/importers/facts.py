@@ -9,7 +9,7 @@ import numpy as np
 
 from ddcore.base.errors import DataError
 from ddcore.sets.importers import scales
-from ddcore.sets.importers.base import CHANNELS, MAX_IMAGES, SIDES, Found, Importer, Stored
+from ddcore.sets.importers.base import CHANNELS, MAX_IMAGES, SIDES, Importer, ReadSet, Stored
 from ddcore.sets.torch_files import MAX_VALUES
 
 LABELS = {
@@ -23,7 +23,7 @@ SEAM = 1.5  # differences across a line, beside those across other lines, that s
 
 
 @dataclass(frozen=True)
-class Facts:
+class SetFacts:
     """What a set is, in numbers. `labels` is hard, probabilities or scores."""
 
     images: int
@@ -43,8 +43,8 @@ class Report:
 
     importer: Importer
     files: tuple[tuple[str, str], ...]  # (name, sha256), in the order given
-    found: Found
-    facts: Facts
+    found: ReadSet
+    facts: SetFacts
     guess: scales.Guess
     experiment: int = 0  # which of several sets in the files
 
@@ -54,7 +54,9 @@ class Report:
         return [name for name, _ in self.files]
 
 
-def report(chosen: Importer, files: Sequence[Stored], found: Found, experiment: int = 0) -> Report:
+def report(
+    chosen: Importer, files: Sequence[Stored], found: ReadSet, experiment: int = 0
+) -> Report:
     """Check a set and measure it; `DataError` says in one sentence what is wrong with it."""
     facts = _facts(found, chosen.tiled)
     if found.made:
@@ -65,7 +67,7 @@ def report(chosen: Importer, files: Sequence[Stored], found: Found, experiment: 
     return Report(chosen, stored, found, facts, likely, experiment)
 
 
-def _facts(found: Found, tiled: bool) -> Facts:
+def _facts(found: ReadSet, tiled: bool) -> SetFacts:
     images, labels = found.images, found.labels
     check_images(images)
     _check_labels(labels, len(images))
@@ -74,7 +76,7 @@ def _facts(found: Found, tiled: bool) -> Facts:
     per_class = len(order) // classes
     if found.lrs is not None and not np.isfinite(found.lrs).all():
         raise DataError("Its learned step sizes are not all finite numbers: the run diverged.")
-    return Facts(
+    return SetFacts(
         images=len(images),
         shape=tuple(images.shape[1:]),
         classes=classes,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ddcore.base.errors import DataError
 from ddcore.sets import foreign_files, loading
-from ddcore.sets.distilled import FORMAT
+from ddcore.sets.artefact import FORMAT
 from ddcore.sets.importers.base import MAX_UPLOAD, Stored
 
 LONGEST = 40  # letters of a name in messages

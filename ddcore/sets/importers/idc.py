@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ddcore.nets.plan import Shape
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import images_of, labels_of
 
 
@@ -28,10 +28,10 @@ def fits(files: Sequence[Stored]) -> bool:
     )
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """Images and labels."""
     (images, labels), name = files[0].content, files[0].name
-    return Found(images_of(images, name), labels_of(labels, name))
+    return ReadSet(images_of(images, name), labels_of(labels, name))
 
 
 def protocol(data: str, names: Sequence[str], shape: Shape) -> str:

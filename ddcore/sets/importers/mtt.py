@@ -17,7 +17,7 @@ import numpy as np
 from ddcore.base.errors import DataError
 from ddcore.nets.plan import Shape
 from ddcore.sets.importers._names import TRAJECTORIES, method_in, plain_protocol, protocol_in
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import images_of, labels_of
 
 # What their code calls its files: best, the number of an iteration, or after whitening was taken back.
@@ -40,7 +40,7 @@ def _role(content: Any) -> str:
     return "images" if content.ndim in (3, 4) else "labels" if content.ndim in (1, 2) else ""
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """Images, labels and the learned step size, each from its file."""
     by_role = {_role(f.content): f for f in files}
     images, labels = by_role["images"], by_role["labels"]
@@ -51,7 +51,7 @@ def read(files: Sequence[Stored], experiment: int) -> Found:
             raise DataError(
                 f"The step size in {by_role['lr'].name} is {lrs[0]:g}: expected above 0."
             )
-    return Found(
+    return ReadSet(
         images_of(images.content, images.name), labels_of(labels.content, labels.name), lrs=lrs
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ddcore.nets.plan import Shape
 from ddcore.sets.distilled import DistilledSet
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 
 
 def fits(files: Sequence[Stored]) -> bool:
@@ -14,10 +14,10 @@ def fits(files: Sequence[Stored]) -> bool:
     return len(files) == 1 and isinstance(files[0].content, DistilledSet)
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """Everything the file holds."""
     made: DistilledSet = files[0].content
-    return Found(made.images, made.labels, steps=made.steps, lrs=made.lrs, made=made)
+    return ReadSet(made.images, made.labels, steps=made.steps, lrs=made.lrs, made=made)
 
 
 def protocol(data: str, names: Sequence[str], shape: Shape) -> str:

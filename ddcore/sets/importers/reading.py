@@ -18,8 +18,8 @@ from ddcore.base import isolated
 from ddcore.base.errors import DataError
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.importers import importer, scales
-from ddcore.sets.importers.base import Found
-from ddcore.sets.importers.facts import Facts, Report
+from ddcore.sets.importers.base import ReadSet
+from ddcore.sets.importers.facts import Report, SetFacts
 from ddcore.sets.importers.files import base_name, check_size
 
 _SET = "set."  # arrays of a set of our own
@@ -106,8 +106,8 @@ def _report(told: dict[str, Any], arrays: dict[str, np.ndarray]) -> Report:
     return Report(
         importer=importer(told["importer"]),
         files=tuple((name, sha256) for name, sha256 in told["files"]),
-        found=Found(**few),
-        facts=Facts(**facts | {"shape": tuple(facts["shape"])}),
+        found=ReadSet(**few),
+        facts=SetFacts(**facts | {"shape": tuple(facts["shape"])}),
         guess=scales.Guess(**told["guess"]),
         experiment=told["experiment"],
     )

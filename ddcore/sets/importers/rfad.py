@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ddcore.nets.plan import Shape
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import images_of, labels_of
 
 NAMES = {"images", "labels", "k", "jit"}
@@ -26,10 +26,10 @@ def fits(files: Sequence[Stored]) -> bool:
     return len(files) == 1 and len(parts) == len(NAMES) and named["images"].ndim == 4
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """Images and labels."""
     content, name = files[0].content, files[0].name
-    return Found(images_of(content["images"], name), labels_of(content["labels"], name))
+    return ReadSet(images_of(content["images"], name), labels_of(content["labels"], name))
 
 
 def protocol(data: str, names: Sequence[str], shape: Shape) -> str:

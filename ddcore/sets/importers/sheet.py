@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ddcore.sets.importers._names import method_in, protocol_in
-from ddcore.sets.importers.base import Found, Importer, Stored
+from ddcore.sets.importers.base import Importer, ReadSet, Stored
 from ddcore.sets.importers.facts import images_of, labels_of
 
 IMAGES, LABELS, NOTE = "images", "labels", "note"
@@ -42,12 +42,12 @@ def fits(files: Sequence[Stored]) -> bool:
     return all(isinstance(files[0].content.get(n), np.ndarray) for n in (IMAGES, LABELS))
 
 
-def read(files: Sequence[Stored], experiment: int) -> Found:
+def read(files: Sequence[Stored], experiment: int) -> ReadSet:
     """Images and labels, and what was found when the pictures were read."""
     content, name = files[0].content, files[0].name
     notes = _told(content).get("notes")
     sentences = [n[:MAX_SENTENCE] for n in notes if isinstance(n, str)] if notes else []
-    return Found(
+    return ReadSet(
         images_of(content[IMAGES], name),
         labels_of(content[LABELS], name),
         notes=tuple(sentences[:4]),

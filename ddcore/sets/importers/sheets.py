@@ -30,7 +30,7 @@ from ddcore.sets.importers.base import MAX_IMAGES
 from ddcore.sets.importers.files import base_name, check_size
 from ddcore.sets.importers.sheet import IMAGES, LABELS, NOTE, note
 
-__all__ = ["ARRANGEMENTS", "Labelled", "Pictures", "is_pictures", "label", "read", "to_file"]
+__all__ = ["ARRANGEMENTS", "Labelled", "SheetPictures", "is_pictures", "label", "read", "to_file"]
 
 NAMED = 12  # names in a message
 ORDER = re.compile(r"(?:(blocks|turns)(?::|$))?([\d, ]*)")
@@ -40,7 +40,7 @@ UNPACKED = 8  # times the bytes of small PNGs is more than they unpack to, in al
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class SheetPictures:
     """Images as they lie in a sheet or in folders, (N, C, H, W) uint8, with their dataset's channels.
 
     `grid` is that of a sheet. `folders` are the names that class folders have, and `places` (N,) which of
@@ -91,7 +91,7 @@ def is_pictures(name: str, given: bytes | memoryview | Path) -> bool:
     return zipped and b".png" in tail.lower() and EXACT.encode() not in tail
 
 
-def read(name: str, given: bytes | memoryview | Path, shape: Sequence[int]) -> Pictures:
+def read(name: str, given: bytes | memoryview | Path, shape: Sequence[int]) -> SheetPictures:
     """The pictures of a dataset with images of `shape` (C, H, W); `DataError` with one sentence if none."""
     name = base_name(name)
     channels, side, width = shape
@@ -121,7 +121,9 @@ def _listed(path: Path) -> list[Path]:
     return found
 
 
-def _apart(name: str, path: Path, size: int, side: int, channels: int, folder: Path) -> Pictures:
+def _apart(
+    name: str, path: Path, size: int, side: int, channels: int, folder: Path
+) -> SheetPictures:
     """The other process's answer."""
     head = b""
     if path.is_file():
@@ -145,8 +147,8 @@ def _apart(name: str, path: Path, size: int, side: int, channels: int, folder: P
     arrays = isolated.arrays(folder)
     images = _with_channels(arrays["images"], channels, name)
     if sheet:
-        return Pictures(images, told["sha256"], grid=Grid(**told["grid"]))
-    return Pictures(images, told["sha256"], None, tuple(told["folders"]), arrays["places"])
+        return SheetPictures(images, told["sha256"], grid=Grid(**told["grid"]))
+    return SheetPictures(images, told["sha256"], None, tuple(told["folders"]), arrays["places"])
 
 
 def _with_channels(images: np.ndarray, channels: int, name: str) -> np.ndarray:
@@ -164,7 +166,7 @@ def _with_channels(images: np.ndarray, channels: int, name: str) -> np.ndarray:
 # --- labels ---------------------------------------------------------------------------------------
 
 
-def label(pictures: Pictures, dataset: Dataset, order: str = "") -> Labelled:
+def label(pictures: SheetPictures, dataset: Dataset, order: str = "") -> Labelled:
     """The class of each image: by the folders' names, as stated in `order`, or by the looks of the images.
 
     `order` is blocks, turns, or the numbers of all classes in the sheet's order, after "turns:" if they
@@ -219,7 +221,7 @@ def _few(names: Sequence[str]) -> str:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def to_file(pictures: Pictures, labelled: Labelled) -> bytes:
+def to_file(pictures: SheetPictures, labelled: Labelled) -> bytes:
     """The set as a file that the importer "sheet" reads."""
     sentences = (pictures.sentence(), labelled.sentence)
     arrays: dict[str, Any] = {

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ddcore.distil.contract import Cost, Method
+from ddcore.distil.contract import Method, Work
 from ddcore.distil.methods.dd2018.params import SETTINGS, DD2018Params, check_classes
 from ddcore.distil.methods.dd2018.presets import presets
-from ddcore.distil.presets import GENERATOR_ONLY
 from ddcore.nets.architectures import image_macs
 from ddcore.nets.plan import Shape
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ddcore.distil.problem import Distiller, Problem
 
 
-def build(problem: Problem[DD2018Params]) -> Distiller:
+def build(problem: Problem[DistillSpec[DD2018Params]]) -> Distiller:
     """Meta-learning through gradient descent in a fixed order, with learned step sizes."""
     from ddcore.distil.engines import meta
 
@@ -49,7 +48,7 @@ def build(problem: Problem[DD2018Params]) -> Distiller:
     )
 
 
-def _starts(problem: Problem[DD2018Params]) -> Starts:
+def _starts(problem: Problem[DistillSpec[DD2018Params]]) -> Starts:
     """The weights of every iteration."""
     from ddcore.distil.engines import meta
     from ddcore.pools import bank
@@ -62,13 +61,13 @@ def _starts(problem: Problem[DD2018Params]) -> Starts:
     return meta.sampled(problem, weights, p.nets)
 
 
-def cost(spec: DistillSpec[DD2018Params], shape: Shape, classes: int) -> Cost:
+def cost(spec: DistillSpec[DD2018Params], shape: Shape, classes: int) -> Work:
     """Per inner step a gradient (3 passes) and its recomputation with a double backward (9)."""
     p = spec.params
     images = p.passes * classes * spec.images_per_class(shape, classes)
     macs = p.iterations * p.nets * (12 * images + 3 * p.real_batch)
     held = p.nets * max(3 * images / (p.passes * p.steps), p.real_batch)
-    return Cost(
+    return Work(
         macs * image_macs(spec.net, shape, classes), held, p.nets * (p.steps * p.passes + 2)
     )
 
@@ -92,11 +91,10 @@ METHOD = Method(
     presets=presets,
     shipped=(({"setting": "unknown"}, (1, 10)), ({"setting": "fixed"}, (1, 10))),
     smallest={"passes": "3", "real_batch": "32", "bank": "4", "bank_epochs": "1"},
-    variants={"setting": SETTINGS},
+    variants={"setting": tuple(SETTINGS)},
     caveat="The images need their own order and step sizes; with a fixed initialisation they are "
     "worthless for any other, which the Evaluate page shows.",
     not_parametrizations={
-        **GENERATOR_ONLY,
         "canvas": "every step has images of its own, and a canvas gives another crop in each use",
     },
 )

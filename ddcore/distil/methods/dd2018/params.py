@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING
 
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
+from ddcore.base.fields import choice, number, part
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import OWN, datasets, get
 from ddcore.data.spec import DataSpec, canonical
+from ddcore.distil import fields as shared
 from ddcore.distil.contract import Params
 from ddcore.pools.bank_spec import WEIGHTS, BankTask, Start
 
 if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
 
-SETTINGS = ("fixed", "unknown", "adapt", "attack", "pretrained")
+SETTINGS = {
+    "fixed": "one known initialisation for ever",
+    "unknown": "fresh ones in every iteration",
+    "adapt": "networks trained on other data",
+    "attack": "networks trained on the same data, which the set makes take one class for another",
+    "pretrained": "one AlexNet with ImageNet weights",
+}
 IMAGENET_FORM = (3, 224)  # channels and side of the images its AlexNet takes
 
 # Fields that only some settings use.
@@ -30,43 +38,37 @@ _ONLY = {
 
 @dataclass(frozen=True, kw_only=True)
 class DD2018Params(Params):
-    """`setting` is where training on the set starts: fixed, one known initialisation for ever; unknown,
-    fresh ones in every iteration; adapt, networks trained on other data; attack, networks trained on
-    the same data, which the set makes take one class for another; pretrained, one AlexNet with ImageNet
-    weights.
+    """The set is split into parts used one after the other, several times over.
 
-    adapt: `source` is the dataset those networks were trained on, and `source_data` that in the form of
-    the run's images. attack: class `attacked` is to be called class `target`. Both: `bank` networks are
-    trained beforehand, for `bank_epochs` epochs each (0: chosen by size); other ones judge the set.
-    pretrained: `weights` are imagenet, or random for smaller images, with which little is learned.
-
-    The set is split into `steps` parts used one after the other, `passes` times over; every step of
-    every pass has its own learned step size, starting at `lr0`. `nets` networks are drawn in each
-    iteration. `lr` and `lr_rates` are Adam's step sizes for pixels and for the (softplus) step sizes;
-    both are multiplied by `decay` every `decay_every` iterations (0: never). `clip` bounds the norm of
-    the pixels' gradient (0: no bound).
+    Every step of every pass has its own learned step size.
     """
 
-    setting: str = "unknown"
-    source: str = "digits"
-    source_data: DataSpec | None = None
-    bank: int = 200
-    bank_epochs: int = 0
-    attacked: int = 0
-    target: int = 1
-    weights: str = "imagenet"
-    steps: int = 1
-    passes: int = 3
-    lr0: float = 0.02
+    setting: str = choice("unknown", SETTINGS, "Where training on the set starts.")
+    source: str = choice("digits", datasets, "adapt: the dataset that networks were trained on.")
+    source_data: DataSpec | None = part(None, "adapt: that in the form of the run's images.")
+    bank: int = number(
+        200, 1, 2000, "adapt, attack: networks trained beforehand; other ones judge the set."
+    )
+    bank_epochs: int = number(0, 0, 10_000, "Epochs of each of them; 0: chosen by size.")
+    attacked: int = number(0, 0, 999, "attack: the class that is to be called another.")
+    target: int = number(1, 0, 999, "attack: the class it is to be called.")
+    weights: str = choice(
+        "imagenet",
+        WEIGHTS,
+        "pretrained: with random ones, for smaller images, little is learned.",
+    )
+    steps: int = shared.steps()
+    passes: int = shared.passes(3)
+    lr0: float = shared.first_lr()
     iterations: int = 24_000
-    nets: int = 1
-    real_batch: int = 1024
-    lr: float = 0.01
-    lr_rates: float = 0.01
-    beta1: float = 0.5
-    decay: float = 0.5
-    decay_every: int = 0
-    clip: float = 0.0
+    nets: int = shared.nets()
+    real_batch: int = shared.real_images(1024)
+    lr: float = shared.lr(0.01)
+    lr_rates: float = number(0.01, 0, 100, "Adam's step size for the (softplus) step sizes.")
+    beta1: float = number(0.5, 0, 0.999, "Adam's momentum for the images.")
+    decay: float = shared.decay()
+    decay_every: int = shared.decay_every()
+    clip: float = shared.clip(0.0)
 
     def __post_init__(self) -> None:
         for f in fields(self):  # one key for one computation
@@ -86,31 +88,13 @@ class DD2018Params(Params):
         return frozenset({*self._unused, "source_data"})
 
     def validate(self) -> None:
-        """Check ranges."""
-        super().validate()
-        self.require_choice("setting", SETTINGS)
-        self.require_range("bank", 1, 2000)
-        self.require_range("bank_epochs", 0, 10_000)
-        self.require_range("attacked", 0, 999)
-        self.require_range("target", 0, 999)
+        """Check what a setting needs."""
         self.require("target", self.target != self.attacked, "another class than the attacked one")
-        self.require_choice("weights", WEIGHTS)
-        self.require_range("steps", 1, 1000)
-        self.require_range("passes", 1, 1000)
-        self.require_range("lr0", 1e-6, 100)
-        self.require_range("nets", 1, 1000)
         if self.setting in ("fixed", "pretrained"):
             one = f"1 with setting = {self.setting} (there is one network)"
             self.require("nets", self.nets == 1, one)
         if self.setting in ("adapt", "attack"):
             self.require("nets", self.nets <= self.bank, f"at most the bank's {self.bank}")
-        self.require_range("real_batch", 1, 1_000_000)
-        self.require_range("lr", 1e-7, 100)
-        self.require_range("lr_rates", 0, 100)
-        self.require_range("beta1", 0, 0.999)
-        self.require_range("decay", 0.01, 1)
-        self.require_range("decay_every", 0, 10_000_000)
-        self.require_range("clip", 0, 1e6)
 
     def check_with(self, spec: DistillSpec) -> None:
         """Each step needs the same number of images of every class; a setting has its own needs."""

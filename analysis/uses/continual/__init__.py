@@ -1,0 +1,1 @@
+"""Continual learning: classes arrive in steps, and what stays of the earlier ones is a small memory."""

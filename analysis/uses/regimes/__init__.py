@@ -1,0 +1,1 @@
+"""What labels give, over several seeds: every selection under every regime at every size."""

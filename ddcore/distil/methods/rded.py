@@ -1,0 +1,126 @@
+"""RDED: Sun, Shi, Yu & Lin, "On the Diversity and Realism of Distilled Dataset" (CVPR 2024).
+
+Nothing is learned: crops of real images that a teacher finds easy become tiles of new images, and the
+teacher labels these. Its networks are those that give soft labels anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ddcore.base.errors import SpecError
+from ddcore.base.fields import number
+from ddcore.data.registry import mirrored
+from ddcore.distil.contract import Method, Params, Work
+from ddcore.nets.architectures import NetSpec, image_macs
+from ddcore.nets.plan import Shape, small
+from ddcore.pools.bank_spec import TEACHERS
+from ddcore.training.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from ddcore.distil.contract import DistillSpec
+    from ddcore.distil.problem import Distiller, Problem
+
+CANDIDATES = 300  # of each class, as published
+
+
+@dataclass(frozen=True, kw_only=True)
+class RDEDParams(Params):
+    """Random images of each class are looked at, several random crops of each; how the images start is of no
+    account."""
+
+    iterations: int = number(1, 1, 1, "One.", expected="1: nothing is optimised")
+    candidates: int = number(
+        CANDIDATES, 1, 1_000_000, "Random images of each class that are looked at.", unit="images"
+    )
+    crops: int = number(5, 1, 100, "Random crops of each, of which the easiest counts.")
+    area: float = number(0.08, 0.001, 1, "Smallest part of an image that a crop shows.")
+    mosaic: int = number(1, 1, 8, "Crops each way that make an image.")
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """There is one step."""
+        return frozenset({"iterations"})
+
+    def check_with(self, spec: DistillSpec) -> None:
+        """Enough crops for all tiles; images that may be moved."""
+        needed = spec.ipc * self.mosaic**2
+        if self.candidates < needed:
+            allowed = f"at least {needed}, one for each tile of a class"
+            raise SpecError("candidates", self.candidates, allowed)
+        if spec.data.preprocess == "zca":
+            allowed = "normalise: whitening treats every place in the image differently"
+            raise SpecError("preprocess", "zca", allowed)
+
+
+def build(problem: Problem[DistillSpec[RDEDParams]]) -> Distiller:
+    """The selection as a method of one step; trains the teacher first if nobody has."""
+    from ddcore.distil.engines.selection import MosaicSelection, Selection
+
+    p = problem.spec.params
+    chosen = Selection(candidates=p.candidates, crops=p.crops, area=p.area, factor=p.mosaic)
+    return MosaicSelection(problem, chosen)
+
+
+def cost(spec: DistillSpec[RDEDParams], shape: Shape, classes: int) -> Work:
+    """A forward pass of every crop through the teacher, which is a task of its own."""
+    p = spec.params
+    seen = TEACHERS * classes * p.candidates * p.crops
+    return Work(1.0 * seen * image_macs(spec.net, shape, classes), 2000.0)
+
+
+def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """As published but for networks and protocols: even of digits, larger crops were no better (one seed)."""
+    common = {"labels": "soft", "validations": 1}
+    seen = max(CANDIDATES, ipc)
+    if small(shape):
+        quick = {
+            **common,
+            "net": NetSpec(width=16, depth=2),
+            "protocol": PROTOCOLS["quick"],
+            "params": {"candidates": seen},
+        }
+        return {"quick": quick, "teaching": quick, "paper": quick}
+    narrow = {
+        **common,
+        "net": NetSpec(width=32, depth=3),
+        "protocol": PROTOCOLS["quick"].replace(nets=5),
+        "params": {"candidates": seen},
+    }
+    mosaic = 2 if max(shape[1:]) >= 64 else 1  # as published for the sizes of ImageNet
+    paper = {
+        **narrow,
+        "net": NetSpec(width=128, depth=3),
+        "protocol": PROTOCOLS["dsa" if mirrored(data) else "dsa-digits"],
+        "params": {"candidates": max(CANDIDATES, ipc * mosaic**2), "mosaic": mosaic},
+    }
+    return {"quick": narrow, "teaching": narrow, "paper": paper}
+
+
+METHOD = Method(
+    name="rded",
+    title="Selected crops (RDED)",
+    family="select",
+    idea="Choose the crops of real images that a trained network finds easiest, and let it label them.",
+    explanation="Nothing is learned here. Of each class some hundred real images are looked at, each through "
+    "several random crops, and networks trained on the real data say how easy each crop is. The easiest "
+    "crops become the images, or tiles of them, with labels from the same networks. It takes forward passes "
+    "only, so it reaches the largest datasets.",
+    paper="Sun, Shi, Yu & Lin 2024, On the Diversity and Realism of Distilled Dataset",
+    formula=r"S_c = \mathrm{mosaic}\Big( \operatorname*{arg\,min}_{x \in T_c} \; "
+    r"\min_{\omega} \; \ell\big(f_\theta(\mathrm{crop}_\omega(x)), c\big) \Big)",
+    params=RDEDParams,
+    build=build,
+    cost=cost,
+    presets=presets,
+    shipped=(({}, (1, 10)),),
+    smallest={"iterations": "1", "candidates": "20", "crops": "2"},
+    caveat="Most of what such a set is worth lies in its labels: compare with random images that have them. "
+    "Published figures ask the teacher about every augmented batch, which is a choice of the evaluation "
+    "(labels: online).",
+    not_labels={
+        "learned": "nothing is learned here; the teacher's labels are those of labels = soft"
+    },
+    one_parametrization=("pixels", "the crops are pixels, and tiles are what mosaic makes"),
+)

@@ -1,0 +1,1 @@
+"""Methods that condense graphs: one file each, found by its `GRAPH_METHOD`."""

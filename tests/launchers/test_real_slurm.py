@@ -1,0 +1,143 @@
+"""A real Slurm of one node: what its own scheduler does to workers. Skipped where it is not installed."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from ddcore.data import resolve
+from ddcore.distil.settings import make_spec
+from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks import jobs, launchers, pausing
+from ddcore.tasks.launchers import slurm, watch
+from ddcore.tasks.testing import SleepyTask
+from tests.launchers import one_node
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(one_node.lacking()), reason=one_node.lacking()),
+]
+SMALL = [("net.width", "4"), ("iterations", "400"), ("val_nets", "1"), ("validations", "1")]
+SPEC = make_spec("dm", resolve("digits"), (1, 8, 8), settings=SMALL)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    found = one_node.OneNode(tmp_path_factory.mktemp("slurm"))
+    try:
+        yield found.start()
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def real(node, store, monkeypatch):
+    for name, value in node.variables.items():
+        monkeypatch.setenv(name, value)
+    for name in ("DD_LAUNCHER", "DD_SLURM", "DD_THREADS", "DD_CHECKPOINT_S"):
+        monkeypatch.setenv(name, {"DD_LAUNCHER": "slurm", "DD_SLURM": "--mem=1000"}.get(name, "1"))
+    monkeypatch.setenv("DD_CHECKPOINT_S", "0.2")
+    monkeypatch.setattr(watch, "ASK_EVERY_S", 0.5)
+    for cache in (watch.of, slurm.limits, launchers.named):
+        cache.cache_clear()
+    yield node
+    node.ask("scancel", "--user=root", check=False)
+
+
+def until(condition, limit_s=60):
+    end = time.time() + limit_s
+    while not condition():
+        assert time.time() < end, "timed out"
+        time.sleep(0.2)
+
+
+def state(task):
+    return jobs.state(task)["state"]
+
+
+def test_two_at_once_the_third_waits_and_says_so_and_stops(store, real):
+    specs = [SleepyTask(steps=3000, pause=0.05, seed=i) for i in range(3)]
+    tasks = [jobs.submit(store, [spec])[0] for spec in specs]
+    until(lambda: [state(t) for t in tasks].count("running") == 2)
+    waiting = next(t for t in tasks if state(t) == "queued")
+    until(lambda: "free resources" in jobs.state(waiting)["message"])
+    os.utime(waiting.folder / "status.json", (1, 1))  # as if for years
+    assert state(waiting) == "queued"
+    for task in (waiting, *tasks):
+        jobs.cancel(task)
+    assert [jobs.wait(task, timeout_s=40)["state"] for task in tasks] == ["cancelled"] * 3
+    assert all(task.has_checkpoint() for task in tasks if task is not waiting)
+
+
+def test_a_key_that_is_asked_for_twice_is_computed_once(store, real):
+    spec = SleepyTask(steps=200, pause=0.05)
+    task = jobs.submit(store, [spec])[0]
+    # Another dashboard that could not see the first: the scheduler alone keeps them apart.
+    (task.folder / "status.json").unlink()
+    jobs.submit(store, [spec])
+    named = f"--name=dd-{task.key}"  # a job of the test before may still be ending
+    numbers = real.ask("squeue", "--noheader", named, "--format=%i|%r").split()
+    assert len(numbers) == 2
+    assert jobs.wait(task, timeout_s=180)["state"] == "done"
+    until(lambda: not real.ask("squeue", "--noheader").strip())
+    assert task.log().count("computed here") == 1 and task.verify() == []
+
+
+@pytest.fixture(scope="module")
+def undisturbed(compute_pooled):
+    return DistilledSet.from_task(compute_pooled(SPEC)).images
+
+
+@pytest.mark.parametrize("why", ["another job with a higher priority", "the time limit"])
+def test_what_is_moved_ends_with_the_same_images(store, undisturbed, real, monkeypatch, why):
+    limited = why == "the time limit"
+    if limited:  # which Slurm looks at twice a minute
+        monkeypatch.setenv("DD_SLURM", "--mem=1000 --time=1 --signal=B:USR1@50")
+    task = jobs.submit(store, [SPEC])[0]
+    number = task.status()["job"]
+    until(lambda: state(task) == "running" and jobs.state(task).get("step", 0) > 5)
+    pausing.pause(task)  # so that it is still there when it is to go
+    if not limited:
+        real.ask("sbatch", "--partition=high", "--cpus-per-task=2", "--wrap=sleep 1")
+    until(lambda: "Moved by the scheduler" in task.status().get("message", ""), 90)
+    pausing.go_on(task)
+    until(lambda: pending(real, number))
+    assert state(task) == "queued" and 5 < task.events()[-1]["step"] < 400
+    real.ask("scontrol", "update", f"JobId={number}", "TimeLimit=10")
+    at_once(real, task, number)
+    assert task.verify() == []
+    assert np.array_equal(DistilledSet.from_task(task).images, undisturbed)
+
+
+def pending(real, number):
+    return "PENDING" in real.ask("squeue", "--noheader", "--format=%T", f"--jobs={number}")
+
+
+def at_once(real, task, number):
+    """Let it be done, without the two minutes that Slurm waits before a second life."""
+
+    def done():
+        if pending(real, number):
+            real.ask("scontrol", "update", f"JobId={number}", "StartTime=now", check=False)
+        return state(task) == "done"
+
+    until(done, 90)
+
+
+def test_a_node_that_dies_and_comes_back(store, real):
+    task = jobs.submit(store, [SleepyTask(steps=100, pause=0.05)])[0]
+    number = task.status()["job"]
+    until(lambda: state(task) == "running" and task.events())
+    name = real.ask("sinfo", "--noheader", "--format=%n", "--partition=low").strip()
+    real.crash(task.status()["pid"])
+    real.ask("scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=test")
+    until(lambda: pending(real, number))
+    until(lambda: state(task) == "queued")
+    assert 0 < len(task.events()) < 100
+    real.boot()
+    until(lambda: "idle" in real.ask("sinfo", "--noheader", "--format=%t"))
+    at_once(real, task, number)
+    # A process that is killed between a checkpoint and its event leaves one event out, and nothing else.
+    assert task.result()["total"] == sum(range(100)) and task.result()["resumed_from"] > 0
+    assert task.verify() == [] and len(task.events()) in (99, 100)
