@@ -17,10 +17,11 @@ from ddcore.cli import main
 from ddcore.distil.contract import DistillSpec
 from ddcore.measure.spec import EvaluateTask, default_evaluation
 from ddcore.recipes import gallery, make, recipe, recipes, table
-from ddcore.recipes.base import Judged, Published, Recipe, RecipeRow
+from ddcore.recipes.base import Judged, Published, Recipe, RecipeRow, row_steps
 from ddcore.tasks import jobs, worker
 from ddcore.tasks.store import Store
 from ddcore.training.protocols import PROTOCOLS
+from tests.pages.fakes import done
 
 ROWS = [(r, row) for r in recipes().values() for row in r.rows if not r.repeats]
 TINY = Recipe(
@@ -119,6 +120,21 @@ def test_made_once_and_shown_in_the_table(store, here, monkeypatch):
     assert first.published.mean == 80.0 and second.protocol == "t300" and second.published is None
     assert f"{100 * first.ours['mean']:.1f}" in table.markdown([first])
     assert make.total(make.plan(store, steps)) == "Everything is there."
+
+
+def test_experts_are_not_trained_for_a_finished_set(store, here):
+    """A shipped set comes without the experts it was made with; judging it needs none."""
+    row = RecipeRow(
+        name="t", method="mtt", dataset="digits", ipc=1, judged=(Judged(), Judged("t300"))
+    )
+    steps = list(row_steps(row, rehearsal=True))
+    experts, run = (step.spec for step in steps[:2])
+    assert make.plan(store, steps)[0][1] is not None, "the set needs them"
+    done(store, run)
+    planned = make.plan(store, steps)
+    assert [guess is None for _, guess in planned] == [True, True, False, False]
+    outcome = make.work_through(store, steps[:2], here)
+    assert outcome.done == 2 and not store.task(experts).is_done()
 
 
 def test_a_set_is_judged_in_another_network_too(store, here, monkeypatch):

@@ -132,11 +132,20 @@ class RecipeRow:
 
 @dataclass(frozen=True)
 class Step:
-    """One task of a recipe; `row` is what it belongs to ("" for what follows on all rows)."""
+    """One task of a recipe; `row` is what it belongs to ("" for what follows on all rows).
+
+    `only_for` is the task that alone needs it, if one does: experts are not trained for a finished set.
+    """
 
     spec: TaskSpec
     row: str
     estimate: Callable[[Store], Estimate]
+    only_for: TaskSpec | None = None
+
+    def is_done(self, store: Store) -> bool:
+        """Whether there is nothing left to do."""
+        wanted = [self.spec, self.only_for] if self.only_for else [self.spec]
+        return any(store.task(spec).is_done() for spec in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +178,7 @@ def row_steps(row: RecipeRow, rehearsal: bool = False) -> Iterator[Step]:
     run = row.run(rehearsal)
     shape, classes = form(run.data)
     for spec in method(run.method).prepares(run):
-        yield Step(spec, row.name, partial(_expert_estimate, spec, shape, classes))
+        yield Step(spec, row.name, partial(_expert_estimate, spec, shape, classes), only_for=run)
     yield Step(run, row.name, lambda store: distillation(run, store, shape, classes))
     for judged in row.judged:
         task = row.evaluation(run, run.key, judged)

@@ -53,7 +53,7 @@ def work_through(
     broken: set[str] = set()  # rows
     for number, step in enumerate(steps, 1):
         where = f"[{number}/{len(steps)}] {step.row or 'analysis'}: {step.spec.title()}"
-        if store.task(step.spec).is_done():
+        if step.is_done(store):
             done += 1
             continue
         if time.time() >= end:
@@ -81,7 +81,7 @@ def work_through(
 
 def plan(store: Store, steps: Iterable[Step]) -> list[tuple[Step, Estimate | None]]:
     """Every step with what it will take; None if it is done."""
-    return [(s, None if store.task(s.spec).is_done() else s.estimate(store)) for s in steps]
+    return [(s, None if s.is_done(store) else s.estimate(store)) for s in steps]
 
 
 def total(planned: Iterable[tuple[Step, Estimate | None]]) -> str:
