@@ -18,7 +18,7 @@ from analysis.settings import picked
 from analysis.single.race import RaceTask
 from analysis.task import load_arrays, without_sets
 from analysis.uses import shipped
-from analysis.uses.continual import maths, peers
+from analysis.uses.continual import figures, maths, peers
 from analysis.uses.shown import shown as uses_shown
 from ddcore.base import paths
 from ddcore.base.errors import NotReady, SpecError
@@ -137,6 +137,17 @@ def test_the_tables_of_uses_in_the_docs_are_those_that_are_shipped():
     assert told == table, "put in what `ddx continual --table` prints"
     told = text.split("<!-- regimes table -->\n")[1].split("\n<!-- end -->")[0]
     assert told == shipped.regimes_markdown(SHIPPED), "put in what `ddx regimes --table` prints"
+
+
+def test_replayed_memories_wait_in_the_legend_where_lines_are_many():
+    for setting in (each for each in peers.settings(SHIPPED) if each.steps > 1):
+        for ipc in peers.sizes(setting):
+            tasks = peers.sized(setting, ipc)
+            drawn = figures.curve(tasks).figure.data
+            shown = {trace.name for trace in drawn if trace.name and trace.visible is True}
+            waiting = {trace.name for trace in drawn if trace.name} - shown
+            assert all(name.endswith("replayed") for name in waiting)
+            assert len(shown) < 10 and bool(waiting) == (len(tasks) > figures.MANY)
 
 
 def test_the_table_of_the_search_in_the_docs_is_that_which_is_shipped():

@@ -14,6 +14,7 @@ from ddcore.base.foreign_text import plain
 from ddcore.base.spread import figure_text
 from ddcore.base.texts import size
 
+MANY = 8  # so many lines hide each other: replayed memories wait in the legend then
 LOOKS = {  # colour, dash, symbol of what is no distilled set
     "random": ("#7F8387", "dot", "square"),
     "class_mean": ("#A58209", "dash", "diamond"),
@@ -46,6 +47,11 @@ def in_order(tasks: Sequence[Learned]) -> list[Learned]:
     return sorted(tasks, key=lambda each: -maths.accuracy(each)[..., -1].mean())
 
 
+def _visible(learned: Learned, lines: Sequence[object]) -> bool | str:
+    """Whether a line is drawn at once, or when its name in the legend is clicked."""
+    return "legendonly" if learned.spec.strategy == "replay" and len(lines) > MANY else True
+
+
 def curve(tasks: Sequence[Learned]) -> Drawn:
     """Accuracy on all classes so far after every step, with 95 % bands over orders."""
     figure = drawing.new_figure("Classes so far", "Accuracy on them", per_cent=True, height=400)
@@ -64,11 +70,15 @@ def curve(tasks: Sequence[Learned]) -> Drawn:
                 line={"width": 0},
                 hoverinfo="skip",
                 showlegend=False,
+                legendgroup=each.key,
+                visible=_visible(each, tasks),
             )
         figure.add_scatter(
             x=x,
             y=mean,
             name=each.spec.source_title(),
+            legendgroup=each.key,
+            visible=_visible(each, tasks),
             mode="lines+markers",
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol, "size": 8},
@@ -81,6 +91,8 @@ def curve(tasks: Sequence[Learned]) -> Drawn:
         f"Accuracy on test images of the classes seen so far; bands: 95 % intervals over {n} orders of the "
         "classes (Student's t)."
     )
+    if any(trace.visible == "legendonly" for trace in figure.data):
+        caption += " Replayed memories are drawn when their names are clicked."
     return Drawn("Accuracy while classes arrive", figure, caption)
 
 
@@ -151,6 +163,7 @@ def by_bytes(tasks: Sequence[Learned]) -> Drawn:
             y=[v.mean() for v in values],
             error_y={"array": [float(maths.half_width(v)) for v in values], "thickness": 1},
             name=title,
+            visible=_visible(own[0], list(sources)),
             mode="lines+markers",
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol, "size": 8},
