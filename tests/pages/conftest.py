@@ -20,7 +20,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("DD_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(paths, "GALLERY", tmp_path / "gallery")
     monkeypatch.setattr("ddcore.tasks.jobs.launch", lambda tasks: None)
-    monkeypatch.setattr("ddcore.tasks.jobs.START_LIMIT_S", 600.0)  # a page of a busy machine takes its time
+    # What is queued stays queued, however long a busy machine takes for a page.
+    monkeypatch.setattr("ddcore.tasks.jobs.START_LIMIT_S", 600.0)
     return Store(tmp_path / "cache", tmp_path / "gallery")
 
 
