@@ -105,25 +105,35 @@ def test_every_stored_accuracy_from_the_stated_streams(folder, export, real):
 
 @pytest.mark.parametrize("protocol", ["quick", "t300"])
 def test_steps_are_those_of_plain_torch(protocol, export):
-    """From the same initial weights, all weights after 1, 10 and 120 steps, beside the way they went."""
+    """From the same initial weights, all weights after 1, 10, 20 and 120 steps.
+
+    Early on we are as far from plain torch in double precision as plain torch in single precision is. Later
+    rounding, which differs between processors, decides on which side of its kink a ReLU lies: 120 steps are
+    told from those with the step size falling one step later or earlier, which end 4e-4 of the way off.
+    """
     folder = runs()[0]
     images, labels = tensors(export(folder)[0])
     spec = PROTOCOLS[protocol].replace(epochs=RECIPES[protocol].epochs)
     kept = {}
 
     def keep(epoch, nets):
-        if epoch in (0, 1, 10, 120):
+        if epoch in (0, 1, 10, 20, 120):
             kept[epoch] = {k: w[1].detach().clone() for k, w in nets.params.items()}
 
     net, seeds = NetSpec(width=16, depth=2), [3, 4]
     train.train(net, images, labels, 10, spec, seeds, on_epoch=keep, chunk=2)
-    for steps in (1, 10, 120):
-        mine = convnet.exported(convnet.ConvNet(16, 2), kept[0], prefix="")
-        start = convnet.flat(mine)
-        convnet.train(mine, images, labels, RECIPES[protocol], steps)
+    start = convnet.flat(convnet.exported(convnet.ConvNet(16, 2), kept[0], prefix=""))
+    for steps in (1, 10, 20, 120):
+        single, double = (
+            convnet.exported(convnet.ConvNet(16, 2), kept[0], prefix="").to(dtype)
+            for dtype in (torch.float32, torch.float64)
+        )
+        convnet.train(single, images, labels, RECIPES[protocol], steps)
+        convnet.train(double, images.double(), labels, RECIPES[protocol], steps)
         theirs = convnet.flat(convnet.exported(convnet.ConvNet(16, 2), kept[steps], prefix=""))
-        went = (convnet.flat(mine) - start).norm()
-        assert went > 0 and (convnet.flat(mine) - theirs).norm() <= 1e-5 * went
+        exact = convnet.flat(double)
+        went, rounding = (exact - start).norm(), (convnet.flat(single) - exact).norm()
+        assert (theirs - exact).norm() <= (2 * rounding if steps <= 20 else 3e-4 * went)
 
 
 def test_initial_weights_are_the_stated_draws():
