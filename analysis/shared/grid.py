@@ -17,6 +17,7 @@ from ddcore.tasks.worker import Context
 from ddcore.training import chunks, train
 from ddcore.training.protocols import Protocol
 from ddcore.training.teacher import Teach, as_given
+from ddcore.training.trained import TrainedNets
 
 UNITS = 1000  # of progress
 
@@ -50,13 +51,29 @@ def accuracies(
     Network i starts from the same weights in all cells that have the same architecture.
     """
     test = DeviceData(dataset, context.device).test
-    accuracy = np.zeros((len(cells), len(seeds)))
-    total, before, first = sum(cell.work for cell in cells), 0.0, 0
+    return measured(
+        context, cells, seeds, dataset, lambda trained: np.array(trained.accuracy(test))
+    )
+
+
+def measured(
+    context: Context[AnalysisTask],
+    cells: Sequence[Cell],
+    seeds: Sequence[int],
+    dataset: Dataset,
+    measure: Callable[[TrainedNets], np.ndarray],
+) -> np.ndarray:
+    """What `measure` says of the networks of every cell, (cells, *shape of what it says).
+
+    Network i starts from the same weights in all cells that have the same architecture.
+    """
+    found: list[np.ndarray] = []
+    total, before = sum(cell.work for cell in cells), 0.0
     if resumed := context.load_checkpoint():
         arrays, meta = resumed
-        accuracy, first = arrays["accuracy"].copy(), meta["cells"]
-        before = sum(cell.work for cell in cells[:first])
-    for place in range(first, len(cells)):
+        found = list(arrays["accuracy"][: meta["cells"]])
+        before = sum(cell.work for cell in cells[: meta["cells"]])
+    for place in range(len(found), len(cells)):
         cell = cells[place]
 
         def on_step(step: int, steps: int, before: float = before, own: float = cell.work) -> None:
@@ -74,9 +91,9 @@ def accuracies(
             on_step=on_step,
             teach=cell.teach,
         )
-        accuracy[place] = trained.accuracy(test)
+        found.append(measure(trained))
         before += cell.work
         if context.checkpoint_due():
-            context.save_checkpoint(place, {"accuracy": accuracy}, {"cells": place + 1})
+            context.save_checkpoint(place, {"accuracy": np.stack(found)}, {"cells": place + 1})
     context.progress(UNITS, UNITS)
-    return accuracy
+    return np.stack(found)

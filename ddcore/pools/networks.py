@@ -48,7 +48,7 @@ class Job(Generic[PoolTask]):
 
     def seed(self, *labels: object) -> int:
         """The seed of what these labels name: network i, or the images that it sees."""
-        return rng.derive(self.spec.seed, self.spec.KIND, *labels)
+        return seed_of(self.spec, *labels)
 
     def at_once(self, batch: int) -> int:
         """How many networks to train together on batches of so many images."""
@@ -96,6 +96,11 @@ class Job(Generic[PoolTask]):
             }
         )
         context.progress(PARTS, PARTS)
+
+
+def seed_of(spec: BankTask | Pool | TrajectoryTask, *labels: object) -> int:
+    """The seed of what these labels name in a pool: network i, or the images that it sees."""
+    return rng.derive(spec.seed, spec.KIND, *labels)
 
 
 def as_arrays(nets: TrainedNets) -> Kept:

@@ -43,11 +43,13 @@ def train_real(
     momentum: float = 0.9,
     precision: str = FLOAT32,
     subsets: Tensor | None = None,
+    starts: Sequence[int] | None = None,
     on_iteration: Callable[[int, TrainedNets], None] = lambda t, nets: None,
 ) -> TrainedNets:
     """Train one network per seed at once: SGD with momentum on the mean cross-entropy of minibatches.
 
-    Network i takes its weights and its order of images from streams of `seeds[i]`. `subsets` (N, M) are
+    Network i takes its weights and its order of images from streams of `seeds[i]`, its weights from that of
+    `starts[i]` if given. `subsets` (N, M) are
     the rows of `part` that each network sees, all of them without it. An epoch is shuffled and cut into
     batches, the last one shorter; `batch` 0, or one that takes all, uses all images in their order.
     `on_iteration(t, nets)` sees the networks before the first update (t = 0) and after every one; their
@@ -55,7 +57,7 @@ def train_real(
     """
     device = part.images.device
     network = Network(net, shape_of(part.images), classes, len(seeds), precision=precision)
-    params = network.init([rng.generator(s, "init") for s in seeds], device)
+    params = network.init([rng.generator(s, "init") for s in starts or seeds], device)
     weights = [w.requires_grad_() for w in params.values()]
     nets = TrainedNets(network.in_float32(), params, network.init_stats(device))
     optimiser = torch.optim.SGD(weights, lr, momentum=momentum)
