@@ -18,14 +18,17 @@ ANALYSIS = Analysis(
   the straight line between both ends is a barrier: the two lie in different valleys.
 - Pairs: one trained on the set and one on real images from the same start; two trained on the set in another
   order of images; two from other starts.
-- The measure is two networks trained on all real images from one start: hold every barrier against theirs.
+- The measure are pairs trained on all real images, from one start and from two: hold every barrier against
+  theirs.
 - Units of a network can change places without changing it. With *units matched* they are put where both
   networks are most alike; what is left is a barrier for another reason.""",
     doubt="""\
 - A straight line is one path of many: networks with a barrier between them may be joined by a bend.
 - Barriers grow with the loss itself. Networks trained on few images have a high test loss; look at the error.
 - A small set in four batches has little noise of order, so two trainings may just have stayed together.
-- Barriers fall with narrower steps and shorter training, and differ between architectures and widths.
+- Small steps and short training keep networks in the valley of their start, whatever they are trained on;
+  architectures and widths differ.
+- A barrier is never below 0, so that small ones are a little too high.
 - Matching finds a good order of units, not the best; a barrier that stays may be its fault.
 - Pairs vary in start and order; each set was made once.""",
     paper="""\

@@ -13,7 +13,7 @@ import numpy as np
 
 from ddcore.nets.plan import Act, Conv, Linear, Norm, Plan, Pooling
 
-Named = dict[str, np.ndarray]  # weights of one network
+UnitWeights = dict[str, np.ndarray]  # weights of one network
 GAIN = 1e-9  # of the likeness, below which a change is rounding
 
 
@@ -48,7 +48,7 @@ def hidden(plan: Plan) -> tuple[HiddenUnits, ...] | None:
 
 def permuted(
     weights: Mapping[str, np.ndarray], layers: Sequence[HiddenUnits], orders: Sequence[np.ndarray]
-) -> Named:
+) -> UnitWeights:
     """The network with unit `orders[l][i]` of hidden layer l in place i: it computes the same."""
     found = dict(weights)
     for layer, order in zip(layers, orders, strict=True):

@@ -19,6 +19,11 @@ from ddcore.base import spread
 MEASURES = {"loss": "Loss", "error": "Error"}
 WAYS = {AS_IS: "As they are", MATCHED: "With units matched"}
 TICKS = {SET_REAL: "and one trained<br>on real images", ORDER: "other order", START: "other start"}
+WORDS = {
+    SET_REAL: "with one trained on real images",
+    ORDER: "in another order",
+    START: "from another start",
+}
 HIGHER, LOWER = "higher", "lower"
 
 
@@ -48,13 +53,13 @@ def reference(kind: str) -> str:
 def _pairs(result: BarriersResult, kind: str) -> list[tuple[str, str, str]]:
     """(key, kind, label) of the paths in a figure: every source, and the reference."""
     found = [(s.key, kind, s.label) for s in result.found.sources if s.key != REAL]
-    label = "two trained on all real images" if kind == SET_REAL else "All real images"
+    label = "Two on real images" if kind == SET_REAL else "All real images"
     return [*found, (REAL, reference(kind), label)]
 
 
 def _curves(result: BarriersResult, arrays: Arrays, kind: str, measure: str, way: str) -> Drawn:
     own, x = looks(result.found.sources), shares(result.found.points)
-    second = "trained on real images" if kind == SET_REAL else "second network"
+    second = "network trained on real images" if kind == SET_REAL else "second network"
     figure = drawing.new_figure(
         f"share of the {second}",
         f"{MEASURES[measure].lower()} on test images",
@@ -180,16 +185,15 @@ def table(result: BarriersResult, arrays: Arrays) -> list[dict[str, Any]]:
 
 
 def headline(result: BarriersResult) -> str:
-    """Barriers between set-trained and real-trained networks, and between two real-trained ones."""
-    own = [
-        float(result.found.of(s.key, SET_REAL, AS_IS, "loss").mean())
-        for s in result.found.sources
-        if s.method
-    ]
-    real = float(result.found.of(REAL, ORDER, AS_IS, "loss").mean())
+    """Barriers between set-trained and real-trained networks of one start, and between starts."""
+    sets = [s.key for s in result.found.sources if s.method]
+    same, other = (
+        span([float(result.found.of(k, kind, AS_IS, "loss").mean()) for k in sets], digits=2)
+        for kind in (SET_REAL, START)
+    )
     return (
-        f"From one start, set-trained and real-trained networks: loss barrier **{span(own, digits=2)}**; "
-        f"two real-trained ones {span([real], digits=2)}."
+        f"Same start: loss barrier **{same}** between set-trained and real-trained networks; two set-trained "
+        f"from other starts: **{other}**."
     )
 
 
@@ -226,7 +230,7 @@ def sentence(result: BarriersResult) -> str:
                 continue
             value = found.of(source.key, kind, AS_IS, "loss").mean()
             word = differs.get((source.key, kind))
-            parts.append(f"**{value:.2f}**{f' ({word})' if word else ''} {KINDS[kind]}")
+            parts.append(f"**{value:.2f}**{f' ({word})' if word else ''} {WORDS[kind]}")
         texts.append(f"{source.label} {', '.join(parts)}")
     tests = (
         "One pair: nothing is said of chance."

@@ -64,7 +64,7 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     """A narrow network; published: the paper's width."""
     small = shape[1] < 28
     return {
-        "quick": {"network": "convnet-8", "epochs": 15 if small else 3},
+        "quick": {"network": "convnet-8", "iterations": 200, "epochs": 15 if small else 3},
         "teaching": {"epochs": 15 if small else 5, "points": 21},
         "published": {
             "network": "convnet-128",

@@ -27,7 +27,8 @@ ANALYSIS = Analysis(
 - Images without a band may leave the range of pixels, as distilled ones do.
 - Networks vary, and with them random images; each set was made once.
 - Few images hide dimensions: compare with as many random images, not with all. Nearest-neighbour estimates
-  ask for 50 images, and stay too low where there are many dimensions.""",
+  ask for 50 images; they stay too low where there are many dimensions, and where classes of few images lie
+  apart.""",
     paper="""\
 Yang et al. 2024 do not ask this. Bo et al. (ICLR 2026) call distribution and gradient matching low-pass,
 trajectory matching and FRePo high-pass, by eigenvalues of features rather than frequencies of pixels.""",

@@ -6,7 +6,7 @@ import numpy as np
 
 LEAST = 50  # different points: with fewer a nearest-neighbour estimate is off by 14 % and more (1 / sqrt(n))
 TWO = 2  # neighbours of TwoNN
-MANY = 10  # neighbours of the maximum-likelihood estimate
+MANY = 5  # neighbours of the maximum-likelihood estimate: fewer than a class of ten images has
 
 
 def participation(points: np.ndarray) -> float:

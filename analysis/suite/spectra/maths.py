@@ -36,8 +36,9 @@ def places(sides: tuple[int, int], count: int) -> np.ndarray:
 
 
 def rings(sides: tuple[int, int]) -> np.ndarray:
-    """The ring (H, W) of every entry: its radial frequency as a whole number."""
-    return np.rint(radii(sides)).astype(int)
+    """The ring (H, W) of every entry: its radial frequency as a whole number; only the mean is in ring 0."""
+    found = radii(sides)
+    return np.where(found == 0, 0, np.maximum(1, np.rint(found))).astype(int)
 
 
 def power(pixels: np.ndarray, of: np.ndarray) -> np.ndarray:
