@@ -12,7 +12,7 @@ ANALYSIS = Analysis(
     title="Barriers",
     icon=":material/landscape:",
     order=75,
-    question="Do networks trained on a set end in the same valley as those trained on real images?",
+    question="Do set-trained and real-trained networks end in the same valley?",
     read="""\
 - Two trained networks are averaged weight by weight, in growing shares. Where loss on the way rises above
   the straight line between both ends is a barrier: the two lie in different valleys.

@@ -86,10 +86,11 @@ def _curves(result: BarriersResult, arrays: Arrays, kind: str, measure: str, way
         words.append(f"{label} {_number(barrier, measure)}")
     figure.update_xaxes(tickformat=".0%")
     caption = (
-        f"Straight lines between the weights of two networks{_matched(way)}, mean of {_pairs_text(result)}"
-        f"{_bars(result)}. Barrier, the most above the straight line between the ends: {'; '.join(words)}."
+        f"A network and {KINDS[kind]}, on the straight line between them{_matched(way)}. Mean of "
+        f"{_pairs_text(result)}{_bars(result)}. Barrier, the most above the straight line between the ends: "
+        f"{'; '.join(words)}."
     )
-    return Drawn(f"{MEASURES[measure]} between two networks: {KINDS[kind]}", figure, caption)
+    return Drawn(f"{MEASURES[measure]} along the path", figure, caption)
 
 
 def _barriers(result: BarriersResult, measure: str, way: str) -> Drawn:
@@ -120,8 +121,8 @@ def _barriers(result: BarriersResult, measure: str, way: str) -> Drawn:
         tickvals=list(range(len(KINDS))), ticktext=[TICKS[k] for k in KINDS], showgrid=False
     )
     caption = (
-        f"Barriers{_matched(way)} in the order of the figure, mean of {_pairs_text(result)}{_bars(result)}: "
-        f"{'; '.join(words)}."
+        f"Each kind of pairs{_matched(way)}: mean of {_pairs_text(result)}{_bars(result)}. In the order of the "
+        f"figure: {'; '.join(words)}."
     )
     return Drawn(f"Barriers of {measure}", figure, caption)
 
@@ -156,7 +157,7 @@ def _matching(result: BarriersResult, measure: str) -> Drawn:
         figure.update_xaxes(tickformat=".0%")
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1])
     caption = (
-        f"Pairs with other starts, hidden units put where weights are most alike, mean of "
+        f"Pairs with other starts, hidden units put where weights are most alike. Mean of "
         f"{_pairs_text(result)}{_bars(result)}: {'; '.join(words)}."
     )
     return Drawn("What the order of units hides", figure, caption)
@@ -192,8 +193,8 @@ def headline(result: BarriersResult) -> str:
         for kind in (SET_REAL, START)
     )
     return (
-        f"Same start: loss barrier **{same}** between set-trained and real-trained networks; two set-trained "
-        f"from other starts: **{other}**."
+        f"Loss barrier to real-trained networks: **{same}** from the same start; between starts of one set "
+        f"**{other}**."
     )
 
 
@@ -250,7 +251,7 @@ def _number(value: float, measure: str) -> str:
 
 
 def _matched(way: str) -> str:
-    return " whose units are matched" if way == MATCHED else ""
+    return ", units matched" if way == MATCHED else ""
 
 
 def _pairs_text(result: BarriersResult) -> str:
