@@ -121,8 +121,8 @@ def _barriers(result: BarriersResult, measure: str, way: str) -> Drawn:
         tickvals=list(range(len(KINDS))), ticktext=[TICKS[k] for k in KINDS], showgrid=False
     )
     caption = (
-        f"Each kind of pairs{_matched(way)}: mean of {_pairs_text(result)}{_bars(result)}. In the order of the "
-        f"figure: {'; '.join(words)}."
+        f"Each kind of pairs{_matched(way)}: mean of {_pairs_text(result)}{_bars(result)}. In the order of "
+        f"the figure: {'; '.join(words)}."
     )
     return Drawn(f"Barriers of {measure}", figure, caption)
 
