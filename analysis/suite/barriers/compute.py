@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +58,7 @@ def run(context: Context[BarriersTask]) -> None:
     facts = SourceFacts(REAL, "", "All real images", 0)
     found = BarriersFound(
         sources=(*(s.facts for s in sources), facts),
-        paths=tuple(_paths(work.arrays)),
+        paths=tuple(_paths(work.arrays, [s.facts.key for s in sources])),
         accuracy=[
             (1 - work.arrays[f"error.{key}.{ORDER}.{AS_IS}"][0]).tolist()
             for key in (*(s.facts.key for s in sources), REAL)
@@ -73,16 +75,16 @@ def run(context: Context[BarriersTask]) -> None:
     save(context, given, found, work.arrays)
 
 
-def _paths(arrays: Arrays) -> list[Barriers]:
-    found = []
-    for name, losses in arrays.items():
-        measure, rest = name.split(".", 1)
-        if measure == "loss":
-            errors = arrays[f"error.{rest}"]
-            key, kind, way = rest.rsplit(".", 2)
+def _paths(arrays: Arrays, keys: Sequence[str]) -> Iterator[Barriers]:
+    """Of real images, then of the sources, in an order that a checkpoint does not change."""
+    for key, kind, way in itertools.product(
+        (REAL, *keys), (ORDER, START, SET_REAL), (AS_IS, MATCHED)
+    ):
+        name = f"{key}.{kind}.{way}"
+        if f"loss.{name}" in arrays:
+            losses, errors = arrays[f"loss.{name}"], arrays[f"error.{name}"]
             values = (barrier(losses), barrier(errors), instability(errors))
-            found.append(Barriers(key, kind, way, *(v.tolist() for v in values)))
-    return found
+            yield Barriers(key, kind, way, *(v.tolist() for v in values))
 
 
 class _Work:
