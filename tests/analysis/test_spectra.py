@@ -265,7 +265,9 @@ def test_what_is_shown_is_tested_and_corrected(seed, nets):
     apart = np.stack([lost[n] - lost["random.10"] for n in names[:2]])
     more = {name: np.stack(list(rows.values())) for name, rows in beyond(result).items()}
     np.testing.assert_array_equal(np.stack([more[n] for n in names[:2]]), expected(apart))
-    assert text.count("(shown") == sum(shown(result)[n][TRAIN].sum() for n in names)
+    assert text.count("(shown") == sum(
+        shown(result)[n][w].sum() for n in names for w in (TRAIN, BOTH)
+    )
 
 
 # --- the spec ---------------------------------------------------------------------------------------------

@@ -278,15 +278,20 @@ def sentence(result: SpectraResult) -> str:
     """Of every set: power by band, what is lost without each, and dimensions."""
     every, more, apart = losses(result), shown(result), beyond(result)
     names, texts = bands(result), []
-    for source in result.found.sources:
-        lost = ", ".join(
-            f"{_signed(mean)}{_mark(is_lost, source.key in apart and apart[source.key][TRAIN][b])}"
-            for b, (mean, is_lost) in enumerate(
-                zip(every[source.key][TRAIN].mean(1), more[source.key][TRAIN])
-            )
+
+    def lost(key: str, place: str) -> str:
+        above = apart[key][place] if key in apart else np.zeros(len(names), bool)
+        rows = zip(every[key][place].mean(1), more[key][place], above, strict=True)
+        return ", ".join(
+            f"{_signed(mean)}{_mark(is_lost, beyond_it)}" for mean, is_lost, beyond_it in rows
         )
+
+    for source in result.found.sources:
         power = ", ".join(percent(v) for v in result.found.shares[source.key])
-        texts.append(f"{source.label} **{power}** of its power, **{lost}** points")
+        texts.append(
+            f"{source.label} **{power}** of its power, **{lost(source.key, TRAIN)}** points, "
+            f"{lost(source.key, BOTH)} where test images lack them, too"
+        )
     filled = "; ".join(
         f"{_name(result, d.key)} {dimension_text(d)}"
         for d in result.found.dimensions
