@@ -11,6 +11,7 @@ import json
 import shlex
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ddcore.base import environment
@@ -23,6 +24,7 @@ from ddcore.tasks.launchers.contract import (
     JobState,
     Request,
     SchedulerSilent,
+    one_by_one,
 )
 
 ANSWER_LIMIT_S = 10.0
@@ -58,6 +60,10 @@ class Ray:
             return name
         raise DDError(f"{task.kind} {task.key} has been handed to Ray {MOST_TRIES} times.")
 
+    def submit_array(self, requests: Sequence[Request], at_once: int) -> Iterator[tuple[Request, str]]:
+        """A job for each: Ray runs as many as it has room for."""
+        return one_by_one(self, requests)
+
     def _variables(self, name: str, cpus: int) -> dict[str, str]:
         known = local.variables()
         chosen = {n: v for n, v in known.items() if n in PASSED or n.startswith("DD_")}
@@ -73,9 +79,10 @@ class Ray:
         """A head that was started anew knows nothing of jobs before."""
         return JobState(GONE, failure="Ray no longer knows its job")
 
-    def cancel(self, job: str, at_once: bool) -> None:
-        """Ray tells the process to stop, and kills it soon after (the head's `RAY_JOB_STOP_WAIT_TIME_S`)."""
-        self._ask(f"/api/jobs/{job}/stop", {})
+    def cancel(self, jobs: Sequence[str], at_once: bool) -> None:
+        """Ray tells processes to stop, and kills them soon after (the head's `RAY_JOB_STOP_WAIT_TIME_S`)."""
+        for job in jobs:
+            self._ask(f"/api/jobs/{job}/stop", {})
 
     def _ask(self, path: str, document: dict[str, Any] | None = None) -> Any:
         """What the head answers, as JSON; `SchedulerSilent` without one, `DDError` for a refusal."""
