@@ -113,9 +113,36 @@ def test_waiting_looks_at_one_ticket_however_long_the_queue(tmp_path, monkeypatc
     stop.set()
     [t.join(30) for t in threads]
     slot.release()
-    once = 32 * 32  # each counts its place a single time here
+    once = 2 * 32  # each counts its place a single time here
     assert sum(rounds) > 150
     assert len(asked) <= once + sum(rounds)
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_who_is_far_back_looks_less_often_and_lists_the_queue_once(tmp_path, monkeypatch):
+    """Of 200 that wait, the one right before is dead: it is removed, and nobody farther ahead asked about."""
+    tickets = [queue.Ticket(tmp_path, "compute", f"{i:016x}") for i in range(200)]
+    tickets[150].lock.release()
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)
+    asked, slept = [], []
+    real = locks.is_held
+    monkeypatch.setattr(locks, "is_held", lambda path: asked.append(path) or real(path))
+    monkeypatch.setattr(queue.time, "sleep", slept.append)
+    looks = []
+
+    class Enough(Exception):
+        pass
+
+    def on_wait(position):
+        looks.append(position)
+        if len(looks) == 10:
+            raise Enough
+
+    with pytest.raises(Enough):
+        tickets[151].wait(on_wait)
+    assert looks == [150] * 10 and slept == [4.0] * 9
+    assert asked == [tickets[150].path] + [tickets[149].path] * 10
+    assert not tickets[150].path.exists()
 
 
 def test_a_clock_set_back_blocks_and_overtakes_nobody(tmp_path, monkeypatch):

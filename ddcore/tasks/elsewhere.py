@@ -19,7 +19,6 @@ from ddcore.tasks.launchers import needs, watch
 from ddcore.tasks.launchers.contract import (
     GONE,
     PENDING,
-    RUNNING,
     JobState,
     Launcher,
     Request,

@@ -31,7 +31,8 @@ def submit(store: Store, specs: Iterable[TaskSpec], at_once: int | None = None) 
     """Queue tasks that are neither done nor on their way; one worker runs them in order.
 
     Where a scheduler starts workers (`DD_LAUNCHER`) each has a job of its own; those that take seconds stay
-    here. With `at_once` jobs are handed in together where they can be, and so many of them run at a time. Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
+    here. With `at_once` jobs are handed in together where they can be, and so many of them run at a time.
+    Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
     """
     environment.check()
     specs = list(specs)
@@ -157,13 +158,13 @@ def _died_early(task: Task) -> bool:
     return (task.folder / BEGUN).exists() and not locks.is_held(task.folder / BEGUN)
 
 
-def queue_position(store: Store, task: Task) -> int | None:
-    """How many tasks are ahead of a queued one (None if it has no ticket)."""
-    for slot in ("compute", "light"):
-        for position, ticket in enumerate(queue.waiting(store.root, slot)):
-            if f".{task.key}." in ticket.name:
-                return position
-    return None
+def queue_places(store: Store) -> dict[str, int]:
+    """How many tasks are ahead of each queued one that has a ticket, by its key."""
+    return {
+        ticket.name.split(".")[2]: ahead
+        for slot in ("light", "compute")
+        for ahead, ticket in enumerate(queue.waiting(store.root, slot))
+    }
 
 
 def cancel(*tasks: Task) -> None:

@@ -30,7 +30,9 @@ def main():
 
 
 def sbatch(words, jobs):
-    number = str(1000 + sum(json.loads(x)[0] == "sbatch" for x in CALLS.read_text().splitlines()) - 1)
+    number = str(
+        1000 + sum(json.loads(x)[0] == "sbatch" for x in CALLS.read_text().splitlines()) - 1
+    )
     told = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
     wrapped = "--wrap" in words
     command = words[words.index("--wrap") + 1] if wrapped else sys.stdin.read()

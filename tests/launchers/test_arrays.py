@@ -76,6 +76,17 @@ def test_a_sweep_is_an_array_of_runs_and_one_of_evaluations(store, cluster):
     assert len(cluster.calls("squeue")) == before + 1 and "--array" in cluster.calls("squeue")[-1]
 
 
+def test_200_jobs_are_one_submission_and_one_question(store, cluster):
+    tasks = jobs.submit(store, sleepy(200), at_once=20)
+    cluster.look()
+    before = len((cluster.home / "calls.txt").read_text().splitlines())
+    assert len(cluster.calls("sbatch")) == 1 and before < 6
+    for _ in range(3):
+        assert {jobs.state(task)["state"] for task in tasks} == {"queued"}
+    # At most what the clock has let through meanwhile.
+    assert len((cluster.home / "calls.txt").read_text().splitlines()) - before <= 3
+
+
 def test_one_is_cancelled_or_all_are(store, cluster):
     tasks = jobs.submit(store, sleepy(4), at_once=4)
     cluster.look()

@@ -3,13 +3,14 @@
 import json
 import os
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from ddcore.base.errors import DDError
 from ddcore.tasks import elsewhere, jobs, launched, launchers
-from ddcore.tasks.launchers import watch
+from ddcore.tasks.launchers import ray, watch
 from ddcore.tasks.testing import SleepyTask
 
 SPEC = SleepyTask(steps=2)
@@ -32,6 +33,7 @@ class Head(BaseHTTPRequestHandler):
             self.wfile.write(f"Traceback\nValueError: {name} is used or refused".encode())
             return None
         self.server.jobs[name] = document | {"status": "PENDING", "message": "queued"}
+        time.sleep(self.server.slow)
         return self.answer({"submission_id": name})
 
     def answer(self, value):
@@ -46,7 +48,7 @@ class Head(BaseHTTPRequestHandler):
 @pytest.fixture
 def head(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Head)
-    server.jobs, server.refuse = {}, False
+    server.jobs, server.refuse, server.slow = {}, False, 0.0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("DD_LAUNCHER", "ray")
     monkeypatch.setenv("DD_RAY", f"http://127.0.0.1:{server.server_port}/")
@@ -103,6 +105,13 @@ def test_silence_and_refusal_are_one_sentence(store, head, monkeypatch):
     look()
     assert "Ray does not answer" in jobs.state(task)["message"]
     assert jobs.state(task)["state"] == "queued"
+
+
+def test_a_head_that_is_slow_to_answer_has_taken_the_job_once(store, head, monkeypatch):
+    monkeypatch.setattr(ray, "SUBMIT_LIMIT_S", 0.3)
+    head.slow = 1.0
+    task = jobs.submit(store, [SPEC])[0]
+    assert [*head.jobs] == [task.status()["job"]] == [f"dd-{task.key}-1"]
 
 
 def test_the_worker_knows_its_job(store, monkeypatch):

@@ -60,7 +60,9 @@ class Launcher(Protocol):
     def submit(self, request: Request) -> str:
         """Ask for a job; its id. `DDError` says why it was refused."""
 
-    def submit_array(self, requests: Sequence[Request], at_once: int) -> Iterator[tuple[Request, str]]:
+    def submit_array(
+        self, requests: Sequence[Request], at_once: int
+    ) -> Iterator[tuple[Request, str]]:
         """Ask for jobs that do not wait for each other, of which `at_once` may run at a time.
 
         Each request with its id, as it is handed in; where a scheduler knows no arrays, `one_by_one`.

@@ -28,6 +28,7 @@ from ddcore.tasks.launchers.contract import (
 )
 
 ANSWER_LIMIT_S = 10.0
+SUBMIT_LIMIT_S = 60.0  # the first job of a head that has just started took 12 to 40 s
 MOST_TRIES = 1000
 PREFIX = "dd-"
 # Whom a worker of the head's own environment would ask, and for which places; the rest is the node's.
@@ -56,11 +57,21 @@ class Ray:
                 "runtime_env": {"env_vars": self._variables(name, need.cpus)},
                 "metadata": {"folder": str(task.folder)},
             }
-            self._ask("/api/jobs/", document)
+            self._hand_in(name, document)
             return name
         raise DDError(f"{task.kind} {task.key} has been handed to Ray {MOST_TRIES} times.")
 
-    def submit_array(self, requests: Sequence[Request], at_once: int) -> Iterator[tuple[Request, str]]:
+    def _hand_in(self, name: str, document: dict[str, Any]) -> None:
+        """Ask for it. A head that is slow to answer may have taken it all the same."""
+        try:
+            self._ask("/api/jobs/", document, SUBMIT_LIMIT_S)
+        except SchedulerSilent:
+            if name not in self.jobs():
+                raise
+
+    def submit_array(
+        self, requests: Sequence[Request], at_once: int
+    ) -> Iterator[tuple[Request, str]]:
         """A job for each: Ray runs as many as it has room for."""
         return one_by_one(self, requests)
 
@@ -82,16 +93,18 @@ class Ray:
     def cancel(self, jobs: Sequence[str], at_once: bool) -> None:
         """Ray tells processes to stop, and kills them soon after (the head's `RAY_JOB_STOP_WAIT_TIME_S`)."""
         for job in jobs:
-            self._ask(f"/api/jobs/{job}/stop", {})
+            self._ask(f"/api/jobs/{job}/stop", {}, SUBMIT_LIMIT_S)
 
-    def _ask(self, path: str, document: dict[str, Any] | None = None) -> Any:
+    def _ask(
+        self, path: str, document: dict[str, Any] | None = None, limit_s: float | None = None
+    ) -> Any:
         """What the head answers, as JSON; `SchedulerSilent` without one, `DDError` for a refusal."""
         address = environment.ray_address()
         data = None if document is None else json.dumps(document).encode()
         headers = {"Content-Type": "application/json"}
         asked = urllib.request.Request(address + path, data, headers)
         try:
-            with urllib.request.urlopen(asked, timeout=ANSWER_LIMIT_S) as answer:
+            with urllib.request.urlopen(asked, timeout=limit_s or ANSWER_LIMIT_S) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace").strip().splitlines()

@@ -1,7 +1,7 @@
 """Slurm by its own commands. A job is named by its task's key, and of one name one at a time runs.
 
 So the scheduler is the lock across nodes: a second job of a key waits for the first, and then leaves at once.
-Many tasks that ask for the same are one job array (`slurm_arrays`), whose elements locks and leases keep apart.
+Tasks that ask for the same are one job array (`slurm_arrays`), whose elements locks and leases keep apart.
 Options in `DD_SLURM` come last and win over what is asked for here.
 """
 
@@ -91,7 +91,9 @@ class Slurm:
         command = ["--wrap", "exec " + shlex.join(local.command([request.task]))]
         return self._sbatch([*options(fitted), *environment.slurm_options(), *command])
 
-    def submit_array(self, requests: Sequence[Request], at_once: int) -> Iterator[tuple[Request, str]]:
+    def submit_array(
+        self, requests: Sequence[Request], at_once: int
+    ) -> Iterator[tuple[Request, str]]:
         """One `sbatch` for all that ask and wait for the same; one for each where a site allows no arrays."""
         fitted = {replace(each, need=fitting(each.need)): each for each in requests}
         for array in slurm_arrays.arrays(fitted):
