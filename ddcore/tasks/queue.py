@@ -14,10 +14,11 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ddcore.base import environment
-from ddcore.tasks import gpus, locks
+from ddcore.tasks import gpus, locks, reservations
 from ddcore.tasks.gpus import MORE, device_of, devices
 
 POLL_S, PATIENT_S = 0.25, 1.0  # between looks: of the first in the queue, of all others
@@ -88,17 +89,23 @@ class Ticket:
                 before, position = self._ahead()
                 counted = time.monotonic()
             on_wait(position)
-            if position == 0:
-                free = [n for n in slot_names(self.slot) if not locks.is_held(self._place(n))]
-                for name in gpus.ordered(free, need):
-                    lock = locks.acquire(self._place(name))
-                    if lock:
-                        return Slot(name, lock)
+            if position == 0 and (slot := self._taken(need)):
+                return slot
             patience = min(PATIENT_S * (1 + position / STEADY), MOST_PATIENT_S)
             time.sleep(patience if position else POLL_S)
 
+    def _taken(self, need: float) -> Slot | None:
+        """A free slot. What it will need is known to the next in the queue, who comes after this ticket."""
+        names, slots = slot_names(self.slot), self.root / "slots"
+        free = [n for n in names if not locks.is_held(self._place(n))]
+        for name in gpus.ordered(free, need, partial(reservations.reserved, slots, names)):
+            if lock := locks.acquire(self._place(name)):
+                reservations.reserve(slots, name, need)
+                return Slot(name, lock)
+        return None
+
     def _ahead(self) -> tuple[Path | None, int]:
-        """The living ticket before this one, and how many are ahead; dead ones right before it are removed."""
+        """The living ticket before this one, and how many are ahead; dead ones between are removed."""
         ahead = [ticket for ticket in _tickets(self.root, self.slot) if ticket < self.path]
         while ahead and not _lives(ahead[-1]):
             ahead.pop()

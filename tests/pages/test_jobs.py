@@ -52,9 +52,10 @@ def test_200_that_wait_cost_a_few_looks_each(visit, store, alive, monkeypatch):
     """Counted, not timed: each row used to look at the whole queue."""
     tickets = []
     for i in range(200):
-        task = put(store, SleepyTask(seed=i), "queued", position=i)
+        task = put(store, SleepyTask(seed=i), "queued", queued=float(i))
         alive(task)
         tickets.append(queue.Ticket(store.root, "compute", task.key))
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)  # each is asked whether it lives
     visit("9_Jobs.py")  # imports and what is read once
     calls = {"locks": 0, "statuses": 0, "texts": 0}
 
