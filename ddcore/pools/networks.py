@@ -36,7 +36,7 @@ class Job(Generic[PoolTask]):
 
     def __init__(
         self,
-        context: Context[PoolTask] | Context,
+        context: Context[PoolTask],
         nets: int,
         data: DeviceData | None = None,
         spec: PoolTask | None = None,

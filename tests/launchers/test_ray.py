@@ -18,7 +18,10 @@ SPEC = SleepyTask(steps=2)
 
 class Head(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.answer([*self.server.jobs.values()])
+        if self.path == "/api/cluster_status":
+            kinds = {"nodeTypes": [[{"CPU": 2.0, "memory": 1e10}, 3], [{"CPU": 8.0}, 1]]}
+            return self.answer({"data": {"clusterStatus": {"loadMetricsReport": kinds}}})
+        return self.answer([*self.server.jobs.values()])
 
     def do_POST(self):
         document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -27,6 +30,12 @@ class Head(BaseHTTPRequestHandler):
             self.server.jobs[name]["status"] = "STOPPED"
             return self.answer({"stopped": True})
         name = document["submission_id"]
+        if self.server.starting:
+            self.server.starting -= 1
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(b"Error\nNo available agent to submit job, please try again later.")
+            return None
         if name in self.server.jobs or self.server.refuse:
             self.send_response(500)
             self.end_headers()
@@ -48,7 +57,7 @@ class Head(BaseHTTPRequestHandler):
 @pytest.fixture
 def head(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Head)
-    server.jobs, server.refuse, server.slow = {}, False, 0.0
+    server.jobs, server.refuse, server.slow, server.starting = {}, False, 0.0, 0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("DD_LAUNCHER", "ray")
     monkeypatch.setenv("DD_RAY", f"http://127.0.0.1:{server.server_port}/")
@@ -74,6 +83,7 @@ def test_what_is_asked_and_what_is_understood(store, head, monkeypatch):
     asked = head.jobs[name]
     assert task.status()["job"] == name and asked["entrypoint"].endswith(f"work {task.folder}")
     assert (asked["entrypoint_num_cpus"], asked["entrypoint_num_gpus"]) == (2, 0)
+    assert asked["entrypoint_memory"] == 10**10  # no node has the 16 GiB of what nobody knows
     variables = asked["runtime_env"]["env_vars"]
     assert variables["DD_CACHE"] == str(store.root) and "PATH" not in variables
     look()
@@ -112,6 +122,24 @@ def test_a_head_that_is_slow_to_answer_has_taken_the_job_once(store, head, monke
     head.slow = 1.0
     task = jobs.submit(store, [SPEC])[0]
     assert [*head.jobs] == [task.status()["job"]] == [f"dd-{task.key}-1"]
+
+
+def test_a_head_that_is_starting_is_asked_again(store, head, monkeypatch):
+    monkeypatch.setattr(ray, "AGAIN_S", 0.01)
+    head.starting = 3
+    task = jobs.submit(store, [SPEC])[0]
+    assert [*head.jobs] == [task.status()["job"]] and head.starting == 0
+    head.starting = 10**6
+    monkeypatch.setattr(ray, "SUBMIT_LIMIT_S", 0.05)
+    with pytest.raises(DDError, match="try again later"):
+        jobs.submit(store, [SleepyTask(steps=3)])
+
+
+def test_what_the_largest_node_has_is_the_most_that_is_asked_for(head, monkeypatch):
+    assert ray.Ray()._largest() == {"CPU": 8.0, "memory": 1e10}
+    for answer in ([], {"data": None}, {"data": {"clusterStatus": {"loadMetricsReport": 3}}}):
+        monkeypatch.setattr(ray.Ray, "_ask", lambda *_, found=answer: found)
+        assert ray.Ray()._largest() == {}
 
 
 def test_the_worker_knows_its_job(store, monkeypatch):

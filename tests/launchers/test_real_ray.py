@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from ddcore.tasks import elsewhere, jobs, launchers
-from ddcore.tasks.launchers import watch
+from ddcore.tasks.launchers import needs, watch
 from ddcore.tasks.testing import SleepyTask
 
 RAY = os.environ.get("DD_TEST_RAY") or shutil.which("ray")
@@ -75,6 +75,8 @@ def real(address, store, monkeypatch):
     ):
         monkeypatch.setenv(f"DD_{name}", value)
     monkeypatch.setattr(watch, "ASK_EVERY_S", 0.5)
+    monkeypatch.setattr(needs, "LEAST_BYTES", 1 << 28)  # so that the cores decide who runs
+    monkeypatch.setattr(needs, "UNKNOWN_BYTES", 1 << 27)
     for cache in (watch.of, launchers.named):
         cache.cache_clear()
     return address

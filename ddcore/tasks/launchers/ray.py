@@ -2,13 +2,15 @@
 
 A used name is refused, so names are a lock while the head lives: `dd-KEY-N`, N being the first that is free.
 Ray neither moves jobs nor runs them again, and knows no dependencies: a job whose parts are missing computes
-them. A GPU is asked for only where `DD_DEVICE` names one: a job asking for what no node has waits for ever.
+them. A job that asks for what no node has waits for ever: so a GPU is asked for only where `DD_DEVICE` names
+one, cores and memory up to those of the largest node.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -29,6 +31,7 @@ from ddcore.tasks.launchers.contract import (
 
 ANSWER_LIMIT_S = 10.0
 SUBMIT_LIMIT_S = 60.0  # the first job of a head that has just started took 12 to 40 s
+LATER, AGAIN_S = "try again later", 1.0  # a head says so that has no agent for jobs yet
 MOST_TRIES = 1000
 PREFIX = "dd-"
 # Whom a worker of the head's own environment would ask, and for which places; the rest is the node's.
@@ -43,6 +46,9 @@ class Ray:
     def submit(self, request: Request) -> str:
         """A job under the first free name of its key."""
         task, need = request.task, request.need
+        largest = self._largest()
+        cpus = int(min(need.cpus, largest.get("CPU", need.cpus)))
+        memory = int(min(need.memory, largest.get("memory", need.memory)))
         known = self.jobs()
         for number in range(1, MOST_TRIES):
             name = f"{PREFIX}{task.key}-{number}"
@@ -51,23 +57,40 @@ class Ray:
             document = {
                 "entrypoint": "exec " + shlex.join(local.command([task])),
                 "submission_id": name,
-                "entrypoint_num_cpus": need.cpus,
+                "entrypoint_num_cpus": cpus,
                 "entrypoint_num_gpus": need.gpus if environment.device() != "auto" else 0,
-                "entrypoint_memory": need.memory,
-                "runtime_env": {"env_vars": self._variables(name, need.cpus)},
+                "entrypoint_memory": memory,
+                "runtime_env": {"env_vars": self._variables(name, cpus)},
                 "metadata": {"folder": str(task.folder)},
             }
             self._hand_in(name, document)
             return name
         raise DDError(f"{task.kind} {task.key} has been handed to Ray {MOST_TRIES} times.")
 
-    def _hand_in(self, name: str, document: dict[str, Any]) -> None:
-        """Ask for it. A head that is slow to answer may have taken it all the same."""
+    def _largest(self) -> dict[str, float]:
+        """Most cores and bytes of memory that a node has; {} where the head does not say."""
         try:
-            self._ask("/api/jobs/", document, SUBMIT_LIMIT_S)
-        except SchedulerSilent:
-            if name not in self.jobs():
-                raise
+            status = self._ask("/api/cluster_status")["data"]["clusterStatus"]
+            nodes = [node for node, _ in status["loadMetricsReport"]["nodeTypes"]]
+            return {name: max(float(n.get(name, 0)) for n in nodes) for name in ("CPU", "memory")}
+        except (DDError, KeyError, TypeError, ValueError, AttributeError):
+            return {}
+
+    def _hand_in(self, name: str, document: dict[str, Any]) -> None:
+        """Ask for it, again while the head is starting; one that is slow to answer may have taken it."""
+        end = time.monotonic() + SUBMIT_LIMIT_S
+        while True:
+            try:
+                self._ask("/api/jobs/", document, SUBMIT_LIMIT_S)
+                return
+            except SchedulerSilent:
+                if name not in self.jobs():
+                    raise
+                return
+            except DDError as error:
+                if LATER not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(AGAIN_S)
 
     def submit_array(
         self, requests: Sequence[Request], at_once: int
