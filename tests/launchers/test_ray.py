@@ -88,7 +88,11 @@ def test_what_is_asked_and_what_is_understood(store, head, monkeypatch):
     assert variables["DD_CACHE"] == str(store.root) and "PATH" not in variables
     look()
     assert "free resources" in jobs.state(task)["message"]
-    head.jobs[name] |= {"status": "RUNNING", "driver_info": {"node_ip_address": "10.0.0.7"}}
+    head.jobs[name] |= {
+        "status": "RUNNING",
+        "driver_agent_http_address": "http://10.0.0.7:52365",
+        "driver_info": None,
+    }
     look()
     assert elsewhere.place_text(jobs.state(task)) == f"ray {name} on 10.0.0.7"
     jobs.cancel(task)

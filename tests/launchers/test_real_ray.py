@@ -1,6 +1,7 @@
 """A real Ray head on this machine. Skipped unless `ray` is on the PATH, or `DD_TEST_RAY` names it."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -95,7 +96,8 @@ def test_submitted_listed_stopped_with_a_checkpoint_and_taken_up_again(store, re
     until(lambda: "free resources" in jobs.state(waiting)["message"])
     running = [t for t in tasks if t is not waiting]
     until(lambda: all(t.events() for t in running))
-    assert all(" on 1" in elsewhere.place_text(jobs.state(t)) for t in running)
+    nodes = [elsewhere.place_text(jobs.state(t)).partition(" on ")[2] for t in running]
+    assert all(re.fullmatch(r"[\d.]+", node) for node in nodes), nodes
     jobs.cancel(*tasks)
     assert [jobs.wait(t, timeout_s=200)["state"] for t in tasks] == ["cancelled"] * 3
     assert all(t.has_checkpoint() for t in running)

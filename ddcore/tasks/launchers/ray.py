@@ -12,6 +12,7 @@ import json
 import shlex
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -141,9 +142,13 @@ def _state(job: dict[str, Any]) -> JobState:
     if state == "PENDING":
         return JobState(PENDING, "It waits for free resources.")
     if state == "RUNNING":
-        return JobState(
-            RUNNING, node=str((job.get("driver_info") or {}).get("node_ip_address", ""))
-        )
+        return JobState(RUNNING, node=_node(job))
     if state == "STOPPED":
         return JobState(GONE, cancelled=True)
     return JobState(GONE, failure="" if state == "SUCCEEDED" else f"Ray says: {said or state}")
+
+
+def _node(job: dict[str, Any]) -> str:
+    """The address of the node that a job's process is on; "" where the head does not say."""
+    found = urllib.parse.urlsplit(str(job.get("driver_agent_http_address") or "")).hostname
+    return found or str((job.get("driver_info") or {}).get("node_ip_address", ""))
