@@ -106,10 +106,11 @@ class Ticket:
 
     def _ahead(self) -> tuple[Path | None, int]:
         """The living ticket before this one, and how many are ahead; dead ones between are removed."""
-        ahead = [ticket for ticket in _tickets(self.root, self.slot) if ticket < self.path]
-        while ahead and not _lives(ahead[-1]):
+        folder = self.path.parent
+        ahead = [name for name in _names(self.root, self.slot) if name < self.path.name]
+        while ahead and not _lives(folder / ahead[-1]):
             ahead.pop()
-        return (ahead[-1] if ahead else None), len(ahead)
+        return (folder / ahead[-1] if ahead else None), len(ahead)
 
 
 def waiting(root: Path, slot: str) -> list[Path]:
@@ -131,11 +132,16 @@ def _lives(ticket: Path) -> bool:
 
 
 def _tickets(root: Path, slot: str) -> list[Path]:
+    return [root / "queue" / name for name in _names(root, slot)]
+
+
+def _names(root: Path, slot: str) -> list[str]:
+    """Of the tickets of a slot kind, in the order in which they were drawn."""
     try:
         names = sorted(os.listdir(root / "queue"))
     except FileNotFoundError:
         return []
-    return [root / "queue" / n for n in names if n[:1].isdigit() and n.split(".")[1:2] == [slot]]
+    return [n for n in names if n[:1].isdigit() and n.split(".", 2)[1:2] == [slot]]
 
 
 def _drawn(ticket: Path) -> int:
