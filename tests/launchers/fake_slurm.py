@@ -4,6 +4,7 @@ What it is told is kept in `calls.txt`; with a file `run` there, jobs are really
 Elements of an array are jobs, as `squeue --array` shows them; all start at once.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -24,9 +25,11 @@ def main():
         time.sleep(60)
     if (HOME / f"refuse.{name}").exists():
         sys.exit((HOME / f"refuse.{name}").read_text())
-    jobs = json.loads(JOBS.read_text()) if JOBS.exists() else {}
-    globals()[name](words, jobs)
-    JOBS.write_text(json.dumps(jobs))
+    with open(HOME / "lock", "w") as lock:  # commands come at the same time, and tests change jobs
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        jobs = json.loads(JOBS.read_text()) if JOBS.exists() else {}
+        globals()[name](words, jobs)
+        JOBS.write_text(json.dumps(jobs))
 
 
 def sbatch(words, jobs):
