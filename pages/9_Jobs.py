@@ -15,7 +15,12 @@ from ddcore.tasks.store import Store, Task
 from pages.components import job_rows, permissions, shell
 
 STOPPED = ("failed", "cancelled", "lost")
-PARTS = ("accuracy", "baseline")  # made by evaluations, not asked for by people
+PARTS = (  # made by evaluations and other tasks, not asked for by people
+    "accuracy",
+    "accuracy_part",
+    "baseline",
+    "trajectories_part",
+)
 
 
 def main() -> None:
@@ -71,8 +76,7 @@ def stop_all(active: list[Task]) -> None:
     with st.popover(f"Stop all {len(active)}", icon=":material/stop:", key="jobs.ask.all"):
         st.markdown("Stop everything? Each writes a checkpoint first, so that it can be resumed.")
         if permissions.button("Stop all", key="jobs.all.stop", type="primary"):
-            for task in active:
-                permissions.cancel(task)
+            permissions.cancel(*active)
             st.rerun()
 
 

@@ -16,6 +16,7 @@ NONSENSE = {
     "DD_DEVICE": ["../x", "/etc/passwd", "gpu"],
     "DD_MEASURE": ["yes", "2"],
     "DD_SLOTS_PER_DEVICE": ["0", "some", "65"],
+    "DD_SPLIT": ["0", "some", "65"],
     "DD_LAUNCHER": ["pbs", "Slurm"],
     "DD_LAUNCHED": ["local", "x"],
     "DD_SLURM": ["gpu", "--account='my"],

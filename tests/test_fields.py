@@ -28,7 +28,9 @@ from ddcore.distil.contract import methods, parametrizations
 from ddcore.distil.settings import make_spec
 from ddcore.graphs.contract import GraphRun, graph_methods
 from ddcore.kernels.spec import KernelSpec
+from ddcore.measure.spec import AccuracyTask
 from ddcore.nets import NetSpec
+from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.sets.importers import importers
 from ddcore.training.protocols import PROTOCOLS
 
@@ -54,6 +56,16 @@ ALSO = {  # what else an example needs, by kind
     "download": {"name": "mnist"},
     "baseline": {"name": "random"},
     "evaluate": {"archs": (NetSpec(),)},
+    "accuracy_part": {
+        "whole": AccuracyTask(
+            subject=KEY, data=DataSpec(), net=NetSpec(), protocol=PROTOCOLS["quick"], nets=10_000
+        ),
+        "nets": 1,
+    },
+    "trajectories_part": {
+        "whole": TrajectoryTask(data=DataSpec(), net=NetSpec(), nets=10_000),
+        "nets": 1,
+    },
     "graph_run": {"method": "gcond"},
     "graph_evaluate": {"of_run": GraphRun(method="gcond")},
     "graph_accuracy": {"subject": "random"},

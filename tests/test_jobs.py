@@ -81,10 +81,10 @@ def test_queue_is_first_come_first_served_and_position_is_known(store):
         tasks += jobs.submit(store, [spec])
         wait_for(
             lambda t=tasks[-1]: (
-                jobs.state(t)["state"] == "running" or jobs.queue_position(store, t) is not None
+                jobs.state(t)["state"] == "running" or t.key in jobs.queue_places(store)
             )
         )
-    assert jobs.queue_position(store, tasks[2]) == 1
+    assert jobs.queue_places(store)[tasks[2].key] == 1
     assert jobs.state(tasks[2])["state"] == "queued"
     assert all(finish(t)["state"] == "done" for t in tasks)
     ended = [(t.folder / "done.json").stat().st_mtime for t in tasks]
@@ -110,7 +110,7 @@ def test_cancel_while_queued(store):
     first = jobs.submit(store, [SleepyTask(steps=2000, pause=0.05)])[0]
     wait_for(lambda: jobs.state(first)["state"] == "running")
     second = jobs.submit(store, [SleepyTask(steps=1, seed=9)])[0]
-    wait_for(lambda: jobs.queue_position(store, second) is not None)
+    wait_for(lambda: second.key in jobs.queue_places(store))
     jobs.cancel(second)
     assert finish(second)["state"] == "cancelled"
     jobs.cancel(first)
@@ -148,7 +148,7 @@ def test_failure_is_kept_with_its_message(store):
     status = finish(task)
     assert status["state"] == "failed"
     assert status["message"] == "The sleepy task failed as asked."
-    assert "DDError" in task.log()
+    wait_for(lambda: "DDError: The sleepy task failed as asked." in task.log())  # said last
 
 
 def test_needed_task_is_computed_inline_and_its_failure_is_seen(store):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ddcore.base.errors import SpecError
-from ddcore.tasks import gpus, locks, queue
+from ddcore.tasks import gpus, locks, queue, reservations
 
 WAIT = """
 import sys
@@ -113,9 +113,36 @@ def test_waiting_looks_at_one_ticket_however_long_the_queue(tmp_path, monkeypatc
     stop.set()
     [t.join(30) for t in threads]
     slot.release()
-    once = 32 * 32  # each counts its place a single time here
+    once = 2 * 32  # each counts its place a single time here
     assert sum(rounds) > 150
     assert len(asked) <= once + sum(rounds)
+
+
+@pytest.mark.usefixtures("one_slot")
+def test_who_is_far_back_looks_less_often_and_lists_the_queue_once(tmp_path, monkeypatch):
+    """Of 200 that wait, the one right before is dead: it is removed, and nobody farther ahead asked about."""
+    tickets = [queue.Ticket(tmp_path, "compute", f"{i:016x}") for i in range(200)]
+    tickets[150].lock.release()
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)
+    asked, slept = [], []
+    real = locks.is_held
+    monkeypatch.setattr(locks, "is_held", lambda path: asked.append(path) or real(path))
+    monkeypatch.setattr(queue.time, "sleep", slept.append)
+    looks = []
+
+    class Enough(Exception):
+        pass
+
+    def on_wait(position):
+        looks.append(position)
+        if len(looks) == 10:
+            raise Enough
+
+    with pytest.raises(Enough):
+        tickets[151].wait(on_wait)
+    assert looks == [150] * 10 and slept == [4.0] * 9
+    assert asked == [tickets[150].path] + [tickets[149].path] * 10
+    assert not tickets[150].path.exists()
 
 
 def test_a_clock_set_back_blocks_and_overtakes_nobody(tmp_path, monkeypatch):
@@ -154,17 +181,30 @@ def two_gpus(tmp_path, monkeypatch):
     gpus._lately.cache_clear()
     file = tmp_path / "bin" / "nvidia-smi"
     file.parent.mkdir()
-    file.write_text("#!/bin/sh\necho '0, GPU-a, 5120\n1, GPU-b, 71680\n2, GPU-c, 9216'\n")
+    answers = {"gpu": "0, GPU-a, 5120\n1, GPU-b, 71680\n2, GPU-c, 9216\n", "compute-apps": ""}
+
+    def say(**changed):
+        answers.update({name.replace("_", "-"): text for name, text in changed.items()})
+        for name, text in answers.items():
+            (file.parent / name).write_text(text)
+        gpus._lately.cache_clear()
+
+    say()
+    file.write_text(
+        f'#!/bin/sh\nname=${{1#--query-}}\nwhile read -r line; do echo "$line"; done '
+        f'<"{file.parent}/${{name%%=*}}"\n'
+    )
     file.chmod(0o755)
     monkeypatch.setenv("PATH", f"{file.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-b")
     monkeypatch.delenv("DD_DEVICE", raising=False)
+    return say
 
 
 @pytest.mark.usefixtures("two_gpus")
 def test_the_device_with_most_free_memory_comes_first(tmp_path, monkeypatch):
     assert gpus.free_memory() == {"cuda:0": 9 * 2.0**30, "cuda:1": 70 * 2.0**30}
-    taken = [take(tmp_path, i, need=2**33) for i in range(2)]
+    taken = [take(tmp_path, i, need=0.0) for i in range(2)]
     assert [slot.device for slot in taken] == ["cuda:1", "cuda:0"]
     assert {slot.name for slot in taken} == {"compute-cuda:0", "compute-cuda:1"}
     monkeypatch.setenv("DD_SLOTS_PER_DEVICE", "2")
@@ -178,6 +218,51 @@ def test_the_device_with_most_free_memory_comes_first(tmp_path, monkeypatch):
     gpus._lately.cache_clear()
     assert gpus.ordered(["compute-cuda:0+1"], 0.0) == []
     assert gpus.ordered(queue.slot_names("compute"), 0.0) == ["compute-cuda:0", "compute-cuda:1"]
+
+
+def fits(root, need):
+    """Whether one that needs so much of the device may start now."""
+    ticket = queue.Ticket(root, "compute", "f" * 16)
+    try:
+        slot = ticket._taken(need)
+        if slot:
+            slot.release()
+        return slot is not None
+    finally:
+        ticket.close()
+
+
+def test_what_has_just_started_is_counted_before_its_memory_shows(tmp_path, monkeypatch, two_gpus):
+    """16 GiB are free. Two tasks of 6 GiB start at once; the driver tells of neither for a while."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("DD_SLOTS_PER_DEVICE", "4")
+    unit = 2**30
+    two_gpus(gpu="0, GPU-a, 16384\n")
+    first, second = (take(tmp_path, i, 6 * unit) for i in range(2))
+    assert not fits(tmp_path, 6 * unit) and fits(tmp_path, 4 * unit)
+    # The memory of one shows, more than it had asked for: 8 of what is left are the other one's and free.
+    file = tmp_path / "slots" / f"{second.name}.need"
+    file.write_text(file.read_text().replace(f'"pid": {os.getpid()}', '"pid": 7'))
+    two_gpus(gpu="0, GPU-a, 9216\n", compute_apps=f"{os.getpid()}, 7168\n")
+    assert fits(tmp_path, 3 * unit) and not fits(tmp_path, 4 * unit)
+    # A half of the other's, then all.
+    two_gpus(gpu="0, GPU-a, 6144\n", compute_apps=f"{os.getpid()}, 7168\n7, 3072\n")
+    assert fits(tmp_path, 3 * unit) and not fits(tmp_path, 4 * unit)
+    two_gpus(gpu="0, GPU-a, 3072\n", compute_apps=f"{os.getpid()}, 7168\n7, 6144\n")
+    assert fits(tmp_path, 3 * unit) and not fits(tmp_path, 4 * unit)
+    # In a container the driver knows other numbers of processes: then time tells.
+    two_gpus(gpu="0, GPU-a, 16384\n", compute_apps="")
+    assert not fits(tmp_path, 6 * unit)
+    monkeypatch.setattr(reservations, "SHOWN_S", 0.0)
+    assert fits(tmp_path, 16 * unit)
+    monkeypatch.setattr(reservations, "SHOWN_S", 300.0)
+    second.release()  # what a slot that is free says is of the past
+    assert fits(tmp_path, 10 * unit)
+    file.write_text("{")
+    again = locks.acquire(tmp_path / "slots" / f"{second.name}.lock")
+    assert fits(tmp_path, 10 * unit)
+    again.release()
+    first.release()
 
 
 def take(root, number, need):

@@ -46,6 +46,16 @@ def slots_per_device() -> int:
     return int(value)
 
 
+def split() -> int:
+    """`DD_SPLIT`: into how many tasks the work of one is shared out; 0 (auto): as many as GPUs are free."""
+    value = os.environ.get("DD_SPLIT") or "auto"
+    if value == "auto":
+        return 0
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_SLOTS):
+        raise SpecError("DD_SPLIT", value, f"auto, or a whole number from 1 to {MAX_SLOTS}")
+    return int(value)
+
+
 def checkpoint_seconds() -> float:
     """`DD_CHECKPOINT_S`: seconds between the checkpoints of a run, 5 without it."""
     value = os.environ.get("DD_CHECKPOINT_S") or "5"
@@ -116,6 +126,7 @@ def check() -> None:
         device,
         threads,
         slots_per_device,
+        split,
         checkpoint_seconds,
         measures,
         compiling,

@@ -25,6 +25,7 @@ from ddcore.base.fields import declared
 KEY_LENGTH = 16
 KINDS = {  # where the class of each kind of task is, as "module:class"
     "accuracy": "ddcore.measure.spec:AccuracyTask",
+    "accuracy_part": "ddcore.measure.spec:AccuracyPart",
     "bank": "ddcore.pools.bank_spec:BankTask",
     "baseline": "ddcore.measure.spec:BaselineTask",
     "changes": "ddcore.measure.changes:ChangesTask",
@@ -44,6 +45,7 @@ KINDS = {  # where the class of each kind of task is, as "module:class"
     "speed": "ddcore.training.speed:Calibration",
     "subset_nets": "ddcore.pools.real_spec:SubsetPool",
     "trajectories": "ddcore.pools.trajectory_spec:TrajectoryTask",
+    "trajectories_part": "ddcore.pools.trajectory_spec:TrajectoryPart",
     "zca": "ddcore.data.spec:ZcaTask",
 }
 MORE_KINDS = (

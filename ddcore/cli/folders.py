@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,24 +80,24 @@ def add_work(commands: console.Commands) -> None:
 def list_jobs(options: argparse.Namespace) -> None:
     """`jobs`: everything queued, running or not finished well."""
     store = Store()
-    rows = []
+    places, rows = jobs.queue_places(store), []
     for task in store.tasks():
         status = jobs.state(task)
         if options.all or status["state"] not in ("done", "missing"):
-            rows.append(_job_facts(store, task, status))
+            rows.append(_job_facts(task, status, places))
     console.output(
         options, rows, lambda: [print(console.line(r)) for r in rows] or print(f"{len(rows)} jobs")
     )
 
 
-def _job_facts(store: Store, task: Task, status: dict[str, Any]) -> dict[str, Any]:
+def _job_facts(task: Task, status: dict[str, Any], places: Mapping[str, int]) -> dict[str, Any]:
     return {
         "key": task.key,
         "kind": task.kind,
         "state": status["state"],
         "step": status.get("step"),
         "total": status.get("total"),
-        "position": jobs.queue_position(store, task) if status["state"] == "queued" else None,
+        "position": places.get(task.key) if status["state"] == "queued" else None,
         "where": elsewhere.place_text(status),
         "message": status.get("message", ""),
     }

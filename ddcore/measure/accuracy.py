@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,19 +16,21 @@ from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.base.spread import summary
 from ddcore.data import ensure
-from ddcore.data.tensors import DeviceData, Part
+from ddcore.data.tensors import DeviceData
 from ddcore.kernels import machine
 from ddcore.kernels.spec import KernelSpec
 from ddcore.measure import baselines
 from ddcore.measure.attack import attack_figures
+from ddcore.measure.best import BestOnTest, best_facts
 from ddcore.measure.labelled import labelled
-from ddcore.measure.spec import BEFORE, WHOLE, WHOLE_NETS, AccuracyTask
+from ddcore.measure.spec import BEFORE, WHOLE, WHOLE_NETS, AccuracyPart, AccuracyTask
 from ddcore.nets.network import Network
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.use import Use, from_fresh_weights
+from ddcore.tasks import fanout
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
-from ddcore.training.chunks import limit_threads
+from ddcore.training.chunks import limit_threads, nets_at_once
 from ddcore.training.estimate import protocol_work
 from ddcore.training.labels import relabelled, step_major, step_major_labels
 from ddcore.training.protocols import Protocol, whole_protocol
@@ -55,72 +59,92 @@ class Tested:
     best: list[float] | None = None
 
 
-class BestOnTest:
-    """The best test accuracy of each network on its way: chosen on the images it is measured on.
-
-    Looks every so many epochs, and at the end; 0: never.
-    """
-
-    def __init__(self, every: int, epochs: int, test: Part) -> None:
-        self.every, self.epochs, self.test = every, epochs, test
-        self._groups: list[list[float]] = []  # networks that are trained together
-
-    def look(self, epoch: int, nets: TrainedNets) -> None:
-        """Called after every epoch of every group; 0: untrained."""
-        if epoch == 0:
-            self._groups.append([0.0] * nets.network.num_nets)
-        elif self.every and (epoch % self.every == 0 or epoch == self.epochs):
-            now = nets.accuracy(self.test)
-            self._groups[-1] = list(map(max, self._groups[-1], now))
-
-    def best(self) -> list[float] | None:
-        """Of each network; None where nobody looked."""
-        if not self.every:
-            return None
-        return [value for group in self._groups for value in group]
-
-
 def run_accuracy(context: Context[AccuracyTask]) -> None:
     """Task `accuracy`: see `AccuracyTask`."""
-    data = DeviceData(ensure(context, context.spec.data), context.device)
-    limit_threads(Network(context.spec.net, data.shape, data.num_classes), context.device)
-    tested = _tested(_Trial(context, data))
+    spec = context.spec
+    trial = _begun(context, spec)
+    split = fanout.wanted(context)
+    parts = fanout.ranges(trial.which, _together(trial), split) if split > 1 else []
+    found = _by_parts(context, parts) if len(parts) > 1 else _found(trial)
+    accuracies = found["accuracies"]
+    best = best_facts(found.pop("best"), accuracies, spec.best_every)
+    context.save_result({**summary(accuracies), **found, "device": context.device, **best})
+
+
+def run_part(context: Context[AccuracyPart]) -> None:
+    """Task `accuracy_part`: see `AccuracyPart`."""
+    part = context.spec
+    which = range(part.first, part.first + part.nets)
+    context.save_result(_found(_begun(context, part.whole, which)))
+
+
+def _by_parts(context: Context[AccuracyTask], parts: Sequence[range]) -> dict[str, Any]:
+    """What networks are found to do in tasks of their own, as one task would have found it."""
+    specs = [AccuracyPart(whole=context.spec, first=r.start, nets=len(r)) for r in parts]
+    tasks = fanout.shared(context, specs, len(specs))
+    results = [task.result() for task in tasks]
+    found = results[0] | {
+        name: [value for result in results for value in result[name]]
+        for name in ("accuracies", "losses", "best")
+    }
+    found |= fanout.cost(tasks)
+    fanout.discard(context, tasks)
+    return found
+
+
+def _begun(context: Context, spec: AccuracyTask, which: range | None = None) -> _Trial:
+    data = DeviceData(ensure(context, spec.data), context.device)
+    limit_threads(Network(spec.net, data.shape, data.num_classes), context.device)
+    nets = min(spec.nets, WHOLE_NETS) if spec.subject == WHOLE else spec.nets
+    return _Trial(context, spec, data, which or range(nets))
+
+
+def _together(trial: _Trial) -> int:
+    """How many networks are trained at once, which parts must not cut through; all but in the usual way."""
+    spec, data = trial.spec, trial.data
+    if spec.protocol.closed_form or (spec.protocol.ordered and spec.subject != WHOLE):
+        return len(trial.which)
+    if spec.subject == WHOLE:
+        protocol, count = whole_protocol(len(data.train)), len(data.train)
+    else:
+        protocol, images, _ = _material(trial)
+        count = images.shape[-4]
+    network = Network(spec.net, data.shape, data.num_classes, precision=protocol.precision)
+    return nets_at_once(network, min(protocol.batch or count, count), data.device)
+
+
+def _found(trial: _Trial) -> dict[str, Any]:
+    """What the networks do on the test images, and what training them took."""
+    context, data = trial.context, trial.data
+    tested = _tested(trial)
     logits = torch.cat(tested.trained.logits_in_batches(data.test), dim=1)
     predicted, true = logits.argmax(2), data.test.labels.cpu()
-    accuracies = agreement(predicted, true)
-    result = {
-        **summary(accuracies),
-        "accuracies": accuracies,
+    found = {
+        "accuracies": agreement(predicted, true),
         "losses": mean_losses(logits, true),
+        "best": tested.best or [],
         "protocol": tested.protocol.to_dict(),
         "step_size": tested.step_size,
         "ridge": getattr(tested.trained, "ridge", None),
         "learner": tested.learner.label() if tested.learner else None,
         "test_images": len(data.test),
-        "device": context.device,
         "seconds": context.seconds,
         "cpu_seconds": context.cpu_seconds,
         "work": tested.work,
     }
-    if tested.best:
-        best = list(map(max, tested.best, accuracies))
-        every = context.spec.best_every
-        result["best_on_test"] = {**summary(best), "accuracies": best, "every": every}
     if tested.relabel:
-        result["attack"] = attack_figures(predicted, true, tested.relabel, data.num_classes)
-    context.save_result(result)
+        found["attack"] = attack_figures(predicted, true, tested.relabel, data.num_classes)
+    return found
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """What every way of training needs: the task and its data."""
+    """What every way of training needs: the task, its data, and which of its networks are asked for."""
 
-    context: Context[AccuracyTask]
+    context: Context
+    spec: AccuracyTask
     data: DeviceData
-
-    @property
-    def spec(self) -> AccuracyTask:
-        return self.context.spec
+    which: range
 
     @property
     def seeds(self) -> list[int]:
@@ -159,12 +183,8 @@ def _tested(trial: _Trial) -> Tested:
 
 def _ordinarily(trial: _Trial) -> Tested:
     """Minibatches in random order, from fresh weights."""
-    spec, subject, seeds, data = trial.spec, trial.subject, trial.seeds, trial.data
-    if subject.kind == "baseline":
-        protocol, (images, labels) = spec.protocol, _draws(trial, subject)
-    else:
-        use = Use(DistilledSet.from_task(subject), spec.protocol, spec.net)
-        protocol, (images, labels) = use.recipe, use.arrays(data.device)
+    spec, seeds, data = trial.spec, trial.seeds, trial.data
+    protocol, images, labels = _material(trial)
     context = trial.context
     found = labelled(spec.labels, protocol, images, labels, context.need, data.device)
     looks = BestOnTest(spec.best_every, protocol.epochs, data.test)
@@ -178,6 +198,7 @@ def _ordinarily(trial: _Trial) -> Tested:
         on_step=context.progress,
         teach=found.teach,
         on_epoch=looks.look,
+        only=trial.which,
     )
     count = images.shape[-4]
     work = trial.work(protocol, count, len(seeds))
@@ -186,10 +207,20 @@ def _ordinarily(trial: _Trial) -> Tested:
     return Tested(trained=nets, protocol=protocol, work=work, best=looks.best())
 
 
+def _material(trial: _Trial) -> tuple[Protocol, Tensor, Tensor]:
+    """How networks are trained, and on which images with which labels of their own."""
+    spec, subject = trial.spec, trial.subject
+    if subject.kind == "baseline":
+        return spec.protocol, *_draws(trial, subject)
+    use = Use(DistilledSet.from_task(subject), spec.protocol, spec.net)
+    return use.recipe, *use.arrays(trial.data.device)
+
+
 def _on_everything(trial: _Trial) -> Tested:
     """On all real training images: a ceiling, under a protocol of its own."""
     data, seeds = trial.data, trial.seeds[:WHOLE_NETS]
-    nets = train_on_everything(data, trial.spec.net, seeds, trial.context.progress)
+    report = trial.context.progress
+    nets = train_on_everything(data, trial.spec.net, seeds, report, trial.which)
     protocol = whole_protocol(len(data.train))
     work = trial.work(protocol, len(data.train), len(seeds))
     return Tested(trained=nets, protocol=protocol, work=work)

@@ -18,6 +18,7 @@ from ddcore.measure.spec import (
 from ddcore.nets.architectures import NetSpec
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.use import Use
+from ddcore.tasks import fanout
 from ddcore.tasks.worker import Context
 
 RANDOM_DRAWS = 10
@@ -64,6 +65,28 @@ def _jobs(spec: EvaluateTask, run: MeasuredRun, made: DistilledSet) -> list[_Job
     return jobs
 
 
+def _accuracy(
+    context: Context[EvaluateTask],
+    run: MeasuredRun,
+    name: str,
+    net: NetSpec,
+    fields: dict[str, Any],
+) -> AccuracyTask:
+    """What is asked; a baseline is made now."""
+    spec = context.spec
+    if isinstance(fields["subject"], BaselineTask):
+        fields = {**fields, "subject": context.need(fields["subject"]).key}
+    return AccuracyTask(
+        data=run.data,
+        net=net,
+        protocol=spec.protocol,
+        nets=spec.nets,
+        seed=spec.seed,
+        best_every=0 if name == WHOLE else spec.best_every,
+        **fields,
+    )
+
+
 def run_evaluate(context: Context[EvaluateTask]) -> None:
     """Task `evaluate`: accuracies of a run and its baselines, one row per subject and architecture."""
     spec = context.spec
@@ -71,21 +94,13 @@ def run_evaluate(context: Context[EvaluateTask]) -> None:
     run, made = run_of(task), DistilledSet.from_task(task)
     rows: list[dict[str, Any]] = []
     jobs = _jobs(spec, run, made)
-    for index, (name, net, fields) in enumerate(jobs):
+    asked = [_accuracy(context, run, *job) for job in jobs]
+    if (devices := fanout.wanted(context)) > 1:
+        context.progress(0, len(jobs), message=f"shared by {devices} devices")
+        fanout.shared(context, asked, devices)
+    for index, ((name, net, _), accuracy) in enumerate(zip(jobs, asked)):
         context.progress(index, len(jobs), message=f"{name} in {net.label()}")
-        if isinstance(fields["subject"], BaselineTask):
-            fields = {**fields, "subject": context.need(fields["subject"]).key}
-        judged = context.need(
-            AccuracyTask(
-                data=run.data,
-                net=net,
-                protocol=spec.protocol,
-                nets=spec.nets,
-                seed=spec.seed,
-                best_every=0 if name == WHOLE else spec.best_every,
-                **fields,
-            )
-        )
+        judged = context.need(accuracy)
         result = judged.result()
         kept = (
             "mean",

@@ -178,6 +178,27 @@ class AccuracyTask(TaskSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccuracyPart(TaskSpec):
+    """Some of the networks of an `AccuracyTask`, which puts such parts together and removes them."""
+
+    KIND: ClassVar[str] = "accuracy_part"
+    RUNNER: ClassVar[str] = "ddcore.measure.accuracy:run_part"
+
+    whole: AccuracyTask = part(REQUIRED, "What they belong to.")
+    first: int = number(0, 0, 9_999, "The first of them, counted from 0.")
+    nets: int = number(REQUIRED, 1, 10_000, "How many.", unit="networks")
+
+    def validate(self) -> None:
+        """Check that the whole has such networks."""
+        self.require_range("nets", 1, self.whole.nets - self.first)
+
+    def title(self) -> str:
+        """Line for lists."""
+        last = self.first + self.nets
+        return f"networks {self.first + 1} to {last} of {self.whole.nets} for {self.whole.title()}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateTask(TaskSpec):
     """A run beside its baselines under one protocol, for one or several architectures."""
 

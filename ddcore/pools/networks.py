@@ -30,13 +30,20 @@ _STATS = "stats."  # before the name of a batch norm's statistic
 class Job(Generic[PoolTask]):
     """`nets` networks on real data, a chunk at a time; a stopped job goes on after the last chunk kept.
 
-    `data` is the spec's own unless given. What is kept of networks are arrays with one row for each.
+    `spec` is what they belong to, the context's own unless given, of which they are those from `first` on;
+    `data` that of the spec unless given. What is kept of networks are arrays with one row for each.
     """
 
     def __init__(
-        self, context: Context[PoolTask], nets: int, data: DeviceData | None = None
+        self,
+        context: Context[PoolTask],
+        nets: int,
+        data: DeviceData | None = None,
+        spec: PoolTask | None = None,
+        first: int = 0,
     ) -> None:
-        self.context, self.spec, self.nets = context, context.spec, nets
+        self.context, self.nets, self.first = context, nets, first
+        self.spec: PoolTask = spec or context.spec
         self.data = data or DeviceData(ensure(context, self.spec.data), context.device)
         self.network = Network(self.spec.net, self.data.shape, self.data.num_classes)
         limit_threads(self.network, context.device)
@@ -57,8 +64,12 @@ class Job(Generic[PoolTask]):
     def chunks(self, batch: int) -> Iterator[range]:
         """The networks that are still to be trained, a few at a time; each chunk is to be kept."""
         at_once = self.at_once(batch)
-        while self.done < self.nets:
-            yield range(self.done, min(self.done + at_once, self.nets))
+        while left := self.left():
+            yield left[:at_once]
+
+    def left(self) -> range:
+        """The networks that are still to be trained."""
+        return range(self.first + self.done, self.first + self.nets)
 
     def reporter(self, count: int) -> Callable[[int, int], None]:
         """Progress of the next `count` networks, given their step and how many there are."""
@@ -82,17 +93,17 @@ class Job(Generic[PoolTask]):
         return {name: np.concatenate([f[name] for f in self.found]) for name in self.found[0]}
 
     def save_result(self, work: float, **facts: object) -> None:
-        """Write what was found, and on what in which time; `work` in multiply-adds."""
+        """Write what was found, and on what in which time; `work` in multiply-adds. `facts` win."""
         data, context = self.data, self.context
         context.save_result(
             {
-                **facts,
                 "shape": list(data.shape),
                 "classes": data.num_classes,
                 "work": work,
                 "device": context.device,
                 "seconds": context.seconds,
                 "cpu_seconds": context.cpu_seconds,
+                **facts,
             }
         )
         context.progress(PARTS, PARTS)

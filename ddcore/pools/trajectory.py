@@ -10,6 +10,7 @@ it 3 % in float16 and 22 % in bfloat16, since an expert moves by a few per cent 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ from ddcore.data.tensors import DeviceData
 from ddcore.nets.network import Weights
 from ddcore.pools.estimate import trajectory_work
 from ddcore.pools.networks import Job
-from ddcore.pools.trajectory_spec import TrajectoryTask
+from ddcore.pools.trajectory_spec import TrajectoryPart, TrajectoryTask
+from ddcore.tasks import fanout
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
 from ddcore.training.protocols import Protocol
@@ -38,12 +40,9 @@ def run(context: Context[TrajectoryTask]) -> None:
     spec = context.spec
     job = Job(context, spec.nets)
     data = job.data
-    for experts in job.chunks(spec.batch):
-        recorder = train_experts(spec, data, experts, job.reporter(len(experts)))
-        for expert, arrays in zip(experts, recorder.arrays()):
-            context.save_arrays(arrays, file_name(expert))
-        # Whose files are written is finished.
-        job.keep(len(experts), {"accuracies": recorder.accuracies()}, at_any_rate=True)
+    parts = fanout.ranges(job.left(), job.at_once(spec.batch), fanout.wanted(context))
+    took = _by_parts(context, job, parts) if len(parts) > 1 else {}
+    _train(context, job)
     validation, test = job.joined()["accuracies"].swapaxes(0, 1).tolist()
     job.save_result(
         trajectory_work(spec, data.shape, data.num_classes, len(data.train)),
@@ -51,7 +50,43 @@ def run(context: Context[TrajectoryTask]) -> None:
         test=summary([of[-1] for of in test]),
         accuracies={"validation": validation, "test": test},  # by expert and epoch
         epochs=spec.epochs,
+        **took,
     )
+
+
+def run_part(context: Context[TrajectoryPart]) -> None:
+    """Task `trajectories_part`: see `TrajectoryPart`."""
+    spec = context.spec
+    # Of the context's own task the job wants to know nothing but these.
+    like = cast("Context[TrajectoryTask]", context)
+    job = Job(like, spec.nets, spec=spec.whole, first=spec.first)
+    _train(context, job)
+    context.save_arrays(job.joined())
+    job.save_result(0.0)
+
+
+def _train(context: Context, job: Job[TrajectoryTask]) -> None:
+    """The experts that are still to be trained. Whose files are written is finished."""
+    for experts in job.chunks(job.spec.batch):
+        recorder = train_experts(job.spec, job.data, experts, job.reporter(len(experts)))
+        for expert, arrays in zip(experts, recorder.arrays()):
+            context.save_arrays(arrays, file_name(expert))
+        job.keep(len(experts), {"accuracies": recorder.accuracies()}, at_any_rate=True)
+
+
+def _by_parts(
+    context: Context[TrajectoryTask], job: Job[TrajectoryTask], parts: Sequence[range]
+) -> dict[str, Any]:
+    """The same as tasks of their own, whose files are taken over; what they took."""
+    specs = [TrajectoryPart(whole=context.spec, first=r.start, nets=len(r)) for r in parts]
+    tasks = fanout.shared(context, specs, len(specs))
+    for experts, task in zip(parts, tasks):
+        for expert in experts:
+            context.take_over(task, f"{file_name(expert)}.safetensors")
+        job.keep(len(experts), task.arrays(), at_any_rate=True)
+    took = fanout.cost(tasks)
+    fanout.discard(context, tasks)
+    return took
 
 
 def file_name(expert: int) -> str:

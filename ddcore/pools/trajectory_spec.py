@@ -43,3 +43,24 @@ class TrajectoryTask(TaskSpec):
     def title(self) -> str:
         """Line for lists."""
         return f"{self.nets} experts {self.net.label()} trained on {self.data.title()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectoryPart(TaskSpec):
+    """Some experts of a `TrajectoryTask`, which puts such parts together and removes them."""
+
+    KIND: ClassVar[str] = "trajectories_part"
+    RUNNER: ClassVar[str] = "ddcore.pools.trajectory:run_part"
+
+    whole: TrajectoryTask = part(REQUIRED, "What they belong to.")
+    first: int = number(0, 0, 9_999, "The first of them, counted from 0.")
+    nets: int = number(REQUIRED, 1, 10_000, "How many.", unit="networks")
+
+    def validate(self) -> None:
+        """Check that the whole has such experts."""
+        self.require_range("nets", 1, self.whole.nets - self.first)
+
+    def title(self) -> str:
+        """Line for lists."""
+        last = self.first + self.nets
+        return f"experts {self.first + 1} to {last} of {self.whole.title()}"

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ddcore.base.errors import DDError
-from ddcore.base.specs import TaskSpec, canonical_json
+from ddcore.base.specs import KEY_LENGTH, TaskSpec, canonical_json
 from ddcore.base.texts import duration
 from ddcore.tasks import clocks, launchers
 from ddcore.tasks.files import is_there, remove
 from ddcore.tasks.launchers import needs, watch
-from ddcore.tasks.launchers.contract import GONE, PENDING, RUNNING, JobState, Launcher, Request
+from ddcore.tasks.launchers.contract import (
+    GONE,
+    PENDING,
+    JobState,
+    Launcher,
+    Request,
+    one_by_one,
+)
 from ddcore.tasks.records import ACTIVE
 from ddcore.tasks.store import Store, Task
 
@@ -23,6 +31,7 @@ LIVES = ".lives"  # how many lives of a job have brought nothing
 HAND_IN_S = 120.0  # until a scheduler has taken what was queued for it
 SETTLE_S = 2.0  # a listing this much older than a status says nothing about it
 SEALED_S = 60.0  # until a result that was written on a node is seen everywhere
+KEY = re.compile(rf'"([0-9a-f]{{{KEY_LENGTH}}})"')
 GRACE_S = 60.0  # between telling a job to stop and ending it
 
 
@@ -48,25 +57,44 @@ def submit(
     store: Store,
     new: Sequence[tuple[Task, TaskSpec]],
     asked: Sequence[TaskSpec],
+    at_once: int | None = None,
 ) -> None:
-    """Hand in tasks, each after those of `asked` that it is about; what is refused has failed for that."""
+    """Hand in tasks, each after those of `asked` that it is about; what is refused has failed for that.
+
+    With `at_once` those that do not wait for each other go together, and so many of them run at a time.
+    """
     for task, _ in new:
         remove(
             task.folder / LIVES
         )  # a person asks for it: what earlier lives brought does not count
         _write(task, launcher, "")
-    for position, (task, spec) in enumerate(new):
-        try:
-            before = _before(store, spec, asked)
-            job = launcher.submit(Request(task, needs.of(spec, store), before))
-        except DDError as error:
-            for left, _ in new[position:]:
-                left.write_status(state="failed", message=str(error), expected=True)
-            raise
-        queued = task.status()
-        if queued["state"] == "queued" and "pid" not in queued:  # else it has begun already
-            _write(task, launcher, job)
-    watch.of(launcher.name).hurry()
+    left = {task.key: task for task, _ in new}
+    about = _about(asked)
+    try:
+        for together in _levels(new, about) if at_once else [[each] for each in new]:
+            requests = [
+                Request(task, needs.of(spec, store), _before(store, about[spec.key]))
+                for task, spec in together
+            ]
+            for request, job in _handed(launcher, requests, at_once):
+                task = left.pop(request.task.key)
+                queued = task.status()
+                if queued["state"] == "queued" and "pid" not in queued:  # else it has begun already
+                    _write(task, launcher, job)
+    except DDError as error:
+        for task in left.values():
+            task.write_status(state="failed", message=str(error), expected=True)
+        raise
+    finally:
+        watch.of(launcher.name).hurry()
+
+
+def _handed(
+    launcher: Launcher, requests: Sequence[Request], at_once: int | None
+) -> Iterator[tuple[Request, str]]:
+    if at_once and len(requests) > 1:
+        return launcher.submit_array(requests, at_once)
+    return one_by_one(launcher, requests)
 
 
 def _write(task: Task, launcher: Launcher, job: str) -> None:
@@ -83,18 +111,35 @@ def with_prerequisites(store: Store, specs: Sequence[TaskSpec]) -> list[TaskSpec
     return list(found.values())
 
 
-def _before(store: Store, spec: TaskSpec, asked: Sequence[TaskSpec]) -> list[str]:
-    """Jobs of unfinished tasks that a task needs or is about: its fields name their keys."""
-    needed = {each.key for each in spec.prerequisites()}
-    text = canonical_json(spec.to_dict())
-    found = []
-    for other in asked:
-        task = store.task(other)
-        if other.key != spec.key and (other.key in needed or f'"{other.key}"' in text):
-            status = task.status()
-            if status["state"] in ACTIVE and is_elsewhere(status):
-                found.append(status["job"])
+def _about(asked: Sequence[TaskSpec]) -> dict[str, list[TaskSpec]]:
+    """Which of the specs each one needs or is about: its fields name their keys."""
+    known = {spec.key: spec for spec in asked}
+    found = {}
+    for key, spec in known.items():
+        named = {each.key for each in spec.prerequisites()}
+        named |= {*KEY.findall(canonical_json(spec.to_dict()))}
+        found[key] = [other for name, other in known.items() if name in named and name != key]
     return found
+
+
+def _levels(
+    new: Sequence[tuple[Task, TaskSpec]], about: dict[str, list[TaskSpec]]
+) -> list[list[tuple[Task, TaskSpec]]]:
+    """Tasks, each in a later list than those it is about."""
+    levels: dict[str, int] = {}
+    for _, spec in new:
+        before = [levels[other.key] for other in about[spec.key] if other.key in levels]
+        levels[spec.key] = max(before, default=-1) + 1
+    found: list[list[tuple[Task, TaskSpec]]] = [[] for _ in {*levels.values()}]
+    for task, spec in new:
+        found[levels[spec.key]].append((task, spec))
+    return found
+
+
+def _before(store: Store, about: Sequence[TaskSpec]) -> tuple[str, ...]:
+    """Jobs of those that are not finished."""
+    statuses = [store.task(other).status() for other in about]
+    return tuple(s["job"] for s in statuses if s["state"] in ACTIVE and is_elsewhere(s))
 
 
 def state(task: Task, status: dict[str, Any], root: Path) -> dict[str, Any]:
@@ -171,13 +216,16 @@ def _gone(
     return status | {"state": "failed", "message": f"{why}; {again}.", "expected": True}
 
 
-def cancel(status: dict[str, Any], at_once: bool = False) -> None:
-    """End a job whose cancel flag has been written; one that waits ends at once."""
-    looked = watch.of(status["launcher"])
-    job = looked.listing().jobs.get(status["job"])
-    if not status["job"]:
-        return
-    waits = job is not None and job.state != RUNNING
-    with contextlib.suppress(DDError):  # the flag is there: the worker sees it
-        looked.launcher.cancel(status["job"], at_once or waits)
-    looked.hurry()
+def cancel(statuses: Iterable[dict[str, Any]], at_once: bool = False) -> None:
+    """End jobs whose cancel flags have been written; those that wait end at once. One call for all."""
+    found: dict[tuple[str, bool], list[str]] = {}
+    for status in statuses:
+        job = watch.of(status["launcher"]).listing().jobs.get(status["job"])
+        if not status["job"] or (job and job.state == GONE):
+            continue
+        waits = job is not None and job.state == PENDING
+        found.setdefault((status["launcher"], at_once or waits), []).append(status["job"])
+    for (name, now), together in found.items():
+        with contextlib.suppress(DDError):  # the flag is there: the worker sees it
+            watch.of(name).launcher.cancel(together, now)
+        watch.of(name).hurry()

@@ -59,6 +59,19 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Fingerprint:
     return fingerprint(content)
 
 
+def share(source: Path, path: Path) -> Fingerprint:
+    """The same file under a second name, a copy where there are no links."""
+    try:
+        remove(path)
+        try:
+            os.link(source, path)
+        except OSError:
+            shutil.copyfile(source, path)
+        return {"size": path.stat().st_size, "sha256": file_hash(path)}
+    except OSError as error:
+        raise StoreUnusable(path, error) from error
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Arrays of a safetensors file (no pickle involved), by name.
 

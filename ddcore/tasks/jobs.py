@@ -27,11 +27,12 @@ START_LIMIT_S = 20.0  # a worker that has not said its process id by then never 
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
 
 
-def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
+def submit(store: Store, specs: Iterable[TaskSpec], at_once: int | None = None) -> list[Task]:
     """Queue tasks that are neither done nor on their way; one worker runs them in order.
 
     Where a scheduler starts workers (`DD_LAUNCHER`) each has a job of its own; those that take seconds stay
-    here. Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
+    here. With `at_once` jobs are handed in together where they can be, and so many of them run at a time.
+    Returns the folder of every spec asked for. Calling it twice, from wherever, starts nothing twice.
     """
     environment.check()
     specs = list(specs)
@@ -45,13 +46,15 @@ def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
     if missing:
         try:
             with submitting(store):
-                _queue(store, missing)
+                _queue(store, missing, at_once)
         except FileNotFoundError:
             raise NotReady("A task was deleted while it was being queued: try again.") from None
     return tasks
 
 
-def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
+def _queue(
+    store: Store, missing: Sequence[tuple[Task, TaskSpec]], at_once: int | None = None
+) -> None:
     new = []
     for task, spec in missing:
         if task.is_done() or state(task)["state"] in ACTIVE:
@@ -69,8 +72,8 @@ def _queue(store: Store, missing: Sequence[tuple[Task, TaskSpec]]) -> None:
     if here:
         launch(here)
     if scheduler:
-        away = [(task, spec) for task, spec in new if task not in here]
-        elsewhere.submit(scheduler, store, away, [spec for _, spec in missing])
+        away = [(task, spec) for task, spec in new if spec.SLOT == "compute"]
+        elsewhere.submit(scheduler, store, away, [spec for _, spec in missing], at_once)
 
 
 @contextlib.contextmanager
@@ -155,24 +158,23 @@ def _died_early(task: Task) -> bool:
     return (task.folder / BEGUN).exists() and not locks.is_held(task.folder / BEGUN)
 
 
-def queue_position(store: Store, task: Task) -> int | None:
-    """How many tasks are ahead of a queued one (None if it has no ticket)."""
-    for slot in ("compute", "light"):
-        for position, ticket in enumerate(queue.waiting(store.root, slot)):
-            if f".{task.key}." in ticket.name:
-                return position
-    return None
+def queue_places(store: Store) -> dict[str, int]:
+    """How many tasks are ahead of each queued one that has a ticket, by its key."""
+    return {
+        ticket.name.split(".")[2]: ahead
+        for slot in ("light", "compute")
+        for ahead, ticket in enumerate(queue.waiting(store.root, slot))
+    }
 
 
-def cancel(task: Task) -> None:
-    """Ask a task to stop: it writes its checkpoint first. `escalate` follows if it does not."""
-    if task.shipped or task.status()["state"] not in ACTIVE:
-        return
-    with contextlib.suppress(FileNotFoundError):  # deleted since: nothing is left to stop
-        (task.folder / "cancel").touch()
-    status = task.status()
-    if elsewhere.is_elsewhere(status):
-        elsewhere.cancel(status)
+def cancel(*tasks: Task) -> None:
+    """Ask tasks to stop: each writes its checkpoint first. `escalate` follows if one does not."""
+    asked = [t for t in tasks if not t.shipped and t.status()["state"] in ACTIVE]
+    for task in asked:
+        with contextlib.suppress(FileNotFoundError):  # deleted since: nothing is left to stop
+            (task.folder / "cancel").touch()
+    statuses = [task.status() for task in asked]
+    elsewhere.cancel(status for status in statuses if elsewhere.is_elsewhere(status))
 
 
 def escalate(task: Task) -> None:
@@ -188,7 +190,7 @@ def escalate(task: Task) -> None:
     if status["state"] in ACTIVE and elsewhere.is_elsewhere(status):
         if age > elsewhere.GRACE_S:
             flag.touch()  # once a minute
-            elsewhere.cancel(status, at_once=True)
+            elsewhere.cancel([status], at_once=True)
         return
     if status["state"] not in ACTIVE or "pid" not in status:
         return

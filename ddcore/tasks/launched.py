@@ -21,6 +21,7 @@ from ddcore.base.errors import Cancelled, Damaged, DDError
 from ddcore.tasks import process
 from ddcore.tasks.elsewhere import LIVES
 from ddcore.tasks.files import is_there, remove, write_json
+from ddcore.tasks.launchers import slurm_arrays
 from ddcore.tasks.process import After
 from ddcore.tasks.records import read_json
 from ddcore.tasks.store import Store
@@ -44,7 +45,7 @@ class Allocation(Workplace):
 
     def __init__(self, scheduler: str, task: Task) -> None:
         self.scheduler, self.task = scheduler, task
-        self.job = os.environ.get(JOB[scheduler], "")
+        self.job = job_id(scheduler)
         self.facts = {"launcher": scheduler, "job": self.job}
         self.asked_to_move = self.leaving = self.told_to_end = False
         self.lives = _lives(task) + 1
@@ -85,6 +86,14 @@ class Allocation(Workplace):
     def is_vain(self) -> bool:
         """Whether it makes no sense to go on in another life."""
         return not self.brought and self.lives >= MOST_LIVES
+
+
+def job_id(scheduler: str) -> str:
+    """The id of this job as it was handed in: of an array, that of its element."""
+    array, number = (os.environ.get(f"SLURM_ARRAY_{name}_ID", "") for name in ("JOB", "TASK"))
+    if scheduler == "slurm" and array and number:
+        return slurm_arrays.element(array, int(number))
+    return os.environ.get(JOB[scheduler], "")
 
 
 def work(folders: list[Path], after: After) -> int:

@@ -19,7 +19,7 @@ from ddcore.tasks.store import Store
 from ddcore.tasks.task import Task
 from ddcore.tasks.worker import Context, run_task
 
-QUEUED_EVERY_S = 10.0
+QUEUED_EVERY_S = 60.0  # a sign of life for other machines, which wait longer than that
 After = Callable[[Store, str], object]
 
 

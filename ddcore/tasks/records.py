@@ -117,6 +117,11 @@ def events(content: bytes) -> list[dict[str, Any]]:
     return found
 
 
+def event_line(event: dict[str, Any]) -> bytes:
+    """An event as events.jsonl has it."""
+    return json.dumps(event).encode() + b"\n"
+
+
 def _figure(field: tuple[str, Any]) -> bool:
     name, value = field
     return isinstance(value, str if name == "note" else (int, float))

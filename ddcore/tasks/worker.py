@@ -6,7 +6,6 @@ Task code sees only its `Context`; `process` is what waits for a slot and calls 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import socket
@@ -28,18 +27,24 @@ from ddcore.tasks.files import (
     file_hash,
     is_there,
     remove,
+    share,
     write_arrays,
     write_atomic,
     write_json,
 )
+from ddcore.tasks.records import event_line
 from ddcore.tasks.store import Store, Task
 from ddcore.tasks.task import CHECKPOINTS, EVENTS, snapshot_name
 from ddcore.tasks.workplace import HERE, Moved, Workplace
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # with defaults, which `typing` knows from Python 3.13 on
+
+    S = TypeVar("S", bound=TaskSpec, default=TaskSpec, covariant=True)
 else:
     from typing import TypeVar
+
+    S = TypeVar("S", bound=TaskSpec, covariant=True)
 
 STATUS_EVERY_S = 0.5
 HEARTBEAT_EVERY_S = 2.0
@@ -47,12 +52,6 @@ SNAPSHOTS = snapshot_name(0).partition("/")[0]
 PAUSED = "Paused: it waits where it is, and keeps its place on the device."
 CHECKPOINT_EVERY_S = environment.checkpoint_seconds()
 LOOK_EVERY_S = 0.5  # whether another machine has given a folder back
-
-
-if TYPE_CHECKING:
-    S = TypeVar("S", bound=TaskSpec, default=TaskSpec, covariant=True)
-else:
-    S = TypeVar("S", bound=TaskSpec, covariant=True)
 
 
 class Context(Generic[S]):
@@ -156,7 +155,7 @@ class Context(Generic[S]):
         path = self.task.folder / EVENTS
         try:
             with open(path, "ab") as f:
-                f.write(json.dumps(event).encode() + b"\n")
+                f.write(event_line(event))
         except OSError as error:
             raise StoreUnusable(path, error) from error
 
@@ -220,8 +219,8 @@ class Context(Generic[S]):
     def save_result(self, result: dict[str, Any]) -> None:
         """Write result.json; with how steps were executed where they were compiled."""
         self.lease.keep()
-        result = result | self.ways.facts()
-        self._written["result.json"] = write_json(self.task.folder / "result.json", result)
+        path = self.task.folder / "result.json"
+        self._written[path.name] = write_json(path, result | self.ways.facts())
 
     def save_arrays(self, arrays: dict[str, np.ndarray], name: str = "arrays") -> None:
         """Write `<name>.safetensors`."""
@@ -235,10 +234,15 @@ class Context(Generic[S]):
         self.lease.keep()
         self._written[name] = write_arrays(self.task.folder / name, arrays)
 
+    def take_over(self, task: Task, name: str) -> None:
+        """Make a result file of a finished task one of this one's."""
+        self.lease.keep()
+        self._written[name] = share(task.checked(name), self.task.folder / name)
+
     def finish(self) -> None:
         """Seal the folder: what was written, as it was written, for the spec that was computed.
 
-        Where a machine that was believed dead has written after all, what it left is found here.
+        What a machine that was believed dead has written after all is found here.
         """
         self.store.create(self.spec)
         self.lease.keep()
@@ -250,7 +254,7 @@ class Context(Generic[S]):
         self.place.progressed()
 
     def checkpoint_due(self) -> bool:
-        """Whether enough time has passed since the last checkpoint."""
+        """Whether it is time for a checkpoint."""
         return time.monotonic() - self._last_checkpoint >= CHECKPOINT_EVERY_S
 
     def save_checkpoint(
@@ -258,9 +262,7 @@ class Context(Generic[S]):
     ) -> None:
         """Keep everything needed to go on from `step`, checked when it is read; the one before stays."""
         own: dict[str, Any] = {
-            "step": step,
-            "seconds": self.seconds,
-            "cpu_seconds": self.cpu_seconds,
+            **{"step": step, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds},
             "ways": self.ways.chosen,
             "compile_seconds": self.ways.seconds,
             "compile_cpu_seconds": self.ways.cpu_seconds,
@@ -285,18 +287,16 @@ class Context(Generic[S]):
             self.ways.cpu_seconds += found[1].get("compile_cpu_seconds", 0.0)
             self._seconds_before, self._cpu_before = found[1]["seconds"], found[1]["cpu_seconds"]
             self._written = {n: f for n, f in files.items() if self._as_written(n, f)}
-            problems += [
-                f"{name} was damaged and left out" for name in files.keys() - self._written
-            ]
+            problems += [f"{n} was damaged and left out" for n in files.keys() - self._written]
         self.forget_after(step)
         where = f"went on from step {step}" if found else "started from the beginning"
-        for problem in problems:
-            self.note(max(step, 0), f"{problem}: {where}")
-            self._notice = f"{problem[:1].upper()}{problem[1:]}: {where}."
+        for text in (f"{problem}: {where}" for problem in problems):
+            self.note(max(step, 0), text)
+            self._notice = f"{text[:1].upper()}{text[1:]}."
         return found
 
     def _missing(self, meta: dict[str, Any]) -> str:
-        """Why a checkpoint is of no use: a file that was written before it, and is still needed."""
+        """Why a checkpoint is of no use: a file from before it that is still needed."""
         for name, known in meta["files"].items():
             if not name.startswith(SNAPSHOTS) and not self._as_written(name, known):
                 return f"{name} was damaged"
@@ -312,8 +312,7 @@ class Context(Generic[S]):
     def forget_after(self, step: int) -> None:
         """Drop events and snapshots after `step`, and snapshots that are not as they were written."""
         kept = [e for e in self.task.events() if e["step"] <= step]
-        lines = b"".join(json.dumps(e).encode() + b"\n" for e in kept)
-        write_atomic(self.task.folder / EVENTS, lines)
+        write_atomic(self.task.folder / EVENTS, b"".join(map(event_line, kept)))
         for at in self.task.snapshot_steps():
             if at > step or snapshot_name(at) not in self._written:
                 self._written.pop(snapshot_name(at), None)

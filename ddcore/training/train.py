@@ -39,6 +39,7 @@ def train(
     on_epoch: Callable[[int, TrainedNets], None] = lambda epoch, nets: None,
     network: Network | None = None,
     chunk: int | None = None,
+    only: range | None = None,
     start: TrainedNets | None = None,
     teach: Teach = as_given,
 ) -> TrainedNets:
@@ -46,11 +47,11 @@ def train(
 
     images: (M, C, H, W) shared, or (N, M, C, H, W) with a set of its own for each network; on the
     device to train on. labels: (M,) integers, (M, K) soft, or (N, M, K) soft for each network. `chunk`
-    overrides how many networks are trained together. `on_epoch` sees each such group after every epoch
-    (0: untrained); its weights are the ones in training, so what is kept must be copied. They begin
-    with the weights of `start`, as many networks, if given. `teach` makes the labels of every batch, from
-    its images after augmentation and CutMix and from what it would be taught otherwise. Raises nothing on
-    divergence: the accuracy says it.
+    overrides how many networks are trained together, and `only` some of the N are. `on_epoch` sees each such
+    group after every epoch (0: untrained); its weights are the ones in training, so what is kept must be
+    copied. They begin with the weights of `start`, as many networks, if given. `teach` makes the labels of
+    every batch, from its images after augmentation and CutMix and from what it would be taught otherwise.
+    Raises nothing on divergence: the accuracy says it.
     """
     shared = images.ndim == 4
     precision = protocol.precision
@@ -58,20 +59,22 @@ def train(
     batch = protocol.batch or images.shape[-4]
     chunk = chunk or nets_at_once(network, min(batch, images.shape[-4]), images.device)
     trained = []
-    for first in range(0, len(seeds), chunk):
-        part = seeds[first : first + chunk]
-        own = images if shared else images[first : first + chunk]
-        wanted = labels if labels.ndim < 3 else labels[first : first + chunk]
+    which = range(len(seeds)) if only is None else only
+    for first in which[::chunk]:
+        here = slice(first, min(first + chunk, which.stop))
+        part = seeds[here]
+        own = images if shared else images[here]
+        wanted = labels if labels.ndim < 3 else labels[here]
 
-        def report(step: int, total: int, done: int = first, count: int = len(part)) -> None:
-            on_step(done * total + count * step, len(seeds) * total)
+        def report(step: int, total: int, before: int = first, count: int = len(part)) -> None:
+            on_step((before - which.start) * total + count * step, len(which) * total)
 
         these = network.with_nets(len(part))
-        begun = start and start.part(slice(first, first + chunk))
+        begun = start and start.part(here)
         phases = _phases(these, len(seeds), own, wanted, protocol, part, teach)
         trained.append(_train_chunk(these, phases, own, protocol, part, report, on_epoch, begun))
     return TrainedNets(
-        network.with_nets(len(seeds)).in_float32(),
+        network.with_nets(len(which)).in_float32(),
         {k: torch.cat([t.params[k] for t in trained]) for k in trained[0].params},
         {k: torch.cat([t.stats[k] for t in trained]) for k in trained[0].stats},
     )

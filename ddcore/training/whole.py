@@ -14,11 +14,22 @@ from ddcore.training.trained import TrainedNets
 
 
 def train_on_everything(
-    data: DeviceData, net: NetSpec, seeds: list[int], on_step: Callable[[int, int], None]
+    data: DeviceData,
+    net: NetSpec,
+    seeds: list[int],
+    on_step: Callable[[int, int], None],
+    only: range | None = None,
 ) -> TrainedNets:
-    """Networks trained on all real training images."""
+    """Networks trained on all real training images, of those with these seeds `only` some."""
     everything = data.batch(torch.arange(len(data.train)))
     protocol = whole_protocol(len(data.train))
     return train(
-        net, everything, data.train.labels, data.num_classes, protocol, seeds, on_step=on_step
+        net,
+        everything,
+        data.train.labels,
+        data.num_classes,
+        protocol,
+        seeds,
+        on_step=on_step,
+        only=only,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,15 +114,16 @@ def active(found: Sequence[FolderState]) -> None:
 
 def _live(shown: Sequence[tuple[Task, str, str]]) -> None:
     with shell.boundary():
+        places = jobs.queue_places(shell.store())  # once: each looks at all who wait
         for task, state, words in shown:
             status = jobs.state(task)
             if status["state"] != state:
                 st.rerun()
             jobs.escalate(task)
-            _active_row(task, status, words)
+            _active_row(task, status, words, places)
 
 
-def _active_row(task: Task, status: dict[str, Any], words: str) -> None:
+def _active_row(task: Task, status: dict[str, Any], words: str, places: Mapping[str, int]) -> None:
     left, middle, right = st.columns([5, 4, 1.4], vertical_alignment="center")
     with left.container(horizontal=True, vertical_alignment="center", gap="small"):
         task_panel.badge(status["state"])
@@ -131,7 +132,7 @@ def _active_row(task: Task, status: dict[str, Any], words: str) -> None:
     with middle:
         if status["state"] != "queued":
             task_panel.bar(status)
-        elif text := task_panel.queue_text(task, status):
+        elif text := task_panel.queue_text(task, status, places):
             st.caption(text)
         said = [text for text in (elsewhere.place_text(status), status.get("message")) if text]
         if said:

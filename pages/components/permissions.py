@@ -112,10 +112,10 @@ def submit(store: Store, specs: Iterable[TaskSpec]) -> list[Task]:
     return tasks
 
 
-def cancel(task: Task) -> None:
+def cancel(*tasks: Task) -> None:
     """`jobs.cancel`, for those who may."""
     check()
-    jobs.cancel(task)
+    jobs.cancel(*tasks)
 
 
 def pause(task: Task) -> None:

@@ -12,7 +12,7 @@ when that ends the page does, once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -241,11 +241,14 @@ def _stop(task: Task) -> None:
         permissions.cancel(task)
 
 
-def queue_text(task: Task, status: dict[str, Any]) -> str:
-    """Its place in the queue of this machine; a scheduler says itself why a task waits."""
+def queue_text(task: Task, status: dict[str, Any], places: Mapping[str, int] | None = None) -> str:
+    """Its place in the queue of this machine; a scheduler says itself why a task waits.
+
+    `places` are those of all, where many are told at once.
+    """
     if elsewhere.is_elsewhere(status):
         return ""
-    ahead = jobs.queue_position(shell.store(), task)
+    ahead = (jobs.queue_places(shell.store()) if places is None else places).get(task.key)
     if ahead is None:
         return "Waiting for the task before it."
     if ahead == 0:

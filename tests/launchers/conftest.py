@@ -1,5 +1,7 @@
 """A Slurm of scripts, first on the PATH."""
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -26,19 +28,27 @@ class Cluster:
         lines = (self.home / "calls.txt").read_text().splitlines()
         return [words[1:] for words in map(json.loads, lines) if words[0] == name]
 
+    @contextlib.contextmanager
+    def held(self):
+        """Its jobs, which no command reads or changes meanwhile; what becomes of them is kept."""
+        with open(self.home / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            jobs = json.loads((self.home / "jobs.json").read_text())
+            yield jobs
+            (self.home / "jobs.json").write_text(json.dumps(jobs))
+
     def jobs(self):
-        return json.loads((self.home / "jobs.json").read_text())
+        with self.held() as jobs:
+            return jobs
 
     def change(self, job, **values):
-        jobs = self.jobs()
-        jobs[job] |= values
-        (self.home / "jobs.json").write_text(json.dumps(jobs))
+        with self.held() as jobs:
+            jobs[job] |= values
         self.look()
 
     def forget(self, job):
-        jobs = self.jobs()
-        del jobs[job]
-        (self.home / "jobs.json").write_text(json.dumps(jobs))
+        with self.held() as jobs:
+            del jobs[job]
         self.look()
 
     def set(self, name, text=""):

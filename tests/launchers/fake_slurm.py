@@ -1,8 +1,10 @@
 """Stands in for sbatch, squeue, scancel, scontrol, sinfo and sacct: a file of jobs, which tests may change.
 
 What it is told is kept in `calls.txt`; with a file `run` there, jobs are really started, each as a group.
+Elements of an array are jobs, as `squeue --array` shows them; all start at once.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -23,28 +25,49 @@ def main():
         time.sleep(60)
     if (HOME / f"refuse.{name}").exists():
         sys.exit((HOME / f"refuse.{name}").read_text())
-    jobs = json.loads(JOBS.read_text()) if JOBS.exists() else {}
-    globals()[name](words, jobs)
-    JOBS.write_text(json.dumps(jobs))
+    with open(HOME / "lock", "w") as lock:  # commands come at the same time, and tests change jobs
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        jobs = json.loads(JOBS.read_text()) if JOBS.exists() else {}
+        globals()[name](words, jobs)
+        JOBS.write_text(json.dumps(jobs))
 
 
 def sbatch(words, jobs):
-    number = str(1000 + CALLS.read_text().count("sbatch") - 1)
+    number = str(
+        1000 + sum(json.loads(x)[0] == "sbatch" for x in CALLS.read_text().splitlines()) - 1
+    )
     told = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
-    jobs[number] = {"state": "PENDING", "reason": "Resources", "start": "N/A", "node": ""}
-    jobs[number] |= {"told": told, "command": words[words.index("--wrap") + 1]}
-    if (HOME / "run").exists():
-        start(number, jobs[number])
+    wrapped = "--wrap" in words
+    command = words[words.index("--wrap") + 1] if wrapped else sys.stdin.read()
+    if "array" in told and (HOME / "refuse.arrays").exists():
+        sys.exit("sbatch: error: Batch job submission failed: Invalid job array specification")
+    for element in elements(told.get("array", "").partition("%")[0]):
+        name = number if element is None else f"{number}_{element}"
+        jobs[name] = {"state": "PENDING", "reason": "Resources", "start": "N/A", "node": ""}
+        jobs[name] |= {"told": told, "command": command}
+        if (HOME / "run").exists():
+            start(name, jobs[name])
     print(number)
+
+
+def elements(text):
+    if not text:
+        return [None]
+    ranges = [part.split("-") for part in text.split(",")]
+    return [i for ends in ranges for i in range(int(ends[0]), int(ends[-1]) + 1)]
 
 
 def start(number, job):
     cores = {"SLURM_JOB_ID": number, "SLURM_CPUS_PER_TASK": job["told"]["cpus-per-task"]}
+    if "_" in number:  # whose own id is another number
+        array, _, element = number.partition("_")
+        cores |= {"SLURM_ARRAY_JOB_ID": array, "SLURM_ARRAY_TASK_ID": element, "SLURM_JOB_ID": "77"}
     with open(job["told"]["output"], "ab") as log:
         process = subprocess.Popen(
             ["/bin/sh", "-c", job["command"]],
             env=os.environ | cores,
             cwd=job["told"]["chdir"],
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -61,10 +84,11 @@ def squeue(words, jobs):
 
 
 def scancel(words, jobs):
-    if "--signal=TERM" in words:
-        os.kill(jobs[words[-1]]["pid"], signal.SIGTERM)
-    else:
-        jobs[words[-1]]["state"] = "CANCELLED"
+    for number in [word for word in words if not word.startswith("--")]:
+        if "--signal=TERM" in words:
+            os.kill(jobs[number]["pid"], signal.SIGTERM)
+        else:
+            jobs[number]["state"] = "CANCELLED"
 
 
 def scontrol(words, jobs):

@@ -3,13 +3,14 @@
 import json
 import os
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from ddcore.base.errors import DDError
 from ddcore.tasks import elsewhere, jobs, launched, launchers
-from ddcore.tasks.launchers import watch
+from ddcore.tasks.launchers import ray, watch
 from ddcore.tasks.testing import SleepyTask
 
 SPEC = SleepyTask(steps=2)
@@ -17,7 +18,10 @@ SPEC = SleepyTask(steps=2)
 
 class Head(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.answer([*self.server.jobs.values()])
+        if self.path == "/api/cluster_status":
+            kinds = {"nodeTypes": [[{"CPU": 2.0, "memory": 1e10}, 3], [{"CPU": 8.0}, 1]]}
+            return self.answer({"data": {"clusterStatus": {"loadMetricsReport": kinds}}})
+        return self.answer([*self.server.jobs.values()])
 
     def do_POST(self):
         document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -26,12 +30,19 @@ class Head(BaseHTTPRequestHandler):
             self.server.jobs[name]["status"] = "STOPPED"
             return self.answer({"stopped": True})
         name = document["submission_id"]
+        if self.server.starting:
+            self.server.starting -= 1
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(b"Error\nNo available agent to submit job, please try again later.")
+            return None
         if name in self.server.jobs or self.server.refuse:
             self.send_response(500)
             self.end_headers()
             self.wfile.write(f"Traceback\nValueError: {name} is used or refused".encode())
             return None
         self.server.jobs[name] = document | {"status": "PENDING", "message": "queued"}
+        time.sleep(self.server.slow)
         return self.answer({"submission_id": name})
 
     def answer(self, value):
@@ -46,7 +57,7 @@ class Head(BaseHTTPRequestHandler):
 @pytest.fixture
 def head(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Head)
-    server.jobs, server.refuse = {}, False
+    server.jobs, server.refuse, server.slow, server.starting = {}, False, 0.0, 0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("DD_LAUNCHER", "ray")
     monkeypatch.setenv("DD_RAY", f"http://127.0.0.1:{server.server_port}/")
@@ -72,11 +83,16 @@ def test_what_is_asked_and_what_is_understood(store, head, monkeypatch):
     asked = head.jobs[name]
     assert task.status()["job"] == name and asked["entrypoint"].endswith(f"work {task.folder}")
     assert (asked["entrypoint_num_cpus"], asked["entrypoint_num_gpus"]) == (2, 0)
+    assert asked["entrypoint_memory"] == 10**10  # no node has the 16 GiB of what nobody knows
     variables = asked["runtime_env"]["env_vars"]
     assert variables["DD_CACHE"] == str(store.root) and "PATH" not in variables
     look()
     assert "free resources" in jobs.state(task)["message"]
-    head.jobs[name] |= {"status": "RUNNING", "driver_info": {"node_ip_address": "10.0.0.7"}}
+    head.jobs[name] |= {
+        "status": "RUNNING",
+        "driver_agent_http_address": "http://10.0.0.7:52365",
+        "driver_info": None,
+    }
     look()
     assert elsewhere.place_text(jobs.state(task)) == f"ray {name} on 10.0.0.7"
     jobs.cancel(task)
@@ -103,6 +119,31 @@ def test_silence_and_refusal_are_one_sentence(store, head, monkeypatch):
     look()
     assert "Ray does not answer" in jobs.state(task)["message"]
     assert jobs.state(task)["state"] == "queued"
+
+
+def test_a_head_that_is_slow_to_answer_has_taken_the_job_once(store, head, monkeypatch):
+    monkeypatch.setattr(ray, "SUBMIT_LIMIT_S", 0.3)
+    head.slow = 1.0
+    task = jobs.submit(store, [SPEC])[0]
+    assert [*head.jobs] == [task.status()["job"]] == [f"dd-{task.key}-1"]
+
+
+def test_a_head_that_is_starting_is_asked_again(store, head, monkeypatch):
+    monkeypatch.setattr(ray, "AGAIN_S", 0.01)
+    head.starting = 3
+    task = jobs.submit(store, [SPEC])[0]
+    assert [*head.jobs] == [task.status()["job"]] and head.starting == 0
+    head.starting = 10**6
+    monkeypatch.setattr(ray, "SUBMIT_LIMIT_S", 0.05)
+    with pytest.raises(DDError, match="try again later"):
+        jobs.submit(store, [SleepyTask(steps=3)])
+
+
+def test_what_the_largest_node_has_is_the_most_that_is_asked_for(head, monkeypatch):
+    assert ray.Ray()._largest() == {"CPU": 8.0, "memory": 1e10}
+    for answer in ([], {"data": None}, {"data": {"clusterStatus": {"loadMetricsReport": 3}}}):
+        monkeypatch.setattr(ray.Ray, "_ask", lambda *_, found=answer: found)
+        assert ray.Ray()._largest() == {}
 
 
 def test_the_worker_knows_its_job(store, monkeypatch):

@@ -9,10 +9,12 @@ import pytest
 from ddcore.data import resolve
 from ddcore.distil.settings import make_spec
 from ddcore.sets.distilled import DistilledSet
+from ddcore.sweeps.cells import SweepCell
 from ddcore.tasks import jobs, launchers, pausing
 from ddcore.tasks.launchers import slurm, watch
 from ddcore.tasks.testing import SleepyTask
 from tests.launchers import one_node
+from tests.sweeps.tiny import SETTINGS
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,7 +47,7 @@ def real(node, store, monkeypatch):
     node.ask("scancel", "--user=root", check=False)
 
 
-def until(condition, limit_s=60):
+def until(condition, limit_s=240):
     end = time.time() + limit_s
     while not condition():
         assert time.time() < end, "timed out"
@@ -66,7 +68,7 @@ def test_two_at_once_the_third_waits_and_says_so_and_stops(store, real):
     assert state(waiting) == "queued"
     for task in (waiting, *tasks):
         jobs.cancel(task)
-    assert [jobs.wait(task, timeout_s=40)["state"] for task in tasks] == ["cancelled"] * 3
+    assert [jobs.wait(task, timeout_s=120)["state"] for task in tasks] == ["cancelled"] * 3
     assert all(task.has_checkpoint() for task in tasks if task is not waiting)
 
 
@@ -92,22 +94,30 @@ def undisturbed(compute_pooled):
 @pytest.mark.parametrize("why", ["another job with a higher priority", "the time limit"])
 def test_what_is_moved_ends_with_the_same_images(store, undisturbed, real, monkeypatch, why):
     limited = why == "the time limit"
-    if limited:  # which Slurm looks at twice a minute
-        monkeypatch.setenv("DD_SLURM", "--mem=1000 --time=1 --signal=B:USR1@50")
+    if limited:
+        monkeypatch.setenv("DD_SLURM", "--mem=1000 --time=60 --signal=B:USR1@60")
     task = jobs.submit(store, [SPEC])[0]
     number = task.status()["job"]
     until(lambda: state(task) == "running" and jobs.state(task).get("step", 0) > 5)
     pausing.pause(task)  # so that it is still there when it is to go
-    if not limited:
+    if limited:  # however long a busy machine took to come here, at least a minute is left
+        real.ask("scontrol", "update", f"JobId={number}", f"TimeLimit={minutes(real, number) + 2}")
+    else:
         real.ask("sbatch", "--partition=high", "--cpus-per-task=2", "--wrap=sleep 1")
-    until(lambda: "Moved by the scheduler" in task.status().get("message", ""), 90)
+    until(lambda: "Moved by the scheduler" in task.status().get("message", ""))
     pausing.go_on(task)
     until(lambda: pending(real, number))
     assert state(task) == "queued" and 5 < task.events()[-1]["step"] < 400
-    real.ask("scontrol", "update", f"JobId={number}", "TimeLimit=10")
+    real.ask("scontrol", "update", f"JobId={number}", "TimeLimit=60")
     at_once(real, task, number)
     assert task.verify() == []
     assert np.array_equal(DistilledSet.from_task(task).images, undisturbed)
+
+
+def minutes(real, number):
+    """Whole minutes for which a job has been running."""
+    spent = real.ask("squeue", "--noheader", "--format=%M", f"--jobs={number}").strip()
+    return int(slurm.seconds_of(spent) // 60)
 
 
 def pending(real, number):
@@ -122,7 +132,7 @@ def at_once(real, task, number):
             real.ask("scontrol", "update", f"JobId={number}", "StartTime=now", check=False)
         return state(task) == "done"
 
-    until(done, 90)
+    until(done)
 
 
 def test_a_node_that_dies_and_comes_back(store, real):
@@ -141,3 +151,48 @@ def test_a_node_that_dies_and_comes_back(store, real):
     # A process that is killed between a checkpoint and its event leaves one event out, and nothing else.
     assert task.result()["total"] == sum(range(100)) and task.result()["resumed_from"] > 0
     assert task.verify() == [] and len(task.events()) in (99, 100)
+
+
+# --- arrays -----------------------------------------------------------------------------------------
+
+
+def test_of_an_array_one_is_cancelled_one_is_moved_and_so_many_run(store, real):
+    specs = [SleepyTask(steps=2000 if i == 3 else 150, pause=0.05, seed=i) for i in range(4)]
+    tasks = jobs.submit(store, specs, at_once=1)
+    numbers = [task.status()["job"] for task in tasks]
+    array = numbers[0].partition("_")[0]
+    assert numbers == [f"{array}_{i}" for i in range(4)]
+    until(lambda: [state(task) for task in tasks] == ["running", "queued", "queued", "queued"])
+    until(lambda: "As many of its array" in jobs.state(tasks[2])["message"])
+    jobs.cancel(tasks[1])
+    assert jobs.wait(tasks[1], timeout_s=120)["state"] == "cancelled"
+    until(lambda: len(tasks[0].events()) > 3)
+    real.ask("scontrol", "requeue", numbers[0])
+    # The next one runs as soon as it has left; it comes back with a higher limit.
+    until(lambda: [state(task) for task in tasks[:3]] == ["queued", "cancelled", "running"])
+    assert 3 < len(tasks[0].events()) < 150
+    real.ask("scontrol", "update", f"JobId={array}", "ArrayTaskThrottle=2")
+    at_once(real, tasks[0], numbers[0])
+    assert tasks[0].result()["resumed_from"] > 0 and tasks[0].verify() == []
+    assert jobs.wait(tasks[2], timeout_s=180)["state"] == "done"
+    until(lambda: state(tasks[3]) == "running" and tasks[3].events())
+    jobs.cancel(*tasks)
+    assert jobs.wait(tasks[3], timeout_s=120)["state"] == "cancelled" and tasks[3].has_checkpoint()
+
+
+def test_each_evaluation_of_a_sweep_waits_for_its_own_run(store, real):
+    made = [
+        make_spec("dm", resolve("digits"), (1, 8, 8), seed=i, settings=[*SETTINGS.items()])
+        for i in range(3)
+    ]
+    cells = [SweepCell((("seed", str(run.seed)),), run) for run in made]
+    pairs = [[store.task(spec) for spec in cell.chain()] for cell in cells]
+    jobs.submit(store, [spec for cell in cells for spec in cell.chain()], at_once=2)
+    stopped, evaluation = pairs[2]
+    assert evaluation.status()["job"].endswith("_2")
+    jobs.cancel(stopped)
+    assert jobs.wait(stopped, timeout_s=120)["state"] == "cancelled"
+    for run, judged in pairs[:2]:
+        assert jobs.wait(judged, timeout_s=240)["state"] == "done", judged.log()
+        assert run.verify() == judged.verify() == []
+    assert jobs.wait(evaluation, timeout_s=120)["state"] == "cancelled"

@@ -2,6 +2,7 @@
 
 import time
 
+from ddcore.tasks import files, locks, queue, records
 from ddcore.tasks.launchers import watch
 from ddcore.tasks.launchers.contract import PENDING, RUNNING, JobState
 from ddcore.tasks.testing import SleepyTask
@@ -45,3 +46,31 @@ def test_without_a_scheduler_nothing_is_said_of_places(visit, store, alive):
     alive(put(store, SleepyTask(), "running", step=1, total=3))
     shown = text(visit("9_Jobs.py"))
     assert "this machine" not in shown and "cpu free" in shown
+
+
+def test_200_that_wait_cost_a_few_looks_each(visit, store, alive, monkeypatch):
+    """Counted, not timed: each row used to look at the whole queue."""
+    tickets = []
+    for i in range(200):
+        task = put(store, SleepyTask(seed=i), "queued", queued=float(i))
+        alive(task)
+        tickets.append(queue.Ticket(store.root, "compute", task.key))
+    monkeypatch.setattr(queue, "TICKET_GRACE_S", 0.0)  # each is asked whether it lives
+    visit("9_Jobs.py")  # imports and what is read once
+    calls = {"locks": 0, "statuses": 0, "texts": 0}
+
+    def counted(name, function):
+        def call(*values):
+            calls[name] += 1
+            return function(*values)
+
+        return call
+
+    monkeypatch.setattr(locks, "is_held", counted("locks", locks.is_held))
+    monkeypatch.setattr(records, "status", counted("statuses", records.status))
+    monkeypatch.setattr(files, "text", counted("texts", files.text))
+    shown = text(visit("9_Jobs.py"))
+    assert "Waiting 200" in shown and "In the queue: 24 tasks ahead" in shown
+    assert calls["locks"] <= 4 * 200 and calls["statuses"] <= 4 * 200 and calls["texts"] <= 200
+    for ticket in tickets:
+        ticket.close()

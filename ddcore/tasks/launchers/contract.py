@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,11 +60,25 @@ class Launcher(Protocol):
     def submit(self, request: Request) -> str:
         """Ask for a job; its id. `DDError` says why it was refused."""
 
+    def submit_array(
+        self, requests: Sequence[Request], at_once: int
+    ) -> Iterator[tuple[Request, str]]:
+        """Ask for jobs that do not wait for each other, of which `at_once` may run at a time.
+
+        Each request with its id, as it is handed in; where a scheduler knows no arrays, `one_by_one`.
+        """
+
     def jobs(self) -> dict[str, JobState]:
         """All jobs of this person that it still knows, by id: one call, however many they are."""
 
     def ended(self, job: str) -> JobState:
         """What became of a job that is no longer among `jobs`."""
 
-    def cancel(self, job: str, at_once: bool) -> None:
-        """End a job; unless `at_once`, one that runs is told to and may write a checkpoint first."""
+    def cancel(self, jobs: Sequence[str], at_once: bool) -> None:
+        """End jobs; unless `at_once`, those that run are told to and may write a checkpoint first."""
+
+
+def one_by_one(launcher: Launcher, requests: Sequence[Request]) -> Iterator[tuple[Request, str]]:
+    """`submit_array` for a scheduler that knows none: how many run at a time is its own matter."""
+    for request in requests:
+        yield request, launcher.submit(request)

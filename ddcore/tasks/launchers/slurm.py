@@ -1,6 +1,7 @@
 """Slurm by its own commands. A job is named by its task's key, and of one name one at a time runs.
 
 So the scheduler is the lock across nodes: a second job of a key waits for the first, and then leaves at once.
+Tasks that ask for the same are one job array (`slurm_arrays`), whose elements locks and leases keep apart.
 Options in `DD_SLURM` come last and win over what is asked for here.
 """
 
@@ -13,11 +14,12 @@ import os
 import shlex
 import subprocess
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ddcore.base import environment, paths
 from ddcore.base.errors import DDError, short
-from ddcore.tasks.launchers import local
+from ddcore.tasks.launchers import local, slurm_arrays
 from ddcore.tasks.launchers.contract import (
     GONE,
     PENDING,
@@ -26,6 +28,7 @@ from ddcore.tasks.launchers.contract import (
     Request,
     Resources,
     SchedulerSilent,
+    one_by_one,
 )
 
 ANSWER_LIMIT_S = 10.0
@@ -33,7 +36,7 @@ WARNING_S = (
     120  # between the signal to write a checkpoint and the end of the time that was asked for
 )
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")  # of the variables that Slurm sets or reads
-FIELDS = "%i|%T|%r|%S|%N"
+SQUEUE = ["squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%N"]
 WAITS = {  # Slurm's reasons, in words
     "Resources": "It waits for free resources.",
     "Priority": "It waits its turn: jobs before it have a higher priority.",
@@ -50,6 +53,7 @@ WAITS = {  # Slurm's reasons, in words
     "QOSMaxJobsPerUserLimit": "As many of your jobs run as may run at once.",
     "AssocGrpCpuLimit": "Your account uses as many cores as it may.",
     "AssocMaxJobsLimit": "As many jobs of your account run as may run at once.",
+    "JobArrayTaskLimit": "As many of its array run as may run at once.",
     "DependencyNeverSatisfied": "A task before it did not finish.",
 }
 ENDS = {  # how jobs end that did not by themselves
@@ -83,27 +87,49 @@ class Slurm:
 
     def submit(self, request: Request) -> str:
         """`sbatch`; an id."""
-        variables = local.variables() | {"DD_LAUNCHED": self.name}
         fitted = replace(request, need=fitting(request.need))
-        words = ["sbatch", *options(fitted), *environment.slurm_options()]
-        words += ["--wrap", "exec " + shlex.join(local.command([request.task]))]
+        command = ["--wrap", "exec " + shlex.join(local.command([request.task]))]
+        return self._sbatch([*options(fitted), *environment.slurm_options(), *command])
+
+    def submit_array(
+        self, requests: Sequence[Request], at_once: int
+    ) -> Iterator[tuple[Request, str]]:
+        """One `sbatch` for all that ask and wait for the same; one for each where a site allows no arrays."""
+        fitted = {replace(each, need=fitting(each.need)): each for each in requests}
+        for array in slurm_arrays.arrays(fitted):
+            handed = [fitted[each] for each in array.elements.values()]
+            if len(handed) == 1:
+                yield from one_by_one(self, handed)
+                continue
+            words = [*array_options(array, at_once), *environment.slurm_options()]
+            try:
+                job = self._sbatch(words, array.script())
+            except Refused as error:
+                if "array" not in str(error):
+                    raise
+                yield from one_by_one(self, handed)
+                continue
+            for number, request in zip(array.elements, handed):
+                yield request, slurm_arrays.element(job, number)
+
+    def _sbatch(self, words: Sequence[str], script: str = "") -> str:
+        variables = local.variables() | {"DD_LAUNCHED": self.name}
         # What a shell of another job has said of itself is not true of this one.
         clean = {
             name: value
             for name, value in variables.items()
             if not name.startswith("SLURM_") or name in KEPT
         }
-        return call(words, variables=clean).strip().partition(";")[0]
+        return call(["sbatch", *words], clean, text=script).strip().partition(";")[0]
 
     def jobs(self) -> dict[str, JobState]:
-        """`squeue`, of jobs that have just ended too."""
-        return listed(call(["squeue", "--noheader", "--me", "--states=all", f"--format={FIELDS}"]))
+        """`squeue`, of jobs that have just ended too, and of each element of an array."""
+        return listed(call([*SQUEUE, "--me"]))
 
     def ended(self, job: str) -> JobState:
         """`squeue` of any person's, then `sacct` where the site keeps accounts; else it is gone."""
         with contextlib.suppress(Refused):
-            words = ["squeue", "--noheader", "--states=all", f"--format={FIELDS}", f"--jobs={job}"]
-            if found := listed(call(words)).get(job):
+            if found := listed(call([*SQUEUE, f"--jobs={job}"])).get(job):
                 return found
         with contextlib.suppress(DDError):
             words = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=State"]
@@ -111,10 +137,10 @@ class Slurm:
                 return _gone(state[0])
         return JobState(GONE, failure="Slurm no longer knows its job")
 
-    def cancel(self, job: str, at_once: bool) -> None:
+    def cancel(self, jobs: Sequence[str], at_once: bool) -> None:
         """`scancel`; the batch process alone is told where a checkpoint is wanted."""
-        with contextlib.suppress(Refused):  # it has ended by itself
-            call(["scancel", *([] if at_once else ["--signal=TERM", "--batch"]), job])
+        with contextlib.suppress(Refused):  # one has ended by itself
+            call(["scancel", *([] if at_once else ["--signal=TERM", "--batch"]), *jobs])
 
 
 class Refused(DDError):
@@ -123,36 +149,62 @@ class Refused(DDError):
 
 def options(request: Request) -> list[str]:
     """What `sbatch` is told of a task."""
-    task, need = request.task, request.need
+    task = request.task
     before = "".join(f",afterok:{job}" for job in request.after)
-    output = str(task.folder.absolute() / "log.txt").replace("%", "%%")
     found = {
         "job-name": f"dd-{task.key}",
         "dependency": "singleton" + before,
+        "comment": str(task.folder),
+        "output": str(task.folder.absolute() / "log.txt").replace("%", "%%"),
+    }
+    return [*_common(request.need), *_words(found)]
+
+
+def array_options(array: slurm_arrays.JobArray, at_once: int) -> list[str]:
+    """What `sbatch` is told of many. Each element opens its own log."""
+    found = {
+        "job-name": slurm_arrays.NAME,
+        "array": array.numbers(at_once),
+        "output": os.devnull,
+    }
+    waits = {"dependency": array.dependency} if array.dependency else {}
+    return [*_common(array.need), *_words(found | waits)]
+
+
+def _common(need: Resources) -> list[str]:
+    found = {
         "kill-on-invalid-dep": "yes",
         "open-mode": "append",
         "chdir": str(paths.PROJECT),
         "cpus-per-task": need.cpus,
-        "mem": f"{math.ceil(need.memory / 2**20)}M",
-        "time": math.ceil(need.seconds / 60),
+        "mem": f"{need.memory // 2**20}M",
+        "time": round(need.seconds / 60),
         "signal": f"B:USR1@{WARNING_S}",
-        "comment": str(task.folder),
-        "output": output,
     }
     gpus = [f"--gres=gpu:{need.gpus}"] if need.gpus else []
-    return ["--parsable", "--requeue", *(f"--{n}={v}" for n, v in found.items()), *gpus]
+    return ["--parsable", "--requeue", *_words(found), *gpus]
+
+
+def _words(values: Mapping[str, object]) -> list[str]:
+    return [f"--{name}={value}" for name, value in values.items()]
 
 
 def call(
-    words: list[str], variables: dict[str, str] | None = None, limit_s: float | None = None
+    words: Sequence[str],
+    variables: dict[str, str] | None = None,
+    limit_s: float | None = None,
+    text: str = "",
 ) -> str:
-    """What a command of Slurm's prints; `Refused` with what it says, `SchedulerSilent` without an answer."""
+    """What a command of Slurm's prints, given a text to read.
+
+    `Refused` with what it says, `SchedulerSilent` without an answer.
+    """
     limit_s = limit_s or ANSWER_LIMIT_S
     try:
         done = subprocess.run(
             words,
             env=variables,
-            stdin=subprocess.DEVNULL,
+            input=text,
             capture_output=True,
             text=True,
             errors="replace",
@@ -211,13 +263,16 @@ def _time(text: str) -> float | None:
 
 
 def fitting(need: Resources) -> Resources:
-    """What is asked for, no more than the largest job of the partition; a longer task is moved on."""
+    """What is asked for in whole minutes and megabytes, no more than the largest job of the partition.
+
+    A task that takes longer is moved on.
+    """
     site = limits(_partition())
     return Resources(
         gpus=min(need.gpus, int(site.gpus)),
         cpus=min(need.cpus, site.cpus),
-        memory=int(min(need.memory, site.memory)),
-        seconds=min(need.seconds, site.seconds),
+        memory=math.ceil(min(need.memory, site.memory) / 2**20) * 2**20,
+        seconds=math.ceil(min(need.seconds, site.seconds) / 60) * 60,
     )
 
 
