@@ -51,9 +51,9 @@ def lr(default: float, low: float = 1e-7, high: float = 100, help: str = "Adam's
     return number(default, low, high, f"{help} for the images.")
 
 
-def optimiser() -> Any:
+def optimiser(default: str = "sgd") -> Any:
     """What moves the images."""
-    return choice("sgd", ("sgd", "adam"), "The optimiser of the images.")
+    return choice(default, ("sgd", "adam"), "The optimiser of the images.")
 
 
 def momentum(default: float = 0.5) -> Any:

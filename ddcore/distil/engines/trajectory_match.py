@@ -40,7 +40,8 @@ class Stretches:
     `batch_syn` synthetic images each (0: all), every image with a draw of `augment` of its own; they should
     arrive where the expert is `expert_epochs` epochs later. `exact` differentiates through the inner
     weights too, else this is TESLA's approximation. The images follow by `optimiser` (sgd with `momentum`,
-    or adam) with `lr`; the logarithm of the inner step size, `lr0` at first, with `lr_rates`.
+    or adam) with `lr`; the logarithm of the inner step size, `lr0` at first, with `lr_rates`. Networks that
+    end with a loss above `most` teach nothing, and where all do the set stays as it is.
     """
 
     nets: int
@@ -55,6 +56,7 @@ class Stretches:
     lr_rates: float
     optimiser: str
     momentum: float
+    most: float = math.inf
 
 
 class TrajectoryMatching(Distiller):
@@ -92,11 +94,19 @@ class TrajectoryMatching(Distiller):
         start, target = self._stretches(iteration)
         theta, goal = tuple(start.values()), tuple(target.values())
         length = squared_distance(theta, goal)
+        missed = torch.zeros(())  # (N,) losses of the networks
+
+        def outer(weights: WeightTuple) -> Tensor:
+            nonlocal missed
+            each = squared_distance(weights, goal) / length
+            missed = each.detach()
+            return (each if p.most == math.inf else torch.where(missed > p.most, 0, each)).sum()
+
         leaves = self.synthetic.leaves()
         rates = self.log_lr.exp().expand(p.inner_steps)
         meta = meta_gradient(
             self._inner_loss(iteration, list(start)),
-            lambda weights: (squared_distance(weights, goal) / length).sum(),
+            outer,
             self.rule,
             self.rule.start(theta),
             leaves,
@@ -107,17 +117,37 @@ class TrajectoryMatching(Distiller):
         share = 1 / p.nets
         self.synthetic.pull(leaves, [g * share for g in meta.leaves])
         (self.log_lr.grad,) = torch.autograd.grad(rates, self.log_lr, meta.hyper[0] * share)
-        return {"loss": meta.loss.item() * share, "step_size": rates[0].item()}
+        return self._told(missed, rates[0])
+
+    def _told(self, missed: Tensor, rate: Tensor) -> dict[str, float]:
+        """The figures of an iteration, looked at once; losses (N,).
+
+        Where no network teaches there is no gradient at all, so that momentum moves nothing either.
+        """
+        p, skipped = self.params, (missed > self.params.most).sum().to(missed)
+        loss, step_size, left_out = torch.stack([missed.sum(), rate.detach(), skipped]).tolist()
+        told = {"loss": loss * (1 / p.nets), "step_size": step_size}
+        if p.most == math.inf:
+            return told
+        if left_out == p.nets:
+            for tensor in self.tensors().values():
+                tensor.grad = None
+        return {**told, "skipped": left_out / p.nets}
 
     def _stretches(self, iteration: int) -> tuple[Weights, Weights]:
         """Weights (N, ...) at the start and at the end of a random stretch of N random experts."""
         p = self.params
         generator = self.problem.generator("expert", iteration)
         experts = torch.randint(len(self.experts), (p.nets,), generator=generator).tolist()
-        epochs = torch.randint(p.max_start, (p.nets,), generator=generator).tolist()
+        low, high = self.window(iteration)
+        epochs = (low + torch.randint(high - low, (p.nets,), generator=generator)).tolist()
         pairs = [self.experts.stretch(i, t, t + p.expert_epochs) for i, t in zip(experts, epochs)]
         starts, targets = (self._stacked([pair[end] for pair in pairs]) for end in (0, 1))
         return starts, targets
+
+    def window(self, iteration: int) -> tuple[int, int]:
+        """Networks start from experts of so many epochs or more, and of fewer than the second number."""
+        return 0, self.params.max_start
 
     def _stacked(self, weights: list[Weights]) -> Weights:
         stacked = [torch.stack([w[k] for w in weights]) for k in weights[0]]

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from ddcore.distil.problem import Distiller, Problem
 
 
+CLASSES_ONLY = {
+    "soft": "class means need one class per image",
+    "learned": "labels do not enter the distance between class means",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class DMParams(Params):
     """Fresh networks and real images are drawn in every iteration."""
@@ -38,6 +44,11 @@ class DMParams(Params):
 
 def build(problem: Problem[DistillSpec[DMParams]]) -> Distiller:
     """Feature matching on pixels."""
+    return matching(problem)
+
+
+def matching(problem: Problem[DistillSpec[DMParams]], **more: Any) -> Distiller:
+    """Feature matching in fresh networks, with `more` fields of `match.Features`."""
     from ddcore.distil.engines import match
 
     p = problem.spec.params
@@ -48,6 +59,7 @@ def build(problem: Problem[DistillSpec[DMParams]]) -> Distiller:
         lr=p.lr,
         momentum=p.momentum,
         precision=p.precision,
+        **more,
     )
     return match.FeatureMatching(problem, features)
 
@@ -117,10 +129,7 @@ METHOD = Method(
     presets=presets,
     shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8"},
-    not_labels={
-        "soft": "class means need one class per image",
-        "learned": "labels do not enter the distance between class means",
-    },
+    not_labels=CLASSES_ONLY,
     class_wise=class_wise,
     caveat="With one image per class the optimum lies near the class mean: compare with it.",
 )
