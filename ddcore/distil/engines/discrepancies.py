@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ddcore.base.placing import placed
-from ddcore.distil.engines.match import class_means
+from ddcore.distil.engines.match import Discrepancy, class_means
 
 LEAST_SPREAD = 1e-12  # squared: real features that are all the same have none
 LEAST_GAP = 1e-12  # squared, of two characteristic functions: below it they are equal
@@ -32,7 +32,7 @@ def squared_distances(one: Tensor, other: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class KernelMean:
+class KernelMean(Discrepancy):
     """Squared distance of mean embeddings, all pairs counted (the V-statistic).
 
     "linear": of the features themselves, which is the squared distance of class means. "gaussian":
@@ -44,15 +44,11 @@ class KernelMean:
     kernel: str
     bandwidth: float
 
-    def draw(self, features: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Nothing."""
-        return []
-
-    def summary(self, features: Tensor, classes: Tensor, count: int) -> Tensor:
+    def summary(self, features: Tensor, classes: Tensor, count: int, *drawn: Tensor) -> Tensor:
         """(N, K, B / K, F): every feature counts."""
         return by_class(features, classes, count)
 
-    def loss(self, target: Tensor, features: Tensor, classes: Tensor) -> Tensor:
+    def loss(self, target: Tensor, features: Tensor, classes: Tensor, *drawn: Tensor) -> Tensor:
         """s^2 MMD^2, summed over classes, averaged over networks."""
         mine = by_class(features, classes, target.shape[1])
         if self.kernel == "linear":
@@ -75,7 +71,7 @@ def _discrepancy(same: Tensor, other: Tensor, cross: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Characteristic:
+class Characteristic(Discrepancy):
     """`weight` times the mean, over `frequencies` t ~ N(0, 1), of the gap of characteristic functions there.
 
     Features have length 1. With phi = E exp(i t f), r of real and s of other features, the squared gap is

@@ -7,7 +7,6 @@ Zhao & Bilen 2021. All classes and all networks go through one forward pass each
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -38,35 +37,34 @@ def class_means(features: Tensor, classes: Tensor, count: int) -> Tensor:
     return torch.einsum("bk,nbf->nkf", share / share.sum(0), features)
 
 
-class Discrepancy(Protocol):
+class Discrepancy:
     """How far features (N, B, F) of images of `count` classes (B,) are from real ones; a value.
 
     A class counts the same, however many images it has; classes are summed, networks averaged.
     """
 
     def draw(self, features: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """What is random in an iteration, beside such features."""
+        """What is random in an iteration, beside such features; nothing here."""
+        return []
 
     def summary(self, features: Tensor, classes: Tensor, count: int, *drawn: Tensor) -> Tensor:
         """What it has to know of real features: (N, K, ...)."""
+        raise NotImplementedError
 
     def loss(self, target: Tensor, features: Tensor, classes: Tensor, *drawn: Tensor) -> Tensor:
         """A scalar; `target` is the summary of real features."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Means:
+class Means(Discrepancy):
     """DM: squared distances of class means."""
 
-    def draw(self, features: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Nothing."""
-        return []
-
-    def summary(self, features: Tensor, classes: Tensor, count: int) -> Tensor:
+    def summary(self, features: Tensor, classes: Tensor, count: int, *drawn: Tensor) -> Tensor:
         """(N, K, F)."""
         return class_means(features, classes, count)
 
-    def loss(self, target: Tensor, features: Tensor, classes: Tensor) -> Tensor:
+    def loss(self, target: Tensor, features: Tensor, classes: Tensor, *drawn: Tensor) -> Tensor:
         """See `mean_feature_distance`."""
         return mean_feature_distance(target, class_means(features, classes, target.shape[1]))
 
