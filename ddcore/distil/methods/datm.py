@@ -141,6 +141,8 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
     found = {}
     for name, preset in mtt.presets(data, shape, ipc, typed).items():
         params = preset["params"]
+        if name == "hour":  # as long as that of mtt, and longer than teaching with the labels of more experts
+            params = {**params, "iterations": 1200}
         last = params.get("max_start", 20)
         window = {"first_start": max(1, last // 2), "widening": params.get("iterations", 1000) // 2}
         found[name] = {**preset, **learned, "params": {**params, **window}}
@@ -159,8 +161,8 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
 def _for_digits(
     data: str, shape: Shape, ipc: int, typed: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """One image per class learns from the first epochs alone."""
-    window = {"max_start": 4} if ipc == 1 else {"first_start": 4, "widening": 100}
+    """One image per class learns from the first epochs alone; many come twenty at a time."""
+    window = {"max_start": 4} if ipc == 1 else {"first_start": 4, "widening": 100, "batch_syn": 20}
     learned = {"labels": "learned", "init": "real"}
     return {
         name: {**preset, **learned, "params": {**preset["params"], **window}}

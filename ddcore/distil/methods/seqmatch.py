@@ -14,7 +14,7 @@ from ddcore.distil.contract import Method, Work
 from ddcore.distil.methods import mtt
 from ddcore.distil.methods.mtt import MTTParams
 from ddcore.nets.architectures import image_macs
-from ddcore.nets.plan import Shape
+from ddcore.nets.plan import Shape, small
 
 if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
@@ -81,6 +81,8 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
         defaults = SeqMatchParams(**{k: v for k, v in params.items() if k != "iterations"})
         last = max(1, defaults.epochs - parts * defaults.expert_epochs)
         own = {"parts": parts, "max_start": min(defaults.max_start, last)}
+        if small(shape) and ipc > 1:
+            own["batch_syn"] = 20  # as datm
         found[name] = {**preset, "params": {**params, **own}}
     return found
 
