@@ -141,7 +141,9 @@ def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[st
     found = {}
     for name, preset in mtt.presets(data, shape, ipc, typed).items():
         params = preset["params"]
-        if name == "hour":  # as long as that of mtt, and longer than teaching with the labels of more experts
+        if (
+            name == "hour"
+        ):  # as long as that of mtt, and longer than teaching with the labels of more experts
             params = {**params, "iterations": 1200}
         last = params.get("max_start", 20)
         window = {"first_start": max(1, last // 2), "widening": params.get("iterations", 1000) // 2}
