@@ -14,6 +14,10 @@ from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.training import strategies
 
 EXPERT_SEED = 0  # not the run's: all runs with the same data, network and experts share them
+CLASSES_ONLY = {  # labels that matching of features class by class cannot take
+    "soft": "class means need one class per image",
+    "learned": "labels do not enter the distance between class means",
+}
 DSA = "color_crop_cutout_flip_scale_rotate"
 
 

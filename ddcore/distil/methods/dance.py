@@ -13,7 +13,6 @@ from ddcore.base.fields import number
 from ddcore.data.registry import mirrored
 from ddcore.distil import fields as shared
 from ddcore.distil.contract import Method, Params, Work
-from ddcore.distil.methods.dm import CLASSES_ONLY
 from ddcore.distil.presets import dsa_strategy, hour
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, small
@@ -155,7 +154,7 @@ METHOD = Method(
     prepares=lambda spec: [experts(spec)],
     shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8", "experts": "2", "epochs": "2"},
-    not_labels=CLASSES_ONLY,
+    not_labels=shared.CLASSES_ONLY,
     caveat="Its experts are trained first and kept for other runs; estimates of time leave them out. All "
     "classes take a step together, where the published code goes class by class.",
 )

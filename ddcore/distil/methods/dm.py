@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from ddcore.distil.problem import Distiller, Problem
 
 
-CLASSES_ONLY = {
-    "soft": "class means need one class per image",
-    "learned": "labels do not enter the distance between class means",
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class DMParams(Params):
     """Fresh networks and real images are drawn in every iteration."""
@@ -129,7 +123,7 @@ METHOD = Method(
     presets=presets,
     shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8"},
-    not_labels=CLASSES_ONLY,
+    not_labels=shared.CLASSES_ONLY,
     class_wise=class_wise,
     caveat="With one image per class the optimum lies near the class mean: compare with it.",
 )

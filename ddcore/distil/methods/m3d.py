@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base.fields import choice, number
+from ddcore.distil import fields as shared
 from ddcore.distil.contract import Method, Work
 from ddcore.distil.methods import dm
-from ddcore.distil.methods.dm import CLASSES_ONLY, DMParams
+from ddcore.distil.methods.dm import DMParams
 from ddcore.nets import plan
 from ddcore.nets.plan import Shape, small
 
@@ -90,7 +91,7 @@ METHOD = Method(
     variants={"embedding": tuple(EMBEDDINGS)},
     shipped=(({"embedding": "gaussian"}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8"},
-    not_labels=CLASSES_ONLY,
+    not_labels=shared.CLASSES_ONLY,
     class_wise=dm.class_wise,
     caveat="With one image per class there is no spread to match. No code was published: width and step "
     "sizes are ours.",

@@ -15,7 +15,6 @@ from ddcore.distil import fields as shared
 from ddcore.distil.contract import Method, Work
 from ddcore.distil.methods import dance
 from ddcore.distil.methods.dance import DANCEParams
-from ddcore.distil.methods.dm import CLASSES_ONLY
 from ddcore.distil.presets import dsa_strategy, hour
 from ddcore.nets import plan
 from ddcore.nets.architectures import NetSpec
@@ -124,7 +123,7 @@ METHOD = Method(
     prepares=lambda spec: [dance.experts(spec)],
     shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8", "experts": "2", "epochs": "2", "frequencies": "16"},
-    not_labels=CLASSES_ONLY,
+    not_labels=shared.CLASSES_ONLY,
     caveat="Frequencies are drawn, as in the released settings; the paper also speaks of a network that "
     "chooses them. Users of the published code report lower accuracies than published. Its experts are "
     "trained first and kept for other runs; estimates of time leave them out.",
