@@ -32,6 +32,10 @@ METHODS = {  # colour, plotly's marker
     "rfad": ("#9A7B5B", "x"),
     "dance": ("#5577AA", "triangle-left"),
     "rded": ("#8A7F2A", "octagon"),
+    "m3d": ("#2F7FA8", "hexagram"),
+    "ncfm": ("#4068C0", "triangle-right"),
+    "datm": ("#B4528C", "triangle-down"),
+    "seqmatch": ("#A05AA8", "pentagon"),
 }
 # Series that are no methods: blue, orange, green, red, teal, ochre, violet, brown, rose, grey; contrast of
 # 3.6 or more on the light and on the dark background.

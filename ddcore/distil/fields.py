@@ -14,6 +14,10 @@ from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.training import strategies
 
 EXPERT_SEED = 0  # not the run's: all runs with the same data, network and experts share them
+CLASSES_ONLY = {  # labels that matching of features class by class cannot take
+    "soft": "class means need one class per image",
+    "learned": "labels do not enter the distance between class means",
+}
 DSA = "color_crop_cutout_flip_scale_rotate"
 
 
@@ -51,9 +55,9 @@ def lr(default: float, low: float = 1e-7, high: float = 100, help: str = "Adam's
     return number(default, low, high, f"{help} for the images.")
 
 
-def optimiser() -> Any:
+def optimiser(default: str = "sgd") -> Any:
     """What moves the images."""
-    return choice("sgd", ("sgd", "adam"), "The optimiser of the images.")
+    return choice(default, ("sgd", "adam"), "The optimiser of the images.")
 
 
 def momentum(default: float = 0.5) -> Any:

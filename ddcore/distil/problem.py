@@ -168,8 +168,12 @@ class Distiller:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.synthetic = problem.synthetic(free=self.free_labels)
+        self.synthetic = self.started()
         self.notes: dict[str, Any] = {}
+
+    def started(self) -> Synthetic:
+        """The set at its start."""
+        return self.problem.synthetic(free=self.free_labels)
 
     def tensors(self) -> dict[str, Tensor]:
         """Learnable tensors by name."""

@@ -20,7 +20,7 @@ class Synthetic:
 
     classes (M,) int64 on the device. labels: None for hard ones, else start values (M, K), learned if
     `learn`. Learned labels stay non-negative and are used normalised to sum 1, unless they are `free`:
-    targets of regression, which may be any numbers.
+    targets of regression, which may be any numbers; or `logits`, whose softmax is used.
     """
 
     def __init__(
@@ -31,12 +31,13 @@ class Synthetic:
         learn: bool,
         *,
         free: bool = False,
+        logits: bool = False,
     ) -> None:
         self.decoder = decoder
         self.classes = decoder.labels.to(device)
         self.device = device
         self.raw = None if labels is None else labels.to(device).clone()
-        self.free = free
+        self.free, self.logits = free, logits
         self.learned: dict[str, Tensor] = {}  # the labels, if they are
         if learn and self.raw is not None:
             self.learned["labels"] = self.raw.requires_grad_()
@@ -63,7 +64,7 @@ class Synthetic:
 
     def project(self) -> None:
         """After an outer step: labels non-negative, and whatever the decoder asks for."""
-        if not self.free:
+        if not (self.free or self.logits):
             with torch.no_grad():
                 for labels in self.learned.values():
                     labels.clamp_(min=0)
@@ -81,6 +82,8 @@ class Synthetic:
             return (images,)
         if self.free:
             return images, self.raw
+        if self.logits:
+            return images, self.raw.softmax(1)
         return images, self.raw / self.raw.sum(1, keepdim=True).clamp(min=1e-8)
 
     def pull(self, leaves: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:

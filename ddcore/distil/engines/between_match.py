@@ -77,10 +77,10 @@ class BetweenMatching(FeatureMatching):
         }
 
     def distance(
-        self, weights: Weights, target: Tensor, classes: Tensor, images: Tensor
+        self, weights: Weights, target: Tensor, classes: Tensor, images: Tensor, *drawn: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Both terms; a class counts the same, however many images it has."""
-        loss, gradient = super().distance(weights, target, classes, images)
+        loss, gradient = super().distance(weights, target, classes, images, *drawn)
         if not self.calibration:
             return loss, gradient
         counts = one_hot(classes, self.problem.classes).sum(0)

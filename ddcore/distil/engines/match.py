@@ -1,6 +1,7 @@
 """Feature matching: class means of synthetic and real features in fresh random networks (DM).
 
-Zhao & Bilen 2021. All classes and all networks go through one forward pass each.
+Zhao & Bilen 2021. All classes and all networks go through one forward pass each. What is compared is a
+`Discrepancy`: means here, more of the distributions in `discrepancies`.
 """
 
 from __future__ import annotations
@@ -36,12 +37,43 @@ def class_means(features: Tensor, classes: Tensor, count: int) -> Tensor:
     return torch.einsum("bk,nbf->nkf", share / share.sum(0), features)
 
 
-def matched(network: Network, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-    """The distance and its derivative by the images; after the weights: target, classes, images."""
-    weights, (target, classes, images) = network.split(tensors)
+class Discrepancy:
+    """How far features (N, B, F) of images of `count` classes (B,) are from real ones; a value.
+
+    A class counts the same, however many images it has; classes are summed, networks averaged.
+    """
+
+    def draw(self, features: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """What is random in an iteration, beside such features; nothing here."""
+        return []
+
+    def summary(self, features: Tensor, classes: Tensor, count: int, *drawn: Tensor) -> Tensor:
+        """What it has to know of real features: (N, K, ...)."""
+        raise NotImplementedError
+
+    def loss(self, target: Tensor, features: Tensor, classes: Tensor, *drawn: Tensor) -> Tensor:
+        """A scalar; `target` is the summary of real features."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Means(Discrepancy):
+    """DM: squared distances of class means."""
+
+    def summary(self, features: Tensor, classes: Tensor, count: int, *drawn: Tensor) -> Tensor:
+        """(N, K, F)."""
+        return class_means(features, classes, count)
+
+    def loss(self, target: Tensor, features: Tensor, classes: Tensor, *drawn: Tensor) -> Tensor:
+        """See `mean_feature_distance`."""
+        return mean_feature_distance(target, class_means(features, classes, target.shape[1]))
+
+
+def matched(network: Network, discrepancy: Discrepancy, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss and its derivative by images; after the weights: target, classes, images, what is drawn."""
+    weights, (target, classes, images, *drawn) = network.split(tensors)
     (by,) = leaves([images])
-    means = class_means(network.features(weights, by), classes, target.shape[1])
-    loss = mean_feature_distance(target, means)
+    loss = discrepancy.loss(target, network.features(weights, by), classes, *drawn)
     (gradient,) = torch.autograd.grad(loss, by)
     return loss.detach(), gradient
 
@@ -50,9 +82,9 @@ def matched(network: Network, *tensors: Tensor) -> tuple[Tensor, Tensor]:
 class Features:
     """`nets` fresh networks and `real_batch` real images of each class in every iteration.
 
-    One draw of `augment` for each class ("" for none). The images follow by SGD with `lr` and `momentum`.
-    With `precision` "bfloat16" the networks' convolutions are of 16 bits, forward and backward; means,
-    distance and the set stay float32.
+    One draw of `augment` for each class ("" for none). The images follow by `optimiser` (sgd with
+    `momentum`, or adam) with `lr`. With `precision` "bfloat16" the networks' convolutions are of 16 bits,
+    forward and backward; means, distance and the set stay float32.
     """
 
     nets: int
@@ -61,6 +93,8 @@ class Features:
     lr: float
     momentum: float
     precision: str = FLOAT32
+    optimiser: str = "sgd"
+    discrepancy: Discrepancy = Means()
 
 
 class FeatureMatching(Distiller):
@@ -71,7 +105,11 @@ class FeatureMatching(Distiller):
         self.params = p = params
         self.network = problem.network(p.nets, precision=p.precision)
         groups = self.synthetic.groups(p.lr, problem.spec.label_lr)
-        self.optimiser = torch.optim.SGD(groups, momentum=p.momentum)
+        self.optimiser = (
+            torch.optim.Adam(groups)
+            if p.optimiser == "adam"
+            else torch.optim.SGD(groups, momentum=p.momentum)
+        )
         per_image = p.nets * cost(self.network.plan, self.network.shape).activations
         apart = problem.on_cpu and problem.spec.net.norm != "batch"  # which sees the whole batch
         self.images_at_once = max(1, CPU_FLOATS // per_image) if apart else None
@@ -79,7 +117,9 @@ class FeatureMatching(Distiller):
         self.seen = execution.step(
             fresh_features, self.network, total=self.macs(real), of=self._real_macs
         )
-        self.matched = execution.step(matched, self.network, total=self.macs(3 * made))
+        self.matched = execution.step(
+            matched, self.network, p.discrepancy, total=self.macs(3 * made)
+        )
 
     def step(self, iteration: int) -> dict[str, float]:
         """One matching step on the mean over networks."""
@@ -98,8 +138,10 @@ class FeatureMatching(Distiller):
             shared = step_major_labels(problem.classes, p.real_batch)
             real = augment.apply(real, draw.take(shared))
             images = augment.apply(images, draw.take(self.synthetic.rows_of(view)))
-        target = class_means(self._real_features(weights, real), real_classes, problem.classes)
-        loss, gradient = self.distance(weights, target, classes, images.detach())
+        features = self._real_features(weights, real)
+        drawn = p.discrepancy.draw(features, problem.generator("discrepancy", iteration))
+        target = p.discrepancy.summary(features, real_classes, problem.classes, *drawn)
+        loss, gradient = self.distance(weights, target, classes, images.detach(), *drawn)
         self.synthetic.pull(decoded, torch.autograd.grad(images, inputs, gradient))
         return {"loss": loss.item()}
 
@@ -108,10 +150,10 @@ class FeatureMatching(Distiller):
         return self.network.init(self.problem.generator("net", iteration), self.problem.device)
 
     def distance(
-        self, weights: Weights, target: Tensor, classes: Tensor, images: Tensor
+        self, weights: Weights, target: Tensor, classes: Tensor, images: Tensor, *drawn: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The loss of images as networks see them, and its derivative; target (N, K, F)."""
-        loss, gradient = self.matched(*weights.values(), target, classes, images)
+        """The loss of images as networks see them, and its derivative; target (N, K, ...)."""
+        loss, gradient = self.matched(*weights.values(), target, classes, images, *drawn)
         return loss, gradient
 
     @torch.no_grad()

@@ -40,7 +40,8 @@ class Stretches:
     `batch_syn` synthetic images each (0: all), every image with a draw of `augment` of its own; they should
     arrive where the expert is `expert_epochs` epochs later. `exact` differentiates through the inner
     weights too, else this is TESLA's approximation. The images follow by `optimiser` (sgd with `momentum`,
-    or adam) with `lr`; the logarithm of the inner step size, `lr0` at first, with `lr_rates`.
+    or adam) with `lr`; the logarithm of the inner step size, `lr0` at first, with `lr_rates`. Networks that
+    end with a loss above `most` teach nothing, and where all do the set stays as it is.
     """
 
     nets: int
@@ -55,6 +56,7 @@ class Stretches:
     lr_rates: float
     optimiser: str
     momentum: float
+    most: float = math.inf
 
 
 class TrajectoryMatching(Distiller):
@@ -69,8 +71,7 @@ class TrajectoryMatching(Distiller):
         self.params = p = params
         self.experts, self.rule = experts, GradientDescent()
         self.network = problem.network(p.nets)
-        start = torch.tensor(math.log(p.lr0), device=problem.device)
-        self.log_lr = start.requires_grad_()
+        self.log_lr = self.first_log_lr().to(problem.device).requires_grad_()
         sizes = p.batch_syn or len(self.synthetic)
         seen = 1.0 * problem.spec.params.iterations * p.inner_steps * sizes
         self.steps = set_steps(self.network, self.rule, seen, through_weights=p.exact)
@@ -86,17 +87,30 @@ class TrajectoryMatching(Distiller):
         """The set's tensors and the step size's logarithm."""
         return {**super().tensors(), "log_lr": self.log_lr}
 
+    def first_log_lr(self) -> Tensor:
+        """Logarithm of the inner step size at first: one for all steps."""
+        return torch.tensor(math.log(self.params.lr0))
+
     def step(self, iteration: int) -> dict[str, float]:
         """Follow the experts for a stretch, and differentiate how far from them training ends."""
         p = self.params
         start, target = self._stretches(iteration)
         theta, goal = tuple(start.values()), tuple(target.values())
         length = squared_distance(theta, goal)
+        missed = torch.zeros(())  # (N,) losses of the networks
+
+        def outer(weights: WeightTuple) -> Tensor:
+            nonlocal missed
+            each = squared_distance(weights, goal) / length
+            missed = each.detach()
+            return (each if p.most == math.inf else torch.where(missed > p.most, 0, each)).sum()
+
         leaves = self.synthetic.leaves()
-        rates = self.log_lr.exp().expand(p.inner_steps)
+        part = self.part(iteration)
+        rates = self.rates(part)
         meta = meta_gradient(
-            self._inner_loss(iteration, list(start)),
-            lambda weights: (squared_distance(weights, goal) / length).sum(),
+            self._inner_loss(iteration, list(start), part),
+            outer,
             self.rule,
             self.rule.start(theta),
             leaves,
@@ -107,30 +121,61 @@ class TrajectoryMatching(Distiller):
         share = 1 / p.nets
         self.synthetic.pull(leaves, [g * share for g in meta.leaves])
         (self.log_lr.grad,) = torch.autograd.grad(rates, self.log_lr, meta.hyper[0] * share)
-        return {"loss": meta.loss.item() * share, "step_size": rates[0].item()}
+        return self._told(missed, rates[0])
+
+    def _told(self, missed: Tensor, rate: Tensor) -> dict[str, float]:
+        """The figures of an iteration, looked at once; losses (N,).
+
+        Where no network teaches there is no gradient at all, so that momentum moves nothing either.
+        """
+        p, skipped = self.params, (missed > self.params.most).sum().to(missed)
+        loss, step_size, left_out = torch.stack([missed.sum(), rate.detach(), skipped]).tolist()
+        told = {"loss": loss * (1 / p.nets), "step_size": step_size}
+        if p.most == math.inf:
+            return told
+        if left_out == p.nets:
+            for tensor in self.tensors().values():
+                tensor.grad = None
+        return {**told, "skipped": left_out / p.nets}
 
     def _stretches(self, iteration: int) -> tuple[Weights, Weights]:
         """Weights (N, ...) at the start and at the end of a random stretch of N random experts."""
         p = self.params
         generator = self.problem.generator("expert", iteration)
         experts = torch.randint(len(self.experts), (p.nets,), generator=generator).tolist()
-        epochs = torch.randint(p.max_start, (p.nets,), generator=generator).tolist()
-        pairs = [self.experts.stretch(i, t, t + p.expert_epochs) for i, t in zip(experts, epochs)]
+        low, high = self.window(iteration)
+        epochs = (low + torch.randint(high - low, (p.nets,), generator=generator)).tolist()
+        ahead = p.expert_epochs * (1 + self.part(iteration))
+        pairs = [self.experts.stretch(i, t, t + ahead) for i, t in zip(experts, epochs)]
         starts, targets = (self._stacked([pair[end] for pair in pairs]) for end in (0, 1))
         return starts, targets
+
+    def window(self, iteration: int) -> tuple[int, int]:
+        """Networks start from experts of so many epochs or more, and of fewer than the second number."""
+        return 0, self.params.max_start
+
+    def part(self, iteration: int) -> int:
+        """Which part of the set is learned in an iteration; here the whole set is one."""
+        return 0
+
+    def rates(self, part: int) -> Tensor:
+        """Step sizes of all inner steps on a part."""
+        return self.log_lr.exp().expand(self.params.inner_steps)
 
     def _stacked(self, weights: list[Weights]) -> Weights:
         stacked = [torch.stack([w[k] for w in weights]) for k in weights[0]]
         return dict(zip(weights[0], placed_together(stacked, self.problem.device)))
 
-    def _inner_loss(self, iteration: int, names: Sequence[str]) -> SetLoss:
-        """Cross-entropy on update t's minibatch; everything random is drawn here."""
+    def _inner_loss(self, iteration: int, names: Sequence[str], part: int = 0) -> SetLoss:
+        """Cross-entropy on update t's minibatch of a part; everything random is drawn here."""
         problem, synthetic, strategy = self.problem, self.synthetic, self.params.augment
-        generator = problem.generator("views", iteration)
-        views = [synthetic.decoder.draw(index, generator) for index in self._minibatches(iteration)]
+        at = (iteration, part) if part else (iteration,)
+        generator = problem.generator("views", *at)
+        pieces = self._minibatches(iteration, part)
+        views = [synthetic.decoder.draw(index, generator) for index in pieces]
         draws = []
         if strategy:
-            generator = problem.generator("augment", iteration)
+            generator = problem.generator("augment", *at)
             counts = [len(synthetic.classes_of(view)) for view in views]
             draws = [augment.sample(strategy, n, generator) for n in counts]
 
@@ -140,7 +185,7 @@ class TrajectoryMatching(Distiller):
 
         return SetLoss(self.network, names, batch, *self.steps)
 
-    def _minibatches(self, iteration: int) -> Sequence[Tensor | None]:
+    def _minibatches(self, iteration: int, part: int = 0) -> Sequence[Tensor | None]:
         """Which images each update sees: a permutation in pieces, a new one when it is used up."""
         count, size, steps = len(self.synthetic), self.params.batch_syn, self.params.inner_steps
         if not 0 < size < count:

@@ -57,6 +57,11 @@ def experts(spec: DistillSpec[DANCEParams]) -> TrajectoryTask:
 
 def build(problem: Problem[DistillSpec[DANCEParams]]) -> Distiller:
     """Feature matching between; trains the experts first if nobody has."""
+    return matching(problem)
+
+
+def matching(problem: Problem[DistillSpec[DANCEParams]], **more: Any) -> Distiller:
+    """Feature matching between start and end, with `more` fields of `match.Features`."""
     from ddcore.distil.engines.between_match import Between, BetweenMatching
     from ddcore.distil.engines.match import Features
     from ddcore.pools.trajectory import Trajectories
@@ -64,7 +69,12 @@ def build(problem: Problem[DistillSpec[DANCEParams]]) -> Distiller:
     p = problem.spec.params
     trained = Trajectories(problem.need(experts(problem.spec)))
     features = Features(
-        nets=p.nets, real_batch=p.real_batch, augment=p.augment, lr=p.lr, momentum=p.momentum
+        nets=p.nets,
+        real_batch=p.real_batch,
+        augment=p.augment,
+        lr=p.lr,
+        momentum=p.momentum,
+        **more,
     )
     between = Between(experts=trained, epochs=p.epochs, calibration=p.calibration)
     return BetweenMatching(problem, features, between)
@@ -144,10 +154,7 @@ METHOD = Method(
     prepares=lambda spec: [experts(spec)],
     shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8", "experts": "2", "epochs": "2"},
-    not_labels={
-        "soft": "class means need one class per image",
-        "learned": "labels do not enter the distance between class means",
-    },
+    not_labels=shared.CLASSES_ONLY,
     caveat="Its experts are trained first and kept for other runs; estimates of time leave them out. All "
     "classes take a step together, where the published code goes class by class.",
 )

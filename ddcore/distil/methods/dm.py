@@ -38,6 +38,11 @@ class DMParams(Params):
 
 def build(problem: Problem[DistillSpec[DMParams]]) -> Distiller:
     """Feature matching on pixels."""
+    return matching(problem)
+
+
+def matching(problem: Problem[DistillSpec[DMParams]], **more: Any) -> Distiller:
+    """Feature matching in fresh networks, with `more` fields of `match.Features`."""
     from ddcore.distil.engines import match
 
     p = problem.spec.params
@@ -48,6 +53,7 @@ def build(problem: Problem[DistillSpec[DMParams]]) -> Distiller:
         lr=p.lr,
         momentum=p.momentum,
         precision=p.precision,
+        **more,
     )
     return match.FeatureMatching(problem, features)
 
@@ -117,10 +123,7 @@ METHOD = Method(
     presets=presets,
     shipped=(({}, (1, 10)),),
     smallest={"nets": "2", "real_batch": "8"},
-    not_labels={
-        "soft": "class means need one class per image",
-        "learned": "labels do not enter the distance between class means",
-    },
+    not_labels=shared.CLASSES_ONLY,
     class_wise=class_wise,
     caveat="With one image per class the optimum lies near the class mean: compare with it.",
 )
