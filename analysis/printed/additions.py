@@ -97,9 +97,10 @@ def _title(places: Places, note: Any) -> None:
 
     nearest = min(places.values(), key=away)
     left, right = nearest.x.domain or (0, 1)
-    wide = (right - left) * nearest.axes.figure.get_figwidth()
+    root, size = nearest.axes.get_figure(root=True), float(nearest.axes.title.get_fontsize())
+    assert root
     text = texts.shown(note.text)
-    letters = round(72 * wide / (LETTER * nearest.axes.title.get_fontsize()))
+    letters = round(72 * (right - left) * root.get_figwidth() / (LETTER * size))
     nearest.axes.set_title(textwrap.fill(text, letters) if len(text) > letters else text)
 
 
