@@ -64,7 +64,7 @@ def gaps(pairs: Sequence[AtEqual], sources: Sequence[KindOfSource], x: str) -> F
     """What a set has more than each other source at equal accuracy, with 95 % intervals of Student's t."""
     from scipy.stats import t
 
-    height = 90 + 26 * len(pairs)
+    height = 90 + 34 * len(pairs)
     figure = drawing.new_figure(x, "", height=height, legend=False)
     own = looks(sources)
     for pair in pairs:
@@ -74,7 +74,7 @@ def gaps(pairs: Sequence[AtEqual], sources: Sequence[KindOfSource], x: str) -> F
         around = float(t.ppf(0.975, n - 1) * test.error) if sure else None
         figure.add_scatter(
             x=[float(test.mean)],
-            y=[f"{pair.source.label} against {OTHERS[pair.other.kind]}"],
+            y=[f"{pair.source.label}<br>against {OTHERS[pair.other.kind]}"],
             error_x=None if around is None else {"array": [around], "thickness": 1.5, "width": 4},
             name=pair.source.label,
             mode="markers",

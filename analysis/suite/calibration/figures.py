@@ -69,7 +69,7 @@ def _reliability(result: CalibrationResult, scaled: bool) -> Drawn:
         f"temperature {TEMPERATURES['scaled' if scaled else 'plain']}. Expected calibration error in per "
         f"cent: {'; '.join(words)}."
     )
-    return Drawn("Are they as often right as they are sure?", figure, caption)
+    return Drawn("Accuracy by confidence", figure, caption)
 
 
 def _gaps(result: CalibrationResult, metric: str, scaled: bool) -> Drawn:
@@ -97,7 +97,7 @@ def _along(result: CalibrationResult, metric: str, scaled: bool) -> Drawn:
     )
     words = "; ".join(f"{s.label} {values[s.key][-1].mean():.3f}" for s in found.sources)
     caption = f"A line is one training, from left to right. In the end: {words}."
-    return Drawn(f"{METRICS[metric]} along training", figure, caption)
+    return Drawn(f"{METRICS[metric]} along training", figure, caption, folded=True)
 
 
 def _unknown(result: CalibrationResult, kind: str, score: str) -> Drawn:
@@ -162,17 +162,18 @@ def sentence(result: CalibrationResult) -> str:
         error, over = (100 * found.along(m, False)[source.key][-1].mean() for m in ("ece", "over"))
         after = 100 * found.along("ece", True)[source.key][-1].mean()
         warm = float(np.mean(found.temperature[i]))
-        own = [(p, q) for p, q in zip(plain, scaled) if p.source == source]
+        own = [
+            (p, q) for p, q in zip(plain, scaled) if p.source == source and p.other.kind == RANDOM
+        ]
         words = ", ".join(
-            f"{100 * p.difference.mean():+.1f} points against {equal_figures.OTHERS[p.other.kind]} "
-            f"({equal_figures.told(p, 'more', 'less')}; after it {100 * q.difference.mean():+.1f}, "
-            f"{equal_figures.told(q, 'more', 'less')})"
+            f"{100 * p.difference.mean():+.1f} points ({equal_figures.told(p, 'more', 'less')}), after it "
+            f"{100 * q.difference.mean():+.1f} ({equal_figures.told(q, 'more', 'less')})"
             for p, q in own
         )
         parts.append(
             f"{source.label}: calibration error **{error:.1f} %** in the end (confidence minus accuracy "
-            f"{over:+.1f} points), {after:.1f} % after a temperature of {warm:.2f}; "
-            f"at equal accuracy {words}."
+            f"{over:+.1f} points), {after:.1f} % after a temperature of {warm:.2f}; against random real "
+            f"images at equal accuracy {words}."
         )
     areas = [
         found.areas(kind, "max")[s.key][-1].mean()
