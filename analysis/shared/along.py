@@ -17,8 +17,8 @@ from ddcore.training import train
 from ddcore.training.protocols import Protocol
 from ddcore.training.trained import TrainedNets
 
-Looked = dict[str, np.ndarray]  # by name (nets, ...)
-Look = Callable[[TrainedNets, bool], Looked]  # told whether training has ended
+SeenAlong = dict[str, np.ndarray]  # by name (nets, ...)
+Look = Callable[[TrainedNets, bool], SeenAlong]  # told whether training has ended
 
 
 def followed(
@@ -30,7 +30,7 @@ def followed(
     seeds: Sequence[int],
     looks: Sequence[int],
     look: Look,
-) -> Looked:
+) -> SeenAlong:
     """What `look` sees of the networks after each of the epochs `looks`, the last of which ends training.
 
     By name (sources, looks, nets, ...), or (sources, 1, nets, ...) of what it sees at the end only. Network i
@@ -69,7 +69,7 @@ def _one(
     looks: Sequence[int],
     look: Look,
     on_step: Callable[[int, int], None],
-) -> Looked:
+) -> SeenAlong:
     """Of one source (looks, nets, ...) by name; networks may be trained in several groups."""
     seen: dict[str, dict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from analysis.shared.along import Looked, followed, looked_at
+from analysis.shared.along import SeenAlong, followed, looked_at
 from analysis.shared.replaced import trained_on
 from analysis.suite.calibration.maths import (
     METRICS,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ddcore.training.trained import TrainedNets
 
 DIGITS = 6  # that are kept
-Images = dict[str, np.ndarray]  # preprocessed (B, C, H, W)
+ByPart = dict[str, np.ndarray]  # preprocessed (B, C, H, W)
 
 
 def run(context: Context[CalibrationTask]) -> None:
@@ -76,7 +76,7 @@ def _rows(spec: CalibrationTask, part: str, count: int) -> np.ndarray:
     return drawn[: spec.images].numpy()
 
 
-def shown(data: Dataset, spec: CalibrationTask, rows: np.ndarray) -> Images:
+def shown(data: Dataset, spec: CalibrationTask, rows: np.ndarray) -> ByPart:
     """Test images, and as many of each unknown kind: made of their pixels, then preprocessed."""
     known = data.test_images[rows]
     draws = np.random.default_rng(rng.derive(spec.seed, "unknown"))
@@ -93,9 +93,9 @@ def shown(data: Dataset, spec: CalibrationTask, rows: np.ndarray) -> Images:
 
 
 def _look(
-    images: Images, val_labels: np.ndarray, labels: np.ndarray
-) -> Callable[[TrainedNets, bool], Looked]:
-    def look(nets: TrainedNets, ended: bool) -> Looked:
+    images: ByPart, val_labels: np.ndarray, labels: np.ndarray
+) -> Callable[[TrainedNets, bool], SeenAlong]:
+    def look(nets: TrainedNets, ended: bool) -> SeenAlong:
         said = {
             name: torch.cat(nets.logits_in_batches(each), dim=1).numpy()
             for name, each in images.items()
@@ -110,7 +110,7 @@ def _look(
 
 
 def _of_network(
-    said: Images, val_labels: np.ndarray, labels: np.ndarray, ended: bool
+    said: ByPart, val_labels: np.ndarray, labels: np.ndarray, ended: bool
 ) -> dict[str, np.ndarray]:
     """All figures of one network's outputs (B, K) by part."""
     own = said["test"]

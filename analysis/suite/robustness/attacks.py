@@ -11,11 +11,11 @@ from torch import Tensor
 from ddcore.data.preprocess import Preprocess
 from ddcore.training.trained import TrainedNets
 
-Outputs = Callable[[Tensor], Tensor]  # pixels (N, B, C, H, W), 0..1, to outputs (N, B, K)
+SaysOf = Callable[[Tensor], Tensor]  # pixels (N, B, C, H, W), 0..1, to outputs (N, B, K)
 REACH = 2.5  # steps together are so many times the bound, so that any pixel can get to it and back
 
 
-def outputs(nets: TrainedNets, preprocessing: Preprocess) -> Outputs:
+def outputs(nets: TrainedNets, preprocessing: Preprocess) -> SaysOf:
     """What networks say of pixels: bounds are those of pixels, behind normalisation or whitening."""
     network = nets.network
 
@@ -27,7 +27,7 @@ def outputs(nets: TrainedNets, preprocessing: Preprocess) -> Outputs:
 
 
 def attacked(
-    of: Outputs, pixels: Tensor, labels: Tensor, nets: int, bound: float, steps: int
+    of: SaysOf, pixels: Tensor, labels: Tensor, nets: int, bound: float, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Projected gradient descent from the images themselves; with one step, the fast gradient sign method.
 
@@ -48,7 +48,7 @@ def attacked(
     return right, now
 
 
-def gradient(of: Outputs, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def gradient(of: SaysOf, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Derivatives of every image's cross-entropy by its pixels (N, B, C, H, W), and outputs (N, B, K)."""
     given = pixels.detach().requires_grad_()
     said = of(given)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from analysis.shared.along import Looked, followed, looked_at
+from analysis.shared.along import SeenAlong, followed, looked_at
 from analysis.shared.replaced import trained_on
 from analysis.suite.robustness.attacks import attacked, outputs
 from analysis.suite.robustness.result import RobustnessFound
@@ -76,7 +76,7 @@ def _look(
     pixels: Tensor,
     labels: Tensor,
     first: list[int],
-) -> Callable[[TrainedNets, bool], Looked]:
+) -> Callable[[TrainedNets, bool], SeenAlong]:
     def share(nets: TrainedNets, bound: float, steps: int) -> np.ndarray:
         of, count = outputs(nets, preprocessing), nets.network.num_nets
         right = [
@@ -85,7 +85,7 @@ def _look(
         ]
         return torch.cat(right, dim=1).double().mean(1).cpu().numpy()
 
-    def look(nets: TrainedNets, ended: bool) -> Looked:
+    def look(nets: TrainedNets, ended: bool) -> SeenAlong:
         predicted = torch.cat(
             [
                 outputs(nets, preprocessing)(x.expand(nets.network.num_nets, *x.shape)).argmax(-1)
