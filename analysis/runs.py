@@ -52,6 +52,11 @@ class Chosen:
         """How many classes there are."""
         return len(self.class_names)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Images per class of the sets, each number once, from the smallest on."""
+        return sorted({run.ipc for run in self.runs})
+
 
 def choose(store: Store, keys: Iterable[str]) -> Chosen:
     """The finished runs with these keys; `SpecError` names a key that is none, or data that differ."""

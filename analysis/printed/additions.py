@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from analysis.printed import texts
@@ -10,6 +11,7 @@ from analysis.printed.marks import POINTS, colour
 from analysis.shared import colours
 
 SMALLEST = 5  # points of words among pictures
+LETTER = 0.52  # width of a letter, of its height, about
 Places = dict[tuple[str, str], Place]
 
 
@@ -94,7 +96,12 @@ def _title(places: Places, note: Any) -> None:
         return abs((left + right) / 2 - note.x) + abs(top - note.y)
 
     nearest = min(places.values(), key=away)
-    nearest.axes.set_title(texts.shown(note.text))
+    left, right = nearest.x.domain or (0, 1)
+    root, size = nearest.axes.get_figure(root=True), float(nearest.axes.title.get_fontsize())
+    assert root
+    text = texts.shown(note.text)
+    letters = round(72 * (right - left) * root.get_figwidth() / (LETTER * size))
+    nearest.axes.set_title(textwrap.fill(text, letters) if len(text) > letters else text)
 
 
 def _words(place: Place, note: Any) -> None:

@@ -11,11 +11,24 @@ import numpy as np
 
 from analysis.results import Found
 
+SET, RANDOM, MEAN, MORE = "set", "random", "class_mean", "more"  # kinds of what is trained on
+
 
 @dataclass(frozen=True)
 class SourceFacts:
     """What was trained on; `method` is "" for real images, whose `key` is none of a run."""
 
+    key: str
+    method: str
+    label: str
+    ipc: int
+
+
+@dataclass(frozen=True)
+class KindOfSource:
+    """What was trained on: `kind` is one of the above; only sets have a method and the key of a run."""
+
+    kind: str
     key: str
     method: str
     label: str

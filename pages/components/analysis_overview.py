@@ -27,7 +27,20 @@ from pages.components import (
     task_panel,
 )
 
-COLUMNS = 3
+# As many cards in a row as are at least so wide: four where a window is 1280 wide, three at 1024. Pictures of
+# whatever height leave the same room to the words below them.
+CSS = """<style>
+.st-key-suite-cards {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: .75rem;
+}
+.st-key-suite-cards > [data-testid="stLayoutWrapper"],
+.st-key-suite-cards > * > [data-testid="stVerticalBlock"] { height: 100%; }
+.st-key-suite-cards > * > [data-testid="stVerticalBlock"] { padding: .6rem .7rem; }
+.st-key-suite-cards [data-testid="stImage"] img {
+  max-height: 11.5rem; object-fit: contain; object-position: left;
+}
+.st-key-suite-cards [data-testid="stCaptionContainer"] p { font-size: .8rem; line-height: 1.35; }
+</style>"""
 ABOUT = (
     "After Yang et al. 2024, *What is Dataset Distillation Learning?*, repeated with spread over several "
     "networks."
@@ -64,11 +77,11 @@ def show() -> None:
         preset = ask_preset()
         rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
         _suite(store, rows, chosen)
-    with shell.main():
-        for first in range(0, len(rows), COLUMNS):
-            for column, row in zip(st.columns(COLUMNS), rows[first : first + COLUMNS]):
-                with column.container(border=True, height="stretch", gap="xsmall"):
-                    _card(row)
+    st.html(CSS)
+    with shell.main(), st.container(key="suite.cards"):
+        for row in rows:
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                _card(row)
 
 
 def ask_preset() -> str:

@@ -57,6 +57,7 @@ button[data-variant="pills"][data-selected]:not([data-disabled]) { color: inheri
 [data-testid="stSidebarContent"] { padding: 0 .75rem; }
 [data-testid="stSidebarUserContent"] { padding: .5rem 0 2rem; }
 [data-testid="stSidebarUserContent"] a p { font-size: .875rem; }
+[data-testid="stSidebarUserContent"] > div > [data-testid="stVerticalBlock"] { gap: .7rem; }
 [data-testid="stMainBlockContainer"] { padding: 2.5rem 2.5rem 3rem; }
 [data-testid="stMainBlockContainer"] h1 { font-size: 1.6rem; line-height: 1.2; padding: 0 0 1rem; }
 [data-testid="stMainBlockContainer"] h2 { font-size: 1.3rem; }

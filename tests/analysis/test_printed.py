@@ -10,6 +10,7 @@ import re
 import zipfile
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from matplotlib.text import Text
 from PIL import Image
@@ -283,23 +284,54 @@ def test_the_command_writes_the_same_zip(finished, analysed, monkeypatch, tmp_pa
     assert out.read_bytes() == bare
 
 
-def test_small_pictures_keep_the_legend_of_all_panels(finished, analysed, monkeypatch):
-    task = finished("curvature")
-    seen_legends = []
+def test_small_pictures_name_what_the_page_does_not(finished, analysed, monkeypatch):
+    """Sets have their colours named above the cards; nothing else names what is drawn beside them."""
+    task, legends = finished("curvature"), []
     kept = panel.draw
 
     def watched(*given, **more):
         static = kept(*given, **more)
-        seen_legends.append([t.get_text() for t in static.legends[0].get_texts()])
+        legends.append([t.get_text() for legend in static.legends for t in legend.get_texts()])
         return static
 
     monkeypatch.setattr(panel, "draw", watched)
-    (task.folder / thumbnail.NAME).unlink(missing_ok=True)
+    path = task.folder / thumbnail.NAME
+    path.unlink(missing_ok=True)
     content = thumbnail.of_task(analysed, task)
-    assert Image.open(io.BytesIO(content)).width == pytest.approx(thumbnail.WIDTH, abs=4)
-    of = analysis("curvature")
-    labels = {run.label for run in of.result(task).runs}
-    assert labels <= set(seen_legends[0])
+    assert Image.open(io.BytesIO(content)).width == thumbnail.WIDTH
+    labels = {run.label for run in analysis("curvature").result(task).runs}
+    assert legends[0] and not labels & set(legends[0])
+    assert thumbnail.of_task(analysed, task) == content and len(legends) == 1
+    wide = io.BytesIO()
+    Image.new("RGB", (640, 409)).save(wide, "png")
+    path.write_bytes(wide.getvalue())
+    assert thumbnail.of_task(analysed, task) == content, "one of another width is drawn anew"
+
+
+def test_long_legends_are_left_out_of_small_pictures():
+    figure = go.Figure([go.Scatter(y=[1, 2], name=f"real {i}") for i in range(thumbnail.NAMED)])
+    thumbnail.without_sets(figure, {"DM"})
+    assert figure.layout.showlegend is None
+    figure.add_scatter(y=[1, 2], name="DM")
+    thumbnail.without_sets(figure, {"DM"})
+    assert figure.data[-1].showlegend is False and figure.layout.showlegend is None
+    figure.add_scatter(y=[1, 2], name="one more")
+    thumbnail.without_sets(figure, {"DM"})
+    assert figure.layout.showlegend is False
+
+
+def test_titles_of_narrow_parts_are_broken_into_lines():
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(1, 2, subplot_titles=("short", "a title that is far too long for it"))
+    for column in (1, 2):
+        figure.add_scatter(y=[1, 2], row=1, col=column)
+    titles = [place.get_title() for place in panel.draw(figure, 2.5, 1.6).axes]
+    assert titles[0] == "short" and "\n" in titles[1]
+    static = panel.draw(figure, 2.5, 1.6)
+    static.draw_without_rendering()
+    one, other = (axes.title.get_window_extent() for axes in static.axes)
+    assert one.x1 < other.x0, "titles do not run into each other"
 
 
 def test_options_of_the_page_are_those_of_the_panel(finished, analysed):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.shared.sources import RANDOM, SET
 from analysis.suite.agreement.compute import lead as agreement_lead
 from analysis.suite.agreement.compute import summaries
 from analysis.suite.agreement.figures import sentence as agreement_sentence
@@ -34,7 +35,6 @@ from analysis.suite.sensitivity.result import SensitivityFound
 from analysis.suite.transfer.figures import sentence as transfer_sentence
 from analysis.suite.transfer.figures import shown as transfer_shown
 from analysis.suite.transfer.result import TransferFound
-from analysis.suite.transfer.spec import RANDOM, SET
 from tests.analysis.made import made_up
 
 SEEDS = st.integers(0, 2**32 - 1)

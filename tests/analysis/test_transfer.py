@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from analysis.runs import Chosen, Run, choose
+from analysis.shared.sources import MEAN, RANDOM, SET
 from analysis.suite.transfer import ANALYSIS
 from analysis.suite.transfer.figures import gains, ladder, others, sentence
 from analysis.suite.transfer.result import TransferFound, TransferResult
-from analysis.suite.transfer.spec import MEAN, RANDOM, SET, TransferTask, networks
+from analysis.suite.transfer.spec import TransferTask, networks
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.data import load

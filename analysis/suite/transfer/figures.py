@@ -11,9 +11,9 @@ import numpy as np
 from analysis.contract import Arrays, Drawn
 from analysis.results import known
 from analysis.shared import colours, drawing, significance
+from analysis.shared.sources import MEAN, RANDOM, SET, KindOfSource
 from analysis.shared.texts import span
-from analysis.suite.transfer.result import KindOfSource, TransferResult
-from analysis.suite.transfer.spec import MEAN, RANDOM, SET
+from analysis.suite.transfer.result import TransferResult
 from ddcore.base.foreign_text import wrapped
 from ddcore.base.spread import deviation, deviations, plus_minus
 

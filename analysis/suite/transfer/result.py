@@ -8,18 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from analysis.results import Result
-from analysis.shared.sources import FoundOfSources, by_source
-
-
-@dataclass(frozen=True)
-class KindOfSource:
-    """What was trained on: `kind` is SET, RANDOM or MEAN; only sets have a method and the key of a run."""
-
-    kind: str
-    key: str
-    method: str
-    label: str
-    ipc: int
+from analysis.shared.sources import FoundOfSources, KindOfSource, by_source
 
 
 @dataclass(frozen=True)

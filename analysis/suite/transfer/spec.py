@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
+from analysis.shared.sources import MEAN, RANDOM
 from ddcore.base.fields import numbers, text
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
@@ -16,8 +17,7 @@ from ddcore.nets.words import network, parse
 from ddcore.pools.real_spec import Counts, Need
 from ddcore.training.protocols import PROTOCOLS, Protocol
 
-SET, RANDOM, MEAN = "set", "random", "class_mean"
-BASELINES = {RANDOM: "Random real images", MEAN: "Class means"}
+BASELINES = (RANDOM, MEAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +85,10 @@ def recipe(spec: TransferTask) -> Protocol:
     return PROTOCOLS["t300"].replace(epochs=spec.iterations)
 
 
-def sizes(chosen: Chosen) -> list[int]:
-    """Images per class of the sets made without distilling: one of each kind for each size of set."""
-    return sorted({run.ipc for run in chosen.runs})
-
-
 def cost(spec: TransferTask, chosen: Chosen, counts: Counts) -> Need:
     """Training every network on every set, random set and class means; a pass over the test images."""
     own = [run.images for run in chosen.runs]
-    own += [ipc * chosen.classes for ipc in sizes(chosen) for _ in BASELINES]
+    own += [ipc * chosen.classes for ipc in chosen.sizes for _ in BASELINES]
     macs = largest = 0.0
     for net in networks(spec, chosen):
         one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
