@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ddcore.base import environment
-from ddcore.base.fields import REQUIRED, number, part, seed, text
+from ddcore.base.fields import number, part, seed, text
 from ddcore.base.specs import Spec, TaskSpec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec, image_macs
@@ -26,10 +26,10 @@ MOST = 1_000_000
 class Selection(Spec):
     """Of each class so many random images with so many crops each, of which the easiest become tiles."""
 
-    candidates: int = number(REQUIRED, 1, MOST, "Random images of each class.", unit="images")
-    crops: int = number(REQUIRED, 1, 100, "Random crops of each, of which the easiest counts.")
-    area: float = number(REQUIRED, 0.001, 1, "Smallest part of an image that a crop shows.")
-    factor: int = number(REQUIRED, 1, 8, "Crops each way that make an image.")
+    candidates: int = number(300, 1, MOST, "Random images of each class.", unit="images")
+    crops: int = number(5, 1, 100, "Random crops of each, of which the easiest counts.")
+    area: float = number(0.08, 0.001, 1, "Smallest part of an image that a crop shows.")
+    factor: int = number(1, 1, 8, "Crops each way that make an image.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,14 @@ class SelectionPart(TaskSpec):
     RUNNER: ClassVar[str] = "ddcore.distil.engines.selection:run"
     ESTIMATE: ClassVar[str] = "ddcore.distil.estimate:need_of_selection"
 
-    data: DataSpec = part(REQUIRED, "The dataset, whole.")
-    net: NetSpec = part(REQUIRED, "The architecture of the teacher, where it is trained here.")
+    data: DataSpec = part(DataSpec, "The dataset, whole.")
+    net: NetSpec = part(NetSpec, "The architecture of the teacher, where it is trained here.")
     teacher: str = text("", "A teacher from a file; empty: networks trained here.")
     seed: int = seed()
-    ipc: int = number(REQUIRED, 1, 1000, "Images of each class that are made.")
-    asked: Selection = part(REQUIRED, "What is looked at.")
-    place: int = number(REQUIRED, 0, environment.MAX_PARTS - 1, "Which of the parts.")
-    parts: int = number(REQUIRED, 1, environment.MAX_PARTS, "How many parts there are.")
+    ipc: int = number(1, 1, 1000, "Images of each class that are made.")
+    asked: Selection = part(Selection, "What is looked at.")
+    place: int = number(0, 0, environment.MAX_PARTS - 1, "Which of the parts.")
+    parts: int = number(1, 1, environment.MAX_PARTS, "How many parts there are.")
 
     def validate(self) -> None:
         """Parts are counted from 0."""

@@ -70,18 +70,18 @@ class MosaicSelection(Distiller):
             self.synthetic.raw.copy_(soft_labels(self.teacher, images))
         return {"loss": torch.cat([each.scores for each in made]).mean().item()}
 
-    def _whole(self) -> list[Chosen]:
+    def _whole(self) -> list[ChosenCrops]:
         problem, seed = self.problem, self.problem.spec.seed
         classes = Classes(problem.data, self.teacher, self.asked, seed)
         return [classes.chosen(c, c, problem.per_class) for c in range(problem.classes)]
 
-    def _from_parts(self) -> list[Chosen]:
+    def _from_parts(self) -> list[ChosenCrops]:
         """What other tasks have chosen, or choose now, in the order of classes."""
         found = []
         for part in self.parts:
             arrays = self.problem.need(part).arrays()
             kept = (torch.from_numpy(arrays[name].copy()) for name in ("images", "scores"))
-            found.append(Chosen(*(values.to(self.problem.device) for values in kept)))
+            found.append(ChosenCrops(*(values.to(self.problem.device) for values in kept)))
         return found
 
 
@@ -121,7 +121,7 @@ def run(context: Context[SelectionPart]) -> None:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenCrops:
     """Images (M, C, H, W) of a class, or of several, and the scores of the crops in them."""
 
     images: Tensor
@@ -137,14 +137,14 @@ class Classes:
     asked: Selection
     seed: int
 
-    def chosen(self, place: int, c: int, ipc: int) -> Chosen:
+    def chosen(self, place: int, c: int, ipc: int) -> ChosenCrops:
         """The images of class c, which is the class at `place` in the data at hand."""
         needed = self.asked.factor**2 * ipc
         members = self.data.class_indices[place]
         _enough(needed, len(members))
         crops, scores = self._candidates(c, members)
         order = scores.argsort(stable=True)[:needed]
-        return Chosen(mosaics(crops[order], self.asked.factor, self.data.shape), scores[order])
+        return ChosenCrops(mosaics(crops[order], self.asked.factor, self.data.shape), scores[order])
 
     def _candidates(self, c: int, members: Tensor) -> tuple[Tensor, Tensor]:
         """Of random images of a class each one's easiest crop (B, C, h, w), and the scores (B,)."""
