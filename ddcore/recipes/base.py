@@ -98,7 +98,8 @@ class RecipeRow:
         if rehearsal:
             return self._rehearsed()
         way = "zca" if self.whiten else self.preprocess
-        data = resolve(self.dataset, **({"preprocess": way} if way else {}))
+        changed: dict[str, Any] = {"preprocess": way} if way else {}
+        data = resolve(self.dataset, **changed)
         # Given as such, another dataset's files need not be here: what will be done can be said.
         source = self.settings.get("source")
         return make_spec(

@@ -16,7 +16,7 @@ def row(
     **settings: str,
 ) -> RecipeRow:
     """Ten images per class by torchvision's ResNet-18, which the same network learns from."""
-    taught = {"labels": "online", "teacher": RESNET18}
+    taught = Judged("rded", published, labels="online", teacher=RESNET18)
     return RecipeRow(
         name=name,
         method=method,
@@ -31,7 +31,7 @@ def row(
             "protocol": "rded",
             **settings,
         },
-        judged=(Judged("rded", published, **taught), Judged("rded", labels="hard")),
+        judged=(taught, Judged("rded", labels="hard")),
         differs=differs,
     )
 
