@@ -508,7 +508,9 @@ def test_from_class_folders_to_class_folders(tmp_path, monkeypatch):
     teacher = regime("online", data, spec.net, published=word)
     pool = computed(store, teacher.teacher)
     assert pool.result()["test"]["mean"] > 0.6
-    task = default_evaluation(run.key, spec, labels=teacher, baselines=("random",), nets=2)
+    task = default_evaluation(
+        run.key, spec, labels=teacher, baselines=("random", "class_mean"), nets=2
+    )
     protocol = task.protocol.replace(epochs=60, loss="kl", temperature=4.0, lr=0.05)
     rows = {
         r["subject"]: r for r in computed(store, task.replace(protocol=protocol)).result()["rows"]
