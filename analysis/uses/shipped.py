@@ -1,4 +1,4 @@
-"""The uses that are shipped: continual learning on digits and MNIST, regimes of labels on both, search on digits.
+"""The uses that are shipped: continual learning and regimes of labels on digits and MNIST, search on digits.
 
 Distillations that couple classes are short ones, since every pair of classes needs its own: so are the sets
 of all classes at once beside them. Of a search only its figures are shipped, no network.
