@@ -515,7 +515,8 @@ def test_from_class_folders_to_class_folders(tmp_path, monkeypatch):
     rows = {
         r["subject"]: r for r in computed(store, task.replace(protocol=protocol)).result()["rows"]
     }
-    assert rows["distilled"]["mean"] > 0.2 and "random" in rows  # chance is 0.1
+    # 200 guesses at chance, 0.1, have a deviation of 0.02.
+    assert rows["distilled"]["mean"] > 0.16 and "random" in rows
 
     out = exports.export(made, "imagefolder", tmp_path / "out")
     again = resolve(str(out), preprocess="imagenet", val_fraction=0.5)
