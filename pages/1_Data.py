@@ -74,7 +74,8 @@ def registered(name: str, bar: DeltaGenerator) -> DataSpec | None:
         return resolve(name, **form_fields(bar, source.shape[0] > 1, source.shape[1]))
     st.caption(source.about)
     st.warning(data_views.how_to_get(name), icon=":material/cloud_download:")
-    download(name)
+    if source.torchvision:
+        download(name)
     return None
 
 

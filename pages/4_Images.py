@@ -6,7 +6,6 @@ import streamlit as st
 
 from analysis.single.nearest import NearestTask
 from ddcore.base.texts import duration
-from ddcore.sets.formats import FORMATS
 from ddcore.tasks import jobs
 from ddcore.tasks.store import Task
 from pages.components import (
@@ -133,7 +132,7 @@ def files(task: Task) -> None:
     made = evolution.made_by(task)
     st.header("Take them with you", anchor=False)
     with st.container(horizontal=True, gap="small"):
-        for name, known in FORMATS.items():
+        for name, known in evolution.formats(made).items():
             st.download_button(
                 known.title,
                 data=lambda name=name: evolution.export(task, name),
@@ -144,7 +143,8 @@ def files(task: Task) -> None:
                 on_click="ignore",
             )
     st.caption(
-        "All but PNG hold the exact float numbers, labels and preprocessing; PNG is a preview for the eye."
+        "PNG and ImageFolder are pictures of 8 bits; all others hold the exact numbers, those of benchmarks "
+        "in the benchmark's own scale."
     )
     c, h, w = made.shape
     st.code(SNIPPET.format(name=evolution.file_name(made, "npz"), c=c, h=h, w=w), language="python")

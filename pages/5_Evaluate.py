@@ -88,6 +88,8 @@ def show(
         evaluation_views.attack_table(one, names)
     else:
         st.markdown(evaluation_views.answer(one))
+        if text := evaluation_views.as_published(one):
+            st.caption(text)
     evaluation_views.dots(one, "evaluate.dots")
     if "attack" not in one["distilled"] and (text := evaluation_views.caution(one)):
         st.warning(text, icon=":material/warning:")

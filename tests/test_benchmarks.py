@@ -16,7 +16,7 @@ from ddcore.measure.accuracy import BestOnTest
 from ddcore.measure.ranking_file import read
 from ddcore.measure.spec import AccuracyTask
 from ddcore.nets import NetSpec
-from ddcore.sets import exports
+from ddcore.sets import benchmarks, exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.training.protocols import PROTOCOLS
 from ddcore.training.train import train
@@ -74,6 +74,35 @@ def test_dd_ranking_reads_what_is_written(soft, tmp_path):
         assert (labels <= 0).all() and torch.equal(labels.argmax(1), torch.from_numpy(classes))
     content, name, mime = exports.export_bytes(made, "dd-ranking")
     assert (content, name, mime) == exports.export_bytes(made, "dd-ranking")
+
+
+# What its two evaluators ask of a file of settings, where all but `dist` has to be there (version 0.2.0).
+ASKED = """aug_params custom_train_trans custom_val_trans data_aug_func dataset device dist eval_full_data
+im_size ipc lr_scheduler model_name momentum num_epochs num_eval num_workers optimizer random_data_format
+random_data_path real_batch_size real_data_path save_path step_size syn_batch_size use_zca weight_decay"""
+ASKED_HARD = "use_torchvision"
+ASKED_SOFT = """loss_fn_kwargs soft_label_criterion soft_label_mode stu_use_torchvision tea_use_torchvision
+teacher_dir teacher_model_names use_aug_for_hard"""
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_settings_hold_all_that_dd_ranking_asks_for(soft, tmp_path):
+    out = exports.export(cifar(soft=soft), "dd-ranking", tmp_path / "set")
+    lines = (out / "config.yaml").read_text().splitlines()
+    there = {line.partition(":")[0] for line in lines if not line.startswith(" ")}
+    assert {*ASKED.split(), *(ASKED_SOFT if soft else ASKED_HARD).split()} <= there
+    assert len(there) == len([line for line in lines if not line.startswith(" ")])
+
+
+@pytest.mark.parametrize("made", [make(), cifar(), cifar("cifar100", ipc=10), cifar("cifar100")])
+@pytest.mark.parametrize("format", ["dd-ranking", "eccv-2024"])
+def test_what_is_refused_is_known_before(made, format):
+    if reason := benchmarks.refusal(made, format):
+        with pytest.raises(SpecError) as refused:
+            exports.export_bytes(made, format)
+        assert str(refused.value) == reason
+    else:
+        assert exports.export_bytes(made, format)
 
 
 def test_the_challenge_reads_one_bare_tensor(tmp_path):

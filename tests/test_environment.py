@@ -17,6 +17,8 @@ NONSENSE = {
     "DD_MEASURE": ["yes", "2"],
     "DD_SLOTS_PER_DEVICE": ["0", "some", "65"],
     "DD_SPLIT": ["0", "some", "65"],
+    "DD_DECODED_GB": ["0", "4.5", "lots"],
+    "DD_SELECTION_PARTS": ["0", "1001", "all"],
     "DD_LAUNCHER": ["pbs", "Slurm"],
     "DD_LAUNCHED": ["local", "x"],
     "DD_SLURM": ["gpu", "--account='my"],

@@ -19,6 +19,7 @@ from PIL import Image
 
 from ddcore.base.errors import DataError, SpecError
 from ddcore.sets import checks, exports, foreign_files, loading, render
+from ddcore.sets.formats import FOLDERS
 from tests.test_distilled import VARIANTS, assert_same, make
 
 EXACT = ("npz", "pt", "safetensors", "hf")
@@ -55,7 +56,7 @@ def test_unusual_numbers_survive(format):
 def test_downloads_are_deterministic(format):
     content, name, mime = exports.export_bytes(make(soft=True), format)
     assert (content, name, mime) == exports.export_bytes(make(soft=True), format)
-    ending = {"hf": "-hf.zip", "png": "-png.zip"}.get(format, f".{format}")
+    ending = f"-{format}.zip" if format in FOLDERS else f".{format}"
     assert name == f"dm-digits-ipc2-01234567{ending}" and "/" in mime
 
 

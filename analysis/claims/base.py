@@ -308,7 +308,11 @@ def shorts(runs: Sequence[Run]) -> dict[str, str]:
     return found
 
 
-PREPROCESSED = {"zca": "whitened images", "scale": "pixels scaled from -1 to 1"}
+PREPROCESSED = {
+    "zca": "whitened images",
+    "scale": "pixels scaled from -1 to 1",
+    "imagenet": "images normalised as torchvision does",
+}
 
 
 def differs(result: Result[Any], spec: Mapping[str, Any], setting: Mapping[str, Any]) -> list[str]:

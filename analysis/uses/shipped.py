@@ -1,4 +1,4 @@
-"""The uses that are shipped: continual learning on digits and MNIST, regimes of labels and search on digits.
+"""The uses that are shipped: continual learning and regimes of labels on digits and MNIST, search on digits.
 
 Distillations that couple classes are short ones, since every pair of classes needs its own: so are the sets
 of all classes at once beside them. Of a search only its figures are shipped, no network.
@@ -45,6 +45,7 @@ METHODS: dict[str, dict[str, str]] = {
 }
 REPLAYED = ("random", "kmeans")  # beside all methods
 MNIST = DataSpec(name="mnist", source="torchvision", preprocess="scale")
+REGIMES_MNIST = ("mnist", (1, 10), 5)  # data, images per class, seeds
 RANKING = ("dm", "dc", "gtn", "bptt", "mtt", "dd2018", "frepo", "kip")
 RANKING_IPC = 10
 
@@ -62,6 +63,7 @@ def parts() -> dict[str, list[TaskSpec]]:
         "memories of MNIST": [*mnist()],
         "search on digits": [search()],
         "regimes of labels on digits": [regimes()],
+        "regimes of labels on MNIST": [regimes(*REGIMES_MNIST)],
     }
 
 
@@ -122,12 +124,15 @@ def search() -> SearchTask:
     return SearchTask(data=resolve("digits"), run_keys=keys, ipc=RANKING_IPC)
 
 
-def regimes() -> RegimesTask:
-    """Distribution matching beside coresets and random images under three regimes, over five seeds."""
-    data = resolve("digits")
+def regimes(
+    name: str = "digits", sizes: tuple[int, ...] = (1, 10, 50), seeds: int = 5
+) -> RegimesTask:
+    """Distribution matching beside coresets and random images under three regimes, over some seeds."""
+    data = resolve(name)
     settings = [("net.arch", "mlp"), ("net.width", "100"), *LAST.items()]
-    sets = [make_spec("dm", data, form(data)[0], ipc=n, settings=settings) for n in (1, 10, 50)]
-    return RegimesTask(data=data, sets=tuple(sets), network=LABELLED)
+    sets = [make_spec("dm", data, form(data)[0], ipc=n, settings=settings) for n in sizes]
+    common: dict[str, Any] = {"seeds": tuple(range(seeds)), "sizes": sizes, "network": LABELLED}
+    return RegimesTask(data=data, sets=tuple(sets), **common)
 
 
 # --- docs/uses.md ---------------------------------------------------------------------------------------
@@ -149,10 +154,18 @@ def continual_markdown(store: Store) -> str:
 
 
 def regimes_markdown(store: Store) -> str:
-    """What is shipped of labels as the table of docs/uses.md."""
-    found = regimes_result.read(store.task(regimes()))
-    lines = [regimes_figures.sentence(found), *(f"- {n}." for n in regimes_figures.notes(found))]
-    return "\n\n".join([_markdown(regimes_figures.table(found)), lines[0], "\n".join(lines[1:])])
+    """What is shipped of labels as the tables of docs/uses.md, a dataset after the other."""
+    blocks = []
+    for spec in (regimes(), regimes(*REGIMES_MNIST)):
+        task = store.task(spec)
+        if not task.is_done():
+            continue
+        found = regimes_result.read(task)
+        title = f"{found.data_label}, {len(spec.seeds)} seeds:"
+        notes = "\n".join(f"- {note}." for note in regimes_figures.notes(found))
+        table = _markdown(regimes_figures.table(found))
+        blocks += [title, table, regimes_figures.sentence(found), notes]
+    return "\n\n".join(blocks)
 
 
 def search_markdown(store: Store) -> str:

@@ -17,6 +17,7 @@ from ddcore.base.errors import SpecError
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")  # it becomes part of the name of a lock file
 MAX_THREADS, MAX_SLOTS = 4096, 64
 MAX_CHECKPOINT_S = 86400.0
+MAX_DECODED_GB, MAX_PARTS = 1 << 14, 1000
 LOCAL = "local"
 LAUNCHERS = (LOCAL, "slurm", "ray")
 RAY = "http://127.0.0.1:8265"
@@ -32,18 +33,12 @@ def device() -> str:
 
 def threads() -> int:
     """`DD_THREADS`: CPU threads of a computing worker; all there are without it."""
-    value = os.environ.get("DD_THREADS") or str(os.cpu_count() or 1)
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_THREADS):
-        raise SpecError("DD_THREADS", value, f"a whole number from 1 to {MAX_THREADS}")
-    return int(value)
+    return _whole("DD_THREADS", os.cpu_count() or 1, MAX_THREADS)
 
 
 def slots_per_device() -> int:
     """`DD_SLOTS_PER_DEVICE`: how many tasks may share a device, if its memory allows; 1 without it."""
-    value = os.environ.get("DD_SLOTS_PER_DEVICE") or "1"
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_SLOTS):
-        raise SpecError("DD_SLOTS_PER_DEVICE", value, f"a whole number from 1 to {MAX_SLOTS}")
-    return int(value)
+    return _whole("DD_SLOTS_PER_DEVICE", 1, MAX_SLOTS)
 
 
 def split() -> int:
@@ -66,6 +61,23 @@ def checkpoint_seconds() -> float:
     if not 0 <= seconds <= MAX_CHECKPOINT_S:
         raise SpecError("DD_CHECKPOINT_S", value, f"seconds from 0 to {MAX_CHECKPOINT_S:.0f}")
     return seconds
+
+
+def decoded_bytes() -> int:
+    """`DD_DECODED_GB`: to how many GiB pictures of a dataset may decode, 4 without it; in bytes."""
+    return _whole("DD_DECODED_GB", 4, MAX_DECODED_GB) << 30
+
+
+def selection_parts() -> int:
+    """`DD_SELECTION_PARTS`: into how many tasks a selection by class is divided; one without it."""
+    return _whole("DD_SELECTION_PARTS", 1, MAX_PARTS)
+
+
+def _whole(name: str, default: int, most: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
+        raise SpecError(name, value, f"a whole number from 1 to {most}")
+    return int(value)
 
 
 def measures() -> bool:
@@ -128,6 +140,8 @@ def check() -> None:
         slots_per_device,
         split,
         checkpoint_seconds,
+        decoded_bytes,
+        selection_parts,
         measures,
         compiling,
         launcher,

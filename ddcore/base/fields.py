@@ -156,9 +156,9 @@ def choices(default: tuple[str, ...], names: Names, expected: str, help: str) ->
     return _field(default, Declared(help=help, names=names, expected=expected))
 
 
-def text(default: Any, help: str, *, grammar: Grammar | None = None) -> Any:
-    """A text, or several, that `grammar` understands; any without it."""
-    return _field(default, Declared(help=help, grammar=grammar))
+def text(default: Any, help: str, *, grammar: Grammar | None = None, later: bool = False) -> Any:
+    """A text, or several, that `grammar` understands; any without it. `later` as for a choice."""
+    return _field(default, Declared(help=help, grammar=grammar, later=later))
 
 
 def flag(default: Any, help: str) -> Any:

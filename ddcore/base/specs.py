@@ -41,6 +41,7 @@ KINDS = {  # where the class of each kind of task is, as "module:class"
     "graph_run": "ddcore.graphs.contract:GraphRun",
     "import": "ddcore.sets.imported_spec:ImportTask",
     "real_nets": "ddcore.pools.real_spec:RealPool",
+    "selection": "ddcore.distil.selection_spec:SelectionPart",
     "sleepy": "ddcore.tasks.testing:SleepyTask",
     "speed": "ddcore.training.speed:Calibration",
     "subset_nets": "ddcore.pools.real_spec:SubsetPool",

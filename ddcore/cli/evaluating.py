@@ -11,6 +11,7 @@ from ddcore.base.fields import declared
 from ddcore.measure import fair, ranking
 from ddcore.measure.regimes import HARD, REGIMES, LabelRegime, regime, with_loss
 from ddcore.measure.spec import EvaluateTask, run_of
+from ddcore.nets.published import WORD
 from ddcore.nets.words import judge
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks.store import Store, Task
@@ -62,12 +63,14 @@ def labelling(options: argparse.Namespace, run: Task, protocol: Protocol) -> dic
     if kind is not None or options.loss or options.temperature is not None:
         found["protocol"] = with_loss(protocol, kind or "", options.loss or "", options.temperature)
     if kind is not None:
-        net = spec.net
-        if options.teacher:
+        net, word = spec.net, ""
+        if options.teacher and WORD.fullmatch(options.teacher):
+            word = options.teacher
+        elif options.teacher:
             result = run.result()
             form = tuple(result["shape"]), len(result["set"]["class_names"])
             net = judge("teacher", options.teacher, net, *form)
-        found["labels"] = regime(kind, spec.data, net, options.teacher_epochs or 0)
+        found["labels"] = regime(kind, spec.data, net, options.teacher_epochs or 0, published=word)
     return found
 
 

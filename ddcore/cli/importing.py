@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 def add(commands: console.Commands) -> None:
     """The command."""
     commands.add("import", import_set, "open a set that was made elsewhere", fill=_arguments)
+    sub = commands.add("teacher", teacher, "put a file of torchvision's weights where teachers are")
+    sub.add_argument("file", metavar="FILE", help="a state_dict, as torchvision saves it")
+    sub.add_argument("--arch", required=True, help="torchvision's name of the network: resnet18")
+
+
+def teacher(options: argparse.Namespace) -> None:
+    """`teacher FILE --arch NAME`: check the weights apart, copy them, say the word that names them."""
+    from ddcore.pools import published
+
+    word = published.adopt(options.arch, paths.typed(options.file))
+    console.output(options, {"teacher": word}, lambda: print(word))
 
 
 def _arguments(sub: argparse.ArgumentParser) -> None:

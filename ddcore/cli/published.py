@@ -83,20 +83,30 @@ def reproduce(options: argparse.Namespace) -> int:
     if options.only not in ("", *(row.name for row in chosen.rows)):
         raise SpecError("only", options.only, "one of " + ", ".join(r.name for r in chosen.rows))
     steps = list(chosen.steps(options.only, options.rehearse))
-    return _planned(options, store, steps) if options.dry_run else _made(options, store, steps)
+    if not options.dry_run:
+        return _made(options, store, steps)
+    return _planned(options, store, steps, chosen.machine)
 
 
-def _planned(options: argparse.Namespace, store: Store, steps: list[Step]) -> int:
-    """What the steps of a recipe will take."""
+def _planned(options: argparse.Namespace, store: Store, steps: list[Step], machine: str) -> int:
+    """What the steps of a recipe will take; of one for a graphics card, on such a card wherever this is."""
     from ddcore.recipes import make
     from ddcore.tasks import queue
     from ddcore.training import speed
 
-    if queue.is_free(store.root, "compute"):  # once: what estimates for large networks rest on
-        follow.compute(store, speed.here())
-    planned = make.plan(store, steps)
+    device = speed.kind_here()
+    elsewhere = machine == "gpu" and device == "cpu" and not options.rehearse
+    if not elsewhere and queue.is_free(store.root, "compute"):
+        follow.compute(store, speed.here())  # once: what estimates for large networks rest on
+    with speed.supposing("cuda" if elsewhere else device):
+        planned = make.plan(store, steps)
     facts = [_step_facts(*each) for each in planned]
-    text = [console.line(f) for f in facts] + [make.total(planned)]
+    text = [console.line(f) for f in facts] + [make.total(planned, "cuda" if elsewhere else device)]
+    if elsewhere:
+        guess = f"{speed.GPU_GUESS:.0e} multiply-adds a second"
+        text.append(
+            f"This machine has no graphics card: the hours are a guess for one with {guess}."
+        )
     console.output(options, facts, lambda: print("\n".join(text)))
     return 0
 
@@ -150,4 +160,5 @@ def _step_facts(step: Step, guess: Estimate | None) -> dict[str, Any]:
         "key": step.spec.key,
         "title": step.spec.title(),
         "estimate": guess.sentence() if guess else "done",
+        **({"labels": step.labels} if step.labels else {}),
     }

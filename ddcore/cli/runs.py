@@ -40,6 +40,7 @@ def _of_distill(sub: argparse.ArgumentParser) -> None:
     data, run = declared(DataSpec), declared(DistillSpec)
     sub.add_argument("--resolution", type=int, help=data["resolution"].sentences())
     sub.add_argument("--grey", action="store_true", help=data["grey"].sentences())
+    sub.add_argument("--preprocess", default="normalise", help=data["preprocess"].sentences())
     sub.add_argument("--ipc", type=int, help=run["ipc"].sentences())
     sub.add_argument("--ratio", type=float, help="of graphs: " + declared(GraphRun)["ratio"].help)
     sub.add_argument("--seed", type=int, default=0, help=run["seed"].sentences())
@@ -112,7 +113,8 @@ def distill(options: argparse.Namespace) -> int:
         raise SpecError("ratio", options.ratio, f"no such option with {options.method}: say --ipc")
     store = Store()
     named = "digits" if options.dataset is None else options.dataset
-    data = resolve(named, resolution=options.resolution, grey=options.grey)
+    form = {"resolution": options.resolution, "grey": options.grey}
+    data = resolve(named, **form, preprocess=options.preprocess)
     dataset = follow.compute(store, dataset_task(data))
     facts = dataset.result()
     spec = make_spec(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ddcore.base import rng
+from ddcore.base.errors import DataError
 from ddcore.data.decode import channel_scale
 from ddcore.data.preprocess import Preprocess
-from ddcore.data.spec import DataSpec, dataset_task, zca_task
+from ddcore.data.spec import IMAGENET, DataSpec, dataset_task, zca_task
 from ddcore.data.splits import held_out, quota_by_fraction
 from ddcore.tasks.store import Store
 
@@ -87,6 +90,8 @@ def load(store: Store, spec: DataSpec) -> Dataset:
         mean, std = channel_scale(images)
     if spec.preprocess == "scale":
         mean = std = [0.5] * images.shape[1]
+    elif spec.preprocess == "imagenet":
+        mean, std = (c if images.shape[1] == 3 else [sum(c) / 3] for c in map(list, IMAGENET))
     return Dataset(
         train_images=images[~held],
         train_labels=labels[~held],
@@ -101,6 +106,26 @@ def load(store: Store, spec: DataSpec) -> Dataset:
         spec=spec,
         zca=zca,
     )
+
+
+def some(store: Store, spec: DataSpec, places: Sequence[int]) -> Dataset:
+    """The classes at these places among those of `spec`, preprocessed as all of them are.
+
+    Unlike `load` with `classes`, where nothing of the others is known. Of images only theirs are read, unless
+    the spec itself names classes. `DataError` for whitened data.
+    """
+    if spec.preprocess == "zca":
+        raise DataError("Whitening knows no single classes: choose normalise.")
+    numbers = spec.classes or range(len(store.task(dataset_task(spec)).result()["class_names"]))
+    own = load(store, spec.replace(classes=tuple(numbers[p] for p in places)))
+    if spec.preprocess != "normalise":
+        return dataclasses.replace(own, spec=spec)
+    if spec.classes:
+        whole = load(store, spec)
+        return dataclasses.replace(own, spec=spec, mean=whole.mean, std=whole.std)
+    facts = store.task(dataset_task(spec)).result()
+    mean, std = (np.array(facts[name], np.float32) for name in ("mean", "std"))
+    return dataclasses.replace(own, spec=spec, mean=mean, std=std)
 
 
 def _of_classes(

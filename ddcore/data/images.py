@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ddcore.base import environment
 from ddcore.base.errors import DataError
 from ddcore.base.isolated import Progress
-from ddcore.data.sources._raw import MAX_BYTES, no_progress
+from ddcore.data.sources._raw import no_progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -172,10 +173,11 @@ def _shaped(picture: Image, form: PictureForm) -> np.ndarray:
 
 def _require_fit(name: str, shape: tuple[int, ...], total: int) -> None:
     wanted = total * int(np.prod(shape))
-    if wanted > MAX_BYTES:
+    most = environment.decoded_bytes()
+    if wanted > most:
         raise DataError(
             f"{total} pictures like {name} take {wanted / 2**30:.1f} GiB: expected at most "
-            f"{MAX_BYTES >> 30} GiB, choose a smaller resolution."
+            f"{most >> 30} GiB, choose a smaller resolution (or let DD_DECODED_GB allow more)."
         )
 
 

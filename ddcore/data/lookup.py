@@ -28,7 +28,7 @@ def resolve(
     source = datasets().get(text)
     if source:
         root = paths.data_root()
-        kind = source.available(root) or "torchvision"
+        kind = source.available(root) or source.kinds[0]
         mark = fingerprint(root / text, kind, portable=True) if kind == "parquet" else ""
         return canonical(DataSpec(name=text, source=kind, fingerprint=mark, **fields))
     folder = paths.typed(text)

@@ -17,7 +17,9 @@ PREPROCESS = {
     "normalise": "mean 0 and deviation 1 per channel",
     "zca": "whitening of all pixels",
     "scale": "from -1 to 1 whatever the data, so that no statistics of theirs are in it",
+    "imagenet": "as torchvision's networks saw ImageNet, whatever the data: for teachers from a file",
 }
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, as torchvision says
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 RESOLUTION = (4, 512)
 
@@ -102,7 +104,9 @@ class DataSpec(Files):
             known = known and max(self.classes, default=0) < len(get(self.name).classes)
         self.require("classes", known)
         if self.classes:
-            one = "normalise or scale with some classes only: the whitening is that of all"
+            one = (
+                "normalise, scale or imagenet with some classes only: the whitening is that of all"
+            )
             self.require("preprocess", self.preprocess != "zca", one)
 
     def title(self) -> str:
@@ -159,7 +163,7 @@ class DownloadTask(TaskSpec):
 
     name: str = choice(
         REQUIRED,
-        lambda: [name for name, source in datasets().items() if not source.bundled],
+        lambda: [name for name, source in datasets().items() if source.torchvision],
         "What is downloaded.",
     )
     # Files may have been removed since the last request.

@@ -17,7 +17,6 @@ from ddcore.kernels.spec import KernelSpec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.bank_spec import Start
-from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
 
 if TYPE_CHECKING:
@@ -59,6 +58,11 @@ class Params(Spec):
     def start(self, spec: DistillSpec) -> Start:
         """The weights from which networks are trained that the set is made for."""
         return Start()
+
+    @property
+    def teaches(self) -> str:
+        """The file of the network whose labels are taken; "" for networks trained here."""
+        return ""
 
     def kernel(self, spec: DistillSpec) -> KernelSpec | None:
         """The kernel machine that the set is made for; None for networks."""
@@ -150,7 +154,7 @@ class Method(Generic[OwnParams]):
     shipped: tuple[tuple[dict[str, str], tuple[int, ...]], ...] = (({}, (1,)),)
     caveat: str = ""
     measured: Callable[[dict[str, Any]], str] | None = None
-    prepares: Callable[[DistillSpec[OwnParams]], Sequence[TrajectoryTask]] = lambda spec: ()
+    prepares: Callable[[DistillSpec[OwnParams]], Sequence[TaskSpec]] = lambda spec: ()
     not_labels: dict[str, str] = field(default_factory=dict)
     not_parametrizations: dict[str, str] = field(default_factory=dict)
     one_parametrization: tuple[str, str] | None = None

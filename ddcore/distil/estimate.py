@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 
 from ddcore.distil.contract import DistillSpec, method
+from ddcore.distil.selection_spec import SelectionPart, selection_work
 from ddcore.nets.architectures import image_macs
 from ddcore.nets.plan import Shape, cost
 from ddcore.pools.estimate import bank_seconds, known_form, sizes
+from ddcore.pools.teaching import teaching
 from ddcore.tasks.store import Store, Task
 from ddcore.training.estimate import (
     BASE_BYTES,
@@ -22,6 +24,8 @@ from ddcore.training.estimate import (
     testing_bytes,
 )
 from ddcore.training.speed import MATRIX, speed
+
+SNAPSHOTS = 36  # of a run, in 16 bits; at most one for each iteration, and one of the start
 
 
 def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) -> Estimate:
@@ -52,7 +56,7 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     return Estimate(
         seconds=START_S + work / rate + banks,
         memory=BASE_BYTES + held + max(graph + stored, testing_bytes(spec.net, shape, classes)),
-        disk=pixels * (2 * 36 + 4) + 100_000,
+        disk=pixels * (2 * min(SNAPSHOTS, p.iterations + 1) + 4) + 100_000,
         basis=basis,
     )
 
@@ -60,6 +64,23 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
 def need_of_run(spec: DistillSpec, store: Store) -> Estimate:
     """`distillation`, for what starts workers elsewhere."""
     return distillation(spec, store, *known_form(spec.data, store))
+
+
+def need_of_selection(spec: SelectionPart, store: Store) -> Estimate:
+    """A part of a selection: its crops through the teacher, and the images of its classes."""
+    shape, classes = known_form(spec.data, store)
+    own, asked = len(spec.classes(classes)), teaching(spec.data, spec.net, spec.teacher)
+    work = selection_work(asked, spec.asked, shape, own, classes)
+    rate, basis = speed(store, spec.KIND, work, image_macs(asked.net, shape, classes))
+    train, test = (count * own / classes for count in sizes(spec.data, store))
+    return Estimate(
+        seconds=START_S + work / rate,
+        memory=BASE_BYTES
+        + data_bytes(shape, round(train + test), round(test))
+        + testing_bytes(asked.net, shape, classes),
+        disk=4.0 * math.prod(shape) * own * spec.ipc,
+        basis=basis,
+    )
 
 
 def judging(spec: DistillSpec, shape: Shape, classes: int) -> float:

@@ -127,7 +127,9 @@ class Problem(Generic[S]):
         """What networks trained on the real data say about the first images."""
         from ddcore.pools.bank import teacher_labels
 
-        return teacher_labels(self.spec.data, self.spec.net, images, self.need, self.device)
+        spec = self.spec
+        asked = (spec.data, spec.net, images, self.need, self.device)
+        return teacher_labels(*asked, spec.params.teaches)
 
 
 def _shown(decoder: Decoder) -> Tensor:

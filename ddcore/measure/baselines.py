@@ -88,7 +88,8 @@ def _taught(
     )
 
     images = data.batch(torch.from_numpy(indices.ravel()))
-    labels = teacher_labels(spec.data, spec.judge, images, context.need, context.device)
+    asked = (spec.data, spec.judge, images, context.need, context.device)
+    labels = teacher_labels(*asked, spec.teacher)
     return labels.numpy().reshape(*indices.shape, -1)
 
 

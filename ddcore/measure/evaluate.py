@@ -36,6 +36,7 @@ def baseline_task(name: str, run: MeasuredRun, nets: int, seed: int = 0) -> Base
         seed=seed,
         draws=draws,
         net=run.net if judged else None,
+        teacher=getattr(getattr(run, "params", None), "teaches", "") if name == LABELLED else "",
     )
 
 

@@ -14,6 +14,7 @@ from ddcore.base.specs import Spec
 from ddcore.data.spec import DataSpec
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape
+from ddcore.nets.published import NETWORKS, parse
 from ddcore.pools.real_spec import RealPool
 from ddcore.training.protocols import Protocol
 
@@ -66,20 +67,28 @@ class LabelRegime(Spec):
         """In a few words, for lists."""
         if self.teacher is None:
             return "hard labels"
-        early = f" after {self.teacher.epochs} epochs" if self.teacher.epochs else ""
+        early = f" ({self.teacher.published})" if self.teacher.published else ""
+        early += f" after {self.teacher.epochs} epochs" if self.teacher.epochs else ""
         which = "on every batch" if self.kind == ONLINE else "fixed"
         return f"labels by {self.teacher.net.label()}{early}, {which}"
 
 
-def regime(kind: str, data: DataSpec, net: NetSpec, epochs: int = 0, seed: int = 0) -> LabelRegime:
+def regime(
+    kind: str, data: DataSpec, net: NetSpec, epochs: int = 0, seed: int = 0, published: str = ""
+) -> LabelRegime:
     """The labels of that kind for sets made from `data`; the teacher has this architecture.
 
-    `epochs` stops the teacher early; 0 trains it as long as its data's size asks for.
+    `epochs` stops the teacher early; 0 trains it as long as its data's size asks for. `published` takes one
+    from a file instead (`nets.published`).
     """
     if kind not in REGIMES:
         raise SpecError("labels", kind, "one of " + ", ".join(REGIMES))
     if kind == HARD:
         return LabelRegime(kind=HARD)
+    if published:
+        name, _ = parse("teacher", published)
+        pool = RealPool(data=data, net=NETWORKS[name], nets=1, published=published)
+        return LabelRegime(kind=kind, teacher=pool)
     return LabelRegime(kind=kind, teacher=teacher_pool(data, net, epochs, seed))
 
 

@@ -100,6 +100,10 @@ class BaselineTask(TaskSpec):
         "Gives features, judges draws and teaches the labels of random_labelled, where that is needed.",
     )
 
+    teacher: str = text(
+        "", "A teacher from a file labels random_labelled; empty: those of `net`.", later=True
+    )
+
     def validate(self) -> None:
         """Check that there is a network where labels come from one."""
         if self.name == LABELLED:

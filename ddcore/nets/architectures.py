@@ -2,7 +2,7 @@
 
 Sources: ConvNet, VGG-11, AlexNet, ResNet-18/34 and MLP as in the gradient-matching line of work (Zhao
 et al. 2021; CIFAR stem, no global pooling in ConvNet); LeNet and AlexCifarNet as in Wang et al. 2018;
-AlexNet for 224 pixels as torchvision has it.
+AlexNet and ResNets for 224 pixels as torchvision has them.
 """
 
 from __future__ import annotations
@@ -188,10 +188,17 @@ def _vgg11(net: NetSpec, shape: Shape, classes: int) -> Plan:
     return (*layers, Linear(classes))
 
 
-def _resnet(blocks: tuple[int, int, int, int]) -> Callable[[NetSpec, Shape, int], Plan]:
+def _resnet(
+    blocks: tuple[int, int, int, int], large: bool = False
+) -> Callable[[NetSpec, Shape, int], Plan]:
+    """`large`: the first layers of He et al. 2016 for ImageNet, which make a quarter of each side."""
+
     def plan(net: NetSpec, shape: Shape, classes: int) -> Plan:
         relu, norm, width = Act("relu"), Norm(net.knob("norm")), net.knob("width")
-        layers: list[Layer] = [Conv(width, 3, padding=1, bias=False), norm, relu]
+        first = Conv(width, 7, 2, 3, bias=False) if large else Conv(width, 3, 1, 1, bias=False)
+        layers: list[Layer] = [first, norm, relu]
+        if large:
+            layers.append(Pooling("max", 3, 2, padding=1))
         channels = width
         for stage, count in enumerate(blocks):
             out = width << stage
@@ -208,7 +215,7 @@ def _resnet(blocks: tuple[int, int, int, int]) -> Callable[[NetSpec, Shape, int]
                 )
                 layers.append(Residual(body, shortcut, relu))
                 channels = out
-        side = -(-shape[1] // 8)
+        side = -(-shape[1] // (32 if large else 8))
         return (*layers, Pooling("avg", side, side), Linear(classes))
 
     return plan
@@ -227,6 +234,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "mlp": Architecture("MLP", _mlp, {"width": 128, "depth": 2, "activation": "relu"}),
     "resnet18": Architecture("ResNet-18", _resnet((2, 2, 2, 2)), _RESNET, min_side=8),
     "resnet34": Architecture("ResNet-34", _resnet((3, 4, 6, 3)), _RESNET, min_side=8),
+    "resnet18at224": Architecture(
+        "ResNet-18-224", _resnet((2, 2, 2, 2), large=True), _RESNET, min_side=32
+    ),
+    "resnet34at224": Architecture(
+        "ResNet-34-224", _resnet((3, 4, 6, 3), large=True), _RESNET, min_side=32
+    ),
     "vgg11": Architecture("VGG-11", _vgg11, {"norm": "instance", "pooling": "max"}, min_side=32),
     "alexnet": Architecture("AlexNet", _alexnet, {"norm": "none"}, min_side=8),
     "alexnet224": Architecture("AlexNet-224", _alexnet224, {"width": 64}, min_side=63),

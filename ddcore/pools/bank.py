@@ -17,8 +17,9 @@ from ddcore.data.spec import DataSpec
 from ddcore.data.tensors import DeviceData
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, Weights
-from ddcore.pools.bank_spec import TEACHERS, BankTask, Start
+from ddcore.pools.bank_spec import BankTask, Start
 from ddcore.pools.networks import Job, as_arrays, load
+from ddcore.pools.teaching import teaching
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
 from ddcore.training.estimate import protocol_work
@@ -85,19 +86,13 @@ def teacher_labels(
     images: Tensor,
     need: Callable[[TaskSpec], Task],
     device: str | torch.device,
+    word: str = "",
 ) -> Tensor:
-    """Soft labels (M, K) of preprocessed images: what networks trained on the real data say about them."""
-    return soft_labels(teacher(data, net, need, device), images)
+    """Soft labels (M, K) of preprocessed images: what networks trained on the real data say about them.
 
-
-def teacher(
-    data: DataSpec,
-    net: NetSpec,
-    need: Callable[[TaskSpec], Task],
-    device: str | torch.device,
-) -> TrainedNets:
-    """The networks trained on the real data that label a set."""
-    return load(need(BankTask(data=data, net=net, nets=TEACHERS)), device)
+    `word` names one from a file (`nets.published`) in place of networks trained here.
+    """
+    return soft_labels(load(need(teaching(data, net, word)), device), images)
 
 
 def start_weights(

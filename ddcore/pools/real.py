@@ -22,6 +22,7 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network, shape_of
 from ddcore.nets.plan import cost
 from ddcore.nets.precision import FLOAT32
+from ddcore.pools import published
 from ddcore.pools.networks import Job, Kept, as_arrays
 from ddcore.pools.real_spec import Counts, EarlyPool, Pool, RealPool, SubsetPool
 from ddcore.tasks.worker import Context
@@ -161,6 +162,9 @@ def run_real(context: Context[RealPool]) -> None:
     """Task `real_nets`: see `RealPool`."""
     spec = context.spec
     job = _Training(context, spec.nets)
+    if spec.published:
+        _from_file(job)
+        return
     labels, classes = job.data.dataset.train_labels, job.data.num_classes
     _require(spec, "per_class", spec.per_class, labels)
     images = spec.per_class * classes or len(labels)
@@ -184,6 +188,16 @@ def run_real(context: Context[RealPool]) -> None:
         test=summary(rest["test"].tolist()),
         train=summary(rest["train"].tolist()),
     )
+
+
+def _from_file(job: _Training[RealPool]) -> None:
+    """Weights as they were published, tested like those that were trained; no image is learned from."""
+    data, spec = job.data, job.spec
+    nets = published.load(spec.published, data.shape, data.num_classes, job.context.device)
+    predicted = job.predict(nets)
+    test = job.accuracy(predicted)
+    job.context.save_arrays(as_arrays(nets), name="weights")
+    job.save({"predicted": predicted, "test": test}, epochs=0, test=summary(test.tolist()))
 
 
 def run_early(context: Context[EarlyPool]) -> None:

@@ -9,9 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ddcore.base.fields import REQUIRED, number, numbers, part, seed
+from ddcore.base.errors import SpecError
+from ddcore.base.fields import REQUIRED, number, numbers, part, seed, text
 from ddcore.base.specs import TaskSpec
 from ddcore.data.spec import DataSpec
+from ddcore.nets import published
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import NetCost, Shape, cost
 from ddcore.nets.precision import precision
@@ -79,9 +81,29 @@ class RealPool(Pool):
     per_class: int = number(
         0, 0, 1_000_000, "Images of each class, drawn anew for each network; 0: all there are."
     )
+    published: str = text(
+        "",
+        "Weights of a file instead of training: one of torchvision's networks, such as resnet18-f37072fd.",
+        grammar=lambda field, word: published.parse(field, word) if word else None,
+        later=True,
+    )
+
+    def validate(self) -> None:
+        """A file holds one network, which has seen images as torchvision normalises them."""
+        if not self.published:
+            return
+        name, _ = published.parse("published", self.published)
+        self.require("net", self.net == published.NETWORKS[name], f"that of {name}")
+        self.require("nets", self.nets == 1, "1 with weights from a file")
+        self.require("per_class", self.per_class == 0, "0 with weights from a file")
+        if self.data.preprocess != "imagenet":
+            allowed = "imagenet with a teacher from a file"
+            raise SpecError("preprocess", self.data.preprocess, allowed)
 
     def title(self) -> str:
         """Line for lists."""
+        if self.published:
+            return f"{self.net.label()} with the weights {self.published} on {self.data.title()}"
         part = f"{self.per_class} per class of " if self.per_class else ""
         return f"{self.nets} networks {self.net.label()} trained on {part}{self.data.title()}"
 
@@ -93,9 +115,9 @@ class RealPool(Pool):
         """Training, then one pass over training and test images."""
         one = cost(self.net.plan(shape, classes), shape)
         images = min(self.per_class * classes, counts.train) if self.per_class else counts.train
-        seen = self.nets * images * self.epochs_for(images)
+        seen = 0 if self.published else self.nets * images * self.epochs_for(images)
         disk = self.nets * (4.0 * one.parameters + counts.test)
-        tested = self.nets * (images + counts.test)
+        tested = self.nets * (counts.test if self.published else images + counts.test)
         return self._need(one, seen, tested, self.batch or images, disk)
 
 

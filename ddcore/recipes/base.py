@@ -6,6 +6,7 @@ at any moment, it goes on where it was. No torch here.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,13 +19,12 @@ from ddcore.data.spec import form
 from ddcore.distil.contract import DistillSpec, method
 from ddcore.distil.estimate import distillation
 from ddcore.distil.settings import make_spec
+from ddcore.measure import label_bytes
 from ddcore.measure.estimate import evaluation
 from ddcore.measure.regimes import regime, with_loss
 from ddcore.measure.spec import EvaluateTask, default_evaluation
 from ddcore.nets.plan import Shape
 from ddcore.nets.words import judge
-from ddcore.pools.estimate import trajectories
-from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.tasks.store import Store
 from ddcore.training.estimate import Estimate
 from ddcore.training.protocols import protocol
@@ -59,7 +59,7 @@ class Judged:
 
     `net` is the network as a word ("convnet-128"; "" for the run's own), `nets` how many are trained (0:
     as many as the protocol says). `labels` are those of all sets, one of `measure.regimes.REGIMES`, the
-    teacher's at `temperature` ("" for those that each set has).
+    teacher's at `temperature` ("" for those that each set has); `teacher` names one from a file.
     """
 
     protocol: str = ""
@@ -68,15 +68,16 @@ class Judged:
     nets: int = 0
     labels: str = ""
     temperature: float | None = None
+    teacher: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRow:
     """One distilled set: a preset with some settings, the protocols that judge it, what differs.
 
-    `whiten` is ZCA whitening of the data. `differs` says in one or two sentences what is not as published,
-    or why no published figure stands there. `quoted` names findings of the run, or figures of an attack,
-    that belong beside its accuracy.
+    `whiten` is ZCA whitening of the data, `preprocess` another way than the usual one. `differs` says in one
+    or two sentences what is not as published, or why no published figure stands there. `quoted` names
+    findings of the run, or figures of an attack, that belong beside its accuracy.
     """
 
     name: str
@@ -87,6 +88,7 @@ class RecipeRow:
     preset: str = "paper"
     settings: dict[str, str] = field(default_factory=dict)
     whiten: bool = False
+    preprocess: str = ""
     judged: tuple[Judged, ...] = (Judged(),)
     differs: str = ""
     quoted: tuple[str, ...] = ()
@@ -95,8 +97,9 @@ class RecipeRow:
         """The distillation; as a rehearsal two iterations on digits, with everything else as small."""
         if rehearsal:
             return self._rehearsed()
-        whitened: dict[str, Any] = {"preprocess": "zca"} if self.whiten else {}
-        data = resolve(self.dataset, **whitened)
+        way = "zca" if self.whiten else self.preprocess
+        changed: dict[str, Any] = {"preprocess": way} if way else {}
+        data = resolve(self.dataset, **changed)
         # Given as such, another dataset's files need not be here: what will be done can be said.
         source = self.settings.get("source")
         return make_spec(
@@ -125,7 +128,7 @@ class RecipeRow:
         if judged.net:
             changes["archs"] = (judge("net", judged.net, run.net, *form(run.data)),)
         if judged.labels:
-            changes["labels"] = regime(judged.labels, run.data, run.net)
+            changes["labels"] = regime(judged.labels, run.data, run.net, published=judged.teacher)
             changes["protocol"] = with_loss(chosen, judged.labels, temperature=judged.temperature)
         return default_evaluation(key, run, **changes)
 
@@ -135,12 +138,14 @@ class Step:
     """One task of a recipe; `row` is what it belongs to ("" for what follows on all rows).
 
     `only_for` is the task that alone needs it, if one does: experts are not trained for a finished set.
+    `labels` says what labels take, where a teacher gives them.
     """
 
     spec: TaskSpec
     row: str
     estimate: Callable[[Store], Estimate]
     only_for: TaskSpec | None = None
+    labels: str = ""
 
     def is_done(self, store: Store) -> bool:
         """Whether there is nothing left to do."""
@@ -178,18 +183,32 @@ def row_steps(row: RecipeRow, rehearsal: bool = False) -> Iterator[Step]:
     run = row.run(rehearsal)
     shape, classes = form(run.data)
     for spec in method(run.method).prepares(run):
-        yield Step(spec, row.name, partial(_expert_estimate, spec, shape, classes), only_for=run)
+        yield Step(spec, row.name, partial(_prepared_estimate, spec), only_for=run)
     yield Step(run, row.name, lambda store: distillation(run, store, shape, classes))
     for judged in row.judged:
         task = row.evaluation(run, run.key, judged)
         if rehearsal:
             short = task.protocol.replace(epochs=min(task.protocol.epochs, 2))
             task = task.replace(protocol=short, nets=2)
-        yield Step(task, row.name, partial(_judging_estimate, task, run, shape, classes))
+        yield Step(
+            task,
+            row.name,
+            partial(_judging_estimate, task, run, shape, classes),
+            labels=_labels(task, run, shape, classes),
+        )
 
 
-def _expert_estimate(spec: TrajectoryTask, shape: Shape, classes: int, store: Store) -> Estimate:
-    return trajectories(spec, store, shape, classes)
+def _prepared_estimate(spec: TaskSpec, store: Store) -> Estimate:
+    module, _, function = spec.ESTIMATE.partition(":")
+    return getattr(importlib.import_module(module), function)(spec, store)
+
+
+def _labels(task: EvaluateTask, run: DistillSpec, shape: Shape, classes: int) -> str:
+    """What the labels of one of the sets that are judged take; "" where each has its own."""
+    if task.labels is None:
+        return ""
+    images = classes * run.images_per_class(shape, classes)
+    return label_bytes.sentence(task.labels.kind, images, classes, task.protocol.epochs)
 
 
 def _judging_estimate(

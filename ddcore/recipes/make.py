@@ -84,14 +84,15 @@ def plan(store: Store, steps: Iterable[Step]) -> list[tuple[Step, Estimate | Non
     return [(s, None if s.is_done(store) else s.estimate(store)) for s in steps]
 
 
-def total(planned: Iterable[tuple[Step, Estimate | None]]) -> str:
-    """What is left in one line."""
+def total(planned: Iterable[tuple[Step, Estimate | None]], device: str = "cpu") -> str:
+    """What is left in one line; on a graphics card with its hours, which are what is asked for and paid."""
     left = [guess for _, guess in planned if guess]
     if not left:
         return "Everything is there."
     seconds, disk = sum(g.seconds for g in left), sum(g.disk for g in left)
     memory = max(g.memory for g in left)
+    hours = "" if device == "cpu" else f" ({seconds / 3600:,.1f} GPU hours)"
     return (
-        f"{len(left)} steps to do: about {duration(seconds)}, up to {size(memory)} of memory, "
+        f"{len(left)} steps to do: about {duration(seconds)}{hours}, up to {size(memory)} of memory, "
         f"{size(disk)} on disk."
     )

@@ -36,6 +36,19 @@ def files(made: DistilledSet, format: str) -> dict[str, bytes]:
     return {"dd-ranking": _dd_ranking, "eccv-2024": _challenge}[format](made)
 
 
+def refusal(made: DistilledSet, format: str) -> str:
+    """Why a set cannot take part in a benchmark; "" if it can. Nothing is written for it."""
+    try:
+        if format == "eccv-2024":
+            _challenger(made)
+        else:
+            _known(made, format, _DD_RANKING)
+            _log_probabilities(made) if made.soft else None
+    except SpecError as refused:
+        return str(refused)
+    return ""
+
+
 def _dd_ranking(made: DistilledSet) -> dict[str, bytes]:
     from ddcore.sets.use import Use  # which knows of networks
 
@@ -51,10 +64,14 @@ def _dd_ranking(made: DistilledSet) -> dict[str, bytes]:
 
 
 def _challenge(made: DistilledSet) -> dict[str, bytes]:
+    _challenger(made)
+    return {"cifar100.pt": _tensor(_normalised(made, *_CIFAR100))}
+
+
+def _challenger(made: DistilledSet) -> None:
     _known(made, "eccv-2024", {"cifar100": ""})
     if made.ipc != _CHALLENGE_IPC:
         raise SpecError("format", "eccv-2024", f"sets of {_CHALLENGE_IPC} images per class")
-    return {"cifar100.pt": _tensor(_normalised(made, *_CIFAR100))}
 
 
 def _known(made: DistilledSet, format: str, names: Mapping[str, str]) -> str:
@@ -91,7 +108,10 @@ def _log_probabilities(made: DistilledSet) -> np.ndarray:
 
 
 def _config(made: DistilledSet, name: str) -> str:
-    """The settings of DD-Ranking that describe the set; training is what its own examples say."""
+    """All that DD-Ranking 0.2 asks of a file of settings; training is what its own examples say.
+
+    It knows no accuracy on all data of CIFAR, so that is measured (`eval_full_data`).
+    """
     size = made.shape[1]
     lines = [
         f"dataset: {name}",
@@ -99,12 +119,62 @@ def _config(made: DistilledSet, name: str) -> str:
         f"ipc: {made.ipc}",
         f"im_size: [{size}, {size}]",
         "model_name: ConvNet-3",
-        "use_zca: false",
         "num_eval: 5",
+        *_EXAMPLE,
     ]
     if made.soft:
-        lines += ["soft_label_mode: S", "soft_label_criterion: kl", "use_aug_for_hard: false"]
+        lines += _SOFT
     return "\n".join(lines) + "\n"
+
+
+_EXAMPLE = (
+    "use_zca: false",
+    "custom_train_trans: null",
+    "custom_val_trans: null",
+    "use_torchvision: false",
+    "data_aug_func: dsa",
+    "aug_params:",
+    *(
+        f"  {name}: {value}"
+        for name, value in {
+            "flip": 0.5,
+            "rotate": 15.0,
+            "saturation": 2.0,
+            "brightness": 1.0,
+            "contrast": 0.5,
+            "scale": 1.2,
+            "crop": 0.125,
+            "cutout": 0.5,
+        }.items()
+    ),
+    "optimizer: sgd",
+    "lr_scheduler: step",
+    "step_size: 500",
+    "weight_decay: 0.0005",
+    "momentum: 0.9",
+    "num_epochs: 1000",
+    "syn_batch_size: 256",
+    "real_batch_size: 256",
+    "num_workers: 4",
+    "device: cuda",
+    "dist: false",
+    "eval_full_data: true",
+    "random_data_format: tensor",
+    "random_data_path: ./random_data",
+    "save_path: ./scores.csv",
+)
+_SOFT = (
+    "soft_label_mode: S",
+    "soft_label_criterion: kl",
+    "loss_fn_kwargs:",
+    "  temperature: 1.0",
+    "  scale_loss: false",
+    "use_aug_for_hard: false",
+    "stu_use_torchvision: false",
+    "tea_use_torchvision: false",
+    "teacher_dir: ./teacher_models",
+    "teacher_model_names: [ConvNet-3]",
+)
 
 
 def _tensor(values: Any) -> bytes:

@@ -35,6 +35,21 @@ Made by {made.method}{_run(made)}.
 """
 
 
+def picture_note(made: DistilledSet) -> str:
+    """README.txt of class folders."""
+    soft = "soft_labels.npy  (M, K) float32, rows as in labels.csv\n" if made.soft else ""
+    return f"""A distilled set as class folders: {len(made.images)} images, {made.num_classes} classes.
+
+Pictures keep 8 bits between black and white: {_clipped(made)}
+The exact set is exported as npz, pt, safetensors or hf.
+
+train/           a folder for each class, in the alphabet's order, which is that of the labels
+labels.csv       file, label and name of the class of each picture
+{soft}
+Made by {made.method}{_run(made)}.
+"""
+
+
 def card(made: DistilledSet, name: str) -> str:
     """README.md of a Hugging Face dataset folder: front matter, use, origin, caveats."""
     c, h, w = made.shape

@@ -6,6 +6,7 @@
 | pt | the same as tensors, plus `data` and `label` | torch, without unpickling code |
 | safetensors | arrays, `meta` in the header | safetensors |
 | hf | folder: Parquet, the exact set, a dataset card | `datasets`, pandas |
+| imagefolder | class folders of pictures, labels (`image_folders`): 8 bits | torchvision, this program |
 | png | folder of pictures: a preview, never the data | anything |
 | dd-ranking, eccv-2024 | folders as benchmarks read them (`benchmarks`) | there |
 
@@ -30,7 +31,7 @@ from safetensors.numpy import save as safetensors_save
 
 from ddcore.base import outputs
 from ddcore.base.errors import DataError, SpecError
-from ddcore.sets import benchmarks, card, render
+from ddcore.sets import benchmarks, card, image_folders, render
 from ddcore.sets.checks import check, digest
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.foreign_files import EXACT
@@ -46,7 +47,7 @@ _MIME = {"npz": "application/zip", "zip": "application/zip"}
 
 
 def export(made: DistilledSet, format: str, out: Path, *, force: bool = False) -> Path:
-    """Write `made` to `out`: a file, or a folder for "hf" and "png". Returns the absolute path.
+    """Write `made` to `out`: a file, or a folder for some formats. Returns the absolute path.
 
     Nothing is there until it is complete. What exists is replaced only with `force`, and a folder only
     if it holds nothing but an earlier export, else `DataError`; an empty folder is filled.
@@ -139,6 +140,8 @@ def _folder(made: DistilledSet, format: str) -> dict[str, bytes]:
     """Relative path to content, the marker included."""
     if format in BENCHMARKS:
         files = benchmarks.files(made, format)
+    elif format == "imagefolder":
+        files = image_folders.files(made)
     else:
         files = _hf(made) if format == "hf" else _png(made)
     marker = {"format": format, "files": sorted(files)}

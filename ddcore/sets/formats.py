@@ -19,6 +19,9 @@ FORMATS = {
     "pt": Format("pt", "PyTorch tensors"),
     "safetensors": Format("safetensors", "safetensors"),
     "hf": Format("Hugging Face", "Hugging Face dataset folder", folder=True),
+    "imagefolder": Format(
+        "ImageFolder", "class folders of PNG pictures, and their labels", folder=True
+    ),
     "png": Format("PNG", "PNG pictures (preview only)", folder=True),
 }
 BENCHMARKS = {  # what other people's benchmarks read; only for the data that these know

@@ -204,6 +204,23 @@ _HALD = Protocol(
     smoothing=0.8,
     classes_between=(1 / 3, 2 / 3),
 )
+# As the code of LINs-lab/RDED does it, but that crops of half an image and more are a change of scale here,
+# and that the best epoch on test images stands beside the last one, never in its place.
+_RDED = Protocol(
+    name="rded",
+    optimiser="adamw",
+    lr=0.001,
+    weight_decay=0.01,
+    cosine=2.0,
+    epochs=300,
+    batch=100,
+    augment="flip+scale",
+    loss="kl",
+    temperature=20.0,
+    cutmix=1.0,
+    patches=2,
+    nets=3,
+)
 PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
@@ -258,6 +275,8 @@ PROTOCOLS: dict[str, Protocol] = {
         _GIFT.replace(name="gift-digits", augment="color_crop_cutout_scale_rotate"),
         _HALD,
         _HALD.replace(name="hald-digits", augment="crop_scale_rotate"),
+        _RDED,
+        _RDED.replace(name="rded-digits", augment="scale"),
         # As frepo, for small images on a CPU; ours.
         Protocol(
             name="frepo-small",
@@ -320,6 +339,9 @@ PURPOSE = {
     "hald": "a teacher at temperature 20, classes in the middle third, CutMix, AdamW on a cosine (HALD, ICML "
     "2026, whose code keeps a phase's soft labels); with labels online",
     "hald-digits": "as hald, without horizontal flips",
+    "rded": "a teacher at temperature 20 on images cut into four that change places, flips, scales, CutMix, "
+    "AdamW on half a cosine (RDED, CVPR 2024, whose code crops instead of scaling); with labels online",
+    "rded-digits": "as rded, without horizontal flips",
     "kernel": "ridge regression with the set's own kernel, in closed form; no network",
     "frepo-small": "300 full-batch Adam steps on squared error; ours, for small images on a CPU",
     "t300": "300 full-batch steps (Yang et al. 2024)",

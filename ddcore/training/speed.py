@@ -8,12 +8,14 @@ over, even from runs that were shipped. No torch here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import platform
 import statistics
 import traceback
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -68,12 +70,30 @@ class Past:
     undisturbed: bool
 
 
+_SUPPOSED: ContextVar[str] = ContextVar("_SUPPOSED", default="")
+
+
+@contextlib.contextmanager
+def supposing(device: str) -> Iterator[None]:
+    """Estimates are for a device of that kind, whatever this machine has."""
+    token = _SUPPOSED.set(device)
+    try:
+        yield
+    finally:
+        _SUPPOSED.reset(token)
+
+
+def kind_here() -> str:
+    """The kind of the device that estimates are for: what is supposed, else the first one."""
+    return _SUPPOSED.get() or devices()[0].split(":")[0]
+
+
 def here() -> Calibration:
     """The measurement of this machine and its first device."""
     cores = environment.threads()
     text = f"{platform.node()}\n{platform.machine()}\n{cores}"
     place = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Calibration(place=place, device=devices()[0].split(":")[0])
+    return Calibration(place=place, device=kind_here())
 
 
 def measure_once(store: Store, device: str) -> None:
@@ -106,7 +126,7 @@ def speed(
     `work` counts has to count for past runs too: `besides` are multiply-adds of a past run that its result
     leaves out. Of the seconds that each took, `start` are no work.
     """
-    device = devices()[0].split(":")[0]
+    device = kind_here()
     own = _curve(store.task(here()))
     past = list(_past(store, kind, method, device, besides, start))
     if not past and not method:  # nothing of the kind yet: plain training

@@ -77,6 +77,11 @@ def data_spec(task: DatasetTask) -> DataSpec:
 def how_to_get(name: str) -> str:
     """The sentence for a registered set that is not here."""
     source, root = datasets()[name], paths.data_root()
+    if source.folders:
+        return (
+            f"{source.title} is not in `{root}`. Put a folder of pictures for each class into `{name}/train` "
+            f"and `{name}/val` there, or start the dashboard with `DD_DATA` set to a folder that holds them."
+        )
     return (
         f"{source.title} is not in `{root}`. Download it with the button below (or "
         f"`python -m ddcore download {name}`), or start the dashboard with `DD_DATA` set to a folder "

@@ -35,6 +35,13 @@ LABELS = {
 }
 
 
+AT_END = "0"
+TESTED = {
+    AT_END: "At the end only",
+    **{n: f"Also every {n} epochs: the best, as published" for n in ("10", "20", "50")},
+}
+
+
 @dataclass(frozen=True)
 class Options:
     """What fits a run: protocols and networks by their id in links, and why others do not fit."""
@@ -109,6 +116,7 @@ def ask(given: Options) -> EvaluateTask:
         st.caption(PURPOSE.get(name, "the run's own"))
         nets = networks(protocol)
         labels = ask_labels(protocol)
+        best = ask_best(protocol)
     with right:
         archs = links.several(
             "Architectures",
@@ -126,7 +134,15 @@ def ask(given: Options) -> EvaluateTask:
             (),
             placeholder="Random images and class means are always there",
         )
-    return evaluation(given, name, nets, archs, extra, labels)
+    return evaluation(given, name, nets, archs, extra, labels, best)
+
+
+def ask_best(protocol: Protocol) -> str:
+    """Whether the best on test stands beside the accuracy at the end, where there are epochs to look at."""
+    if protocol.ordered or protocol.closed_form:
+        return AT_END
+    said = declared(EvaluateTask)["best_every"].sentences()
+    return links.choice("Test", TESTED, "best", default=AT_END, help=said, group="settings")
 
 
 def ask_labels(protocol: Protocol) -> str:
@@ -181,6 +197,7 @@ def evaluation(
     archs: Iterable[str],
     extra: Iterable[str],
     labels: str = OWN,
+    best: str = "0",
 ) -> EvaluateTask:
     """The spec of choices, in a fixed order: the same choices are the same task."""
     chosen = given.protocols[protocol]
@@ -195,6 +212,7 @@ def evaluation(
         protocol=with_loss(chosen, labels) if taught else chosen,
         labels=regime(labels, given.run.data, given.run.net) if taught else None,
         nets=nets or chosen.nets,
+        best_every=int(best),
         archs=tuple(dict.fromkeys(listed + typed)),
         baselines=tuple(b for b in (*BASELINES, *CORESETS, WHOLE) if b in ALWAYS or b in extra),
     )
@@ -213,7 +231,11 @@ def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
     if not ids or name not in given.protocols:
         return None
     try:
-        if evaluation(given, name, task.nets, ids, extra, labels) != task:
+        best = str(task.best_every)
+        if (
+            best not in TESTED
+            or evaluation(given, name, task.nets, ids, extra, labels, best) != task
+        ):
             return None
     except SpecError:  # a network that no word names
         return None
@@ -224,6 +246,7 @@ def parameters(given: Options, task: EvaluateTask) -> dict[str, str] | None:
         "archs": "" if ids == [given.run.net.arch] else ",".join(ids),
         "baselines": ",".join(extra),
         "labels": "" if labels == OWN else labels,
+        "best": "" if best == AT_END else best,
     }
     return {k: v for k, v in found.items() if v}
 
@@ -234,4 +257,5 @@ def describe(task: EvaluateTask) -> str:
     sets = "all training images, " if WHOLE in task.baselines else ""
     count = len([b for b in task.baselines if b != WHOLE])
     labels = f"{task.labels.title()}, " if task.labels else ""
-    return f"{task.protocol.name}, {labels}{task.nets} networks, {archs}, {sets}{count} baselines"
+    best = f", best of every {task.best_every} epochs beside it" if task.best_every else ""
+    return f"{task.protocol.name}, {labels}{task.nets} networks, {archs}, {sets}{count} baselines{best}"

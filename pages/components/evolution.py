@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from ddcore.sets import benchmarks
 from ddcore.sets.artefact import HALF_STEP
 from ddcore.sets.distilled import DistilledSet
+from ddcore.sets.formats import BENCHMARKS, FORMATS, Format
 from ddcore.tasks.store import Task
 from pages.components import run_views, runs
 
@@ -94,6 +96,12 @@ def _export(folder: str, mtime: int, format: str) -> bytes:
     from ddcore.sets import exports
 
     return exports.export_bytes(DistilledSet.from_task(Task(Path(folder))), format)[0]
+
+
+def formats(made: DistilledSet) -> dict[str, Format]:
+    """In what a set can be taken along; as files of other people's benchmarks where it can take part."""
+    taking = {n: f for n, f in BENCHMARKS.items() if not benchmarks.refusal(made, n)}
+    return FORMATS | taking
 
 
 def file_name(made: DistilledSet, format: str) -> str:

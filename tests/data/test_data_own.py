@@ -192,7 +192,7 @@ def test_large_pictures_are_decoded_alike(make_folder, monkeypatch):
 
 
 def test_too_much_for_memory(make_folder, monkeypatch):
-    monkeypatch.setattr("ddcore.data.images.MAX_BYTES", 100)
+    monkeypatch.setattr("ddcore.base.environment.decoded_bytes", lambda: 100)
     with pytest.raises(DataError, match="choose a smaller resolution"):
         _folder.read(make_folder(TWO))
 

@@ -35,7 +35,7 @@ def test_facts_are_sane(source):
     if source.mean:
         assert len(source.mean) == len(source.std) == channels
         assert all(0 < value < 1 for value in (*source.mean, *source.std))
-    assert source.bundled or source.torchvision
+    assert source.bundled or source.folders or source.torchvision
     assert source.describe()["name"] == source.name
 
 
@@ -46,8 +46,9 @@ def test_missing_files_are_said_to_be_missing(source, data_root):
         return
     assert source.available(data_root) is None
     spec = data.resolve(source.name)
-    assert spec.source == "torchvision"
-    with pytest.raises(DataError, match=rf"{source.title} .*is not in .*download it first"):
+    assert spec.source == ("folder" if source.folders else "torchvision")
+    how = "no command downloads" if source.folders else "download it first"
+    with pytest.raises(DataError, match=rf"{source.title} .*is not in .*{how}"):
         source.load(data_root)
     assert list(data_root.iterdir()) == []
 

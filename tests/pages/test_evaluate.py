@@ -155,10 +155,41 @@ def test_labels_are_chosen_in_the_link_and_lead_back_to_it(visit, store, kind):
     assert found.labels.title() in evaluation_form.describe(found)
 
 
+def test_the_best_on_test_is_asked_for_in_the_link(visit, store):
+    task = done(store)
+    app = visit(PAGE, run=task.key, best="20", protocol="t300")
+    app.button(key="evaluate.task.start").click().run()
+    found = next(store.tasks("evaluate")).spec()
+    assert found.best_every == 20 and "best of every 20 epochs" in evaluation_form.describe(found)
+    given = evaluation_form.options(task.spec(), SHAPE, 10)
+    assert evaluation_form.parameters(given, found) == {"protocol": "t300", "best": "20"}
+    assert evaluation_form.parameters(given, found.replace(best_every=7)) is None
+
+
+def test_the_best_on_test_stands_beside_the_honest_figure(visit, store):
+    task = done(store)
+    run = task.spec()
+    best = {"mean": 0.93, "std": 0.01, "n": 2, "accuracies": [0.92, 0.94], "every": 10}
+    rows = three(run.net.label(), 0.90, 0.60, 0.75)
+    rows[0]["best_on_test"], rows[1]["best_on_test"] = best, best | {"mean": 0.66}
+    measured(store, run, rows, best_every=10)
+    shown = text(visit(PAGE, run=task.key, best="10"))
+    assert "Distilled: **90.0 ± 2.0 % (n = 2)**" in shown
+    assert (
+        "As published (best on test): **93.0 ± 1.0 % (n = 2)**, random real images 66.0 ± 1.0 %"
+        in shown
+    )
+    assert "test images have chosen" in shown
+    line = next(line for line in shown.splitlines() if line.startswith("| Random real images"))
+    assert "60.0 ± 2.0 %" in line and "66.0 ± 1.0 %" in line
+    evaluated(store, run)  # without it nothing is said of it
+    assert "best on test" not in text(visit(PAGE, run=task.key)).lower()
+
+
 def test_sets_with_an_order_are_not_asked_about_labels(visit, store):
     task = done(store, make_spec("dd2018", DataSpec(), SHAPE), lrs=np.ones(1, np.float32))
     app = visit(PAGE, run=task.key)
-    assert not [box for box in app.selectbox if box.key == "choice.labels"]
+    assert not [box for box in app.selectbox if box.key in ("choice.labels", "choice.best")]
 
 
 def test_networks_that_do_not_fit_say_why():

@@ -23,6 +23,7 @@ from pages.components import (
     stored_views,
 )
 from tests.pages.fakes import CLASSES, SHAPE, done, images, put, sheets, snapshots, spec, text
+from tests.test_benchmarks import cifar
 
 PAGE = "4_Images.py"
 
@@ -43,6 +44,15 @@ def nearest_done(store, run):
     task = store.create(wanted)
     run_task(store, task, wanted, "cpu")
     return task
+
+
+def test_benchmarks_are_offered_where_a_set_can_take_part(visit, store):
+    offered = labels(visit(PAGE, run=done(store).key))
+    assert "ImageFolder" in offered and "DD-Ranking" not in offered and "ECCV 2024" not in offered
+    assert list(evolution.formats(cifar()))[-1] == "dd-ranking"
+    assert list(evolution.formats(cifar("cifar100", ipc=10)))[-2:] == ["dd-ranking", "eccv-2024"]
+    made = cifar()
+    assert evolution.file_name(made, "dd-ranking") == exports.export_bytes(made, "dd-ranking")[1]
 
 
 # --- states ---------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ddcore.base import isolated
+from ddcore.base import environment, isolated
 from ddcore.base.isolated import Progress
 from ddcore.data.images import PictureForm
 from ddcore.data.sources import _folder, _parquet
-from ddcore.data.sources._raw import MAX_BYTES, Decoded, RawData, no_progress
+from ddcore.data.sources._raw import Decoded, RawData, no_progress
 
 # The largest picture while it is resized, what the libraries need, labels of five million rows. Decoded
 # pictures lie in a file and do not count.
@@ -44,7 +44,8 @@ def read(
         limits = isolated.Limits(
             memory=MEMORY,
             cpu_seconds=SECONDS + PER_MEGABYTE * (_size(kind, folder) >> 20),
-            mapped=4 * MAX_BYTES,
+            mapped=4 * environment.decoded_bytes(),
+            written=2 * environment.decoded_bytes(),
         )
         told = isolated.call(
             "ddcore.data.sources._apart:_decode",

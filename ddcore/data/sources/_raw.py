@@ -9,7 +9,6 @@ import numpy as np
 from ddcore.base.errors import DataError
 
 MAX_CLASSES = 1000
-MAX_BYTES = 4 << 30  # a set is decoded into memory; more than this is meant to be resized first
 MIN_PER_CLASS = 2  # one picture to train on, one for the validation part
 
 

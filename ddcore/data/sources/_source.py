@@ -18,8 +18,9 @@ class Source:
 
     `layout` lists the files (relative to the data root) that torchvision leaves there and `read`
     turns them into `RawData`; `torchvision` is the class that downloads them. A set with no layout
-    is bundled with a dependency. Every set that is not bundled may also lie in the data root as a
-    folder `<name>/` of parquet files.
+    is bundled with a dependency, or has `folders`: a folder per class in `<name>/train` and `<name>/val`,
+    whose pictures become squares of `shape`. Other sets that are not bundled may also lie in the data root
+    as a folder `<name>/` of parquet files.
     """
 
     name: str
@@ -30,8 +31,9 @@ class Source:
     test_size: int
     flips: bool  # whether a horizontal mirror image is still a plausible member of its class
     about: str
-    read: Callable[[Path], RawData]
+    read: Callable[[Path], RawData] | None = None
     layout: tuple[str, ...] = ()
+    folders: bool = False
     torchvision: str = ""
     mean: tuple[float, ...] | None = None  # published constants on the [0, 1] scale, if any
     std: tuple[float, ...] | None = None
@@ -39,17 +41,21 @@ class Source:
     @property
     def bundled(self) -> bool:
         """Whether the set needs no files in the data root."""
-        return not self.layout
+        return not self.layout and not self.folders
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The values `DataSpec.source` may have for this set."""
+        if self.folders:
+            return ("folder",)
         return ("bundled",) if self.bundled else ("torchvision", "parquet")
 
     def available(self, root: Path) -> str | None:
         """How the set can be read from `root`; torchvision's files win since they are originals."""
         if self.bundled:
             return "bundled"
+        if self.folders:
+            return "folder" if (root / self.name / "train").is_dir() else None
         if all((root / name).is_file() for name in self.layout):
             return "torchvision"
         return "parquet" if any((root / self.name).glob("*.parquet")) else None
@@ -59,17 +65,41 @@ class Source:
     ) -> RawData:
         """Read the set from `root` at its own size. Never downloads; `DataError` says what is wrong."""
         kind = kind or self.available(root)
+        if self.folders:
+            return self._from_folders(root, progress)
         if kind == "parquet" and (root / self.name).is_dir():
             from ddcore.data.sources import _apart
 
             raw = _apart.read("parquet", root / self.name, names=self.classes, progress=progress)
-        elif kind == "bundled" or (kind == "torchvision" and self.available(root) == kind):
+        elif self.read and (kind == "bundled" or self._has_files(root, kind)):
             raw = self.read(root)
         else:
             raise DataError(
                 f"{self.title} ({self.name}) is not in {root}: download it first (python -m ddcore "
                 f"download {self.name}), or let DD_DATA name a folder that holds it in torchvision's "
                 "layout or as parquet files."
+            )
+        return raw.checked(self.title)
+
+    def _has_files(self, root: Path, kind: str | None) -> bool:
+        return kind == "torchvision" and self.available(root) == kind
+
+    def _from_folders(self, root: Path, progress: Progress) -> RawData:
+        """Pictures of class folders, resized; `DataError` where there are none, or other classes."""
+        if not self.available(root):
+            raise DataError(
+                f"{self.title} ({self.name}) is not in {root}: put a folder of pictures for each class into "
+                f"{root / self.name}/train and {root / self.name}/val, which no command downloads."
+            )
+        from ddcore.data.images import PictureForm
+        from ddcore.data.sources import _apart
+
+        form = PictureForm(grey=self.shape[0] == 1, resolution=self.shape[1])
+        raw = _apart.read("folder", root / self.name, form, progress=progress)
+        if len(raw.class_names) != len(self.classes):
+            raise DataError(
+                f"{root / self.name} holds {len(raw.class_names)} classes: expected the {len(self.classes)} "
+                f"of {self.title}."
             )
         return raw.checked(self.title)
 

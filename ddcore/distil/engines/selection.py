@@ -8,31 +8,30 @@ of an image that is 0 elsewhere, as in the authors' code.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore.base.errors import DataError
+from ddcore.base import rng
+from ddcore.base.errors import DataError, SpecError
+from ddcore.data.dataset import some
+from ddcore.data.spec import dataset_task
+from ddcore.data.tensors import DeviceData
 from ddcore.distil.problem import Distiller, Problem
+from ddcore.distil.selection_spec import Selection, SelectionPart, selection_work
 from ddcore.measure.coresets import cross_entropies
-from ddcore.pools.bank import soft_labels, teacher
+from ddcore.nets.architectures import image_macs
+from ddcore.pools.bank import soft_labels
+from ddcore.pools.networks import load
+from ddcore.pools.teaching import teaching
+from ddcore.tasks.worker import Context
+from ddcore.training.chunks import limit_threads
+from ddcore.training.trained import TrainedNets
 
 CHUNK = 512  # images whose crops are scored at a time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Of each class `candidates` random images with `crops` crops each, of at least `area` of an image.
-
-    `factor` x `factor` of them make an image.
-    """
-
-    candidates: int
-    crops: int
-    area: float
-    factor: int
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,15 @@ class Boxes:
 
 
 class MosaicSelection(Distiller):
-    """One step: draw, score, paste, and label where labels are the teacher's."""
+    """One step: draw, score, paste, and label where labels are the teacher's. `parts` are made apart."""
 
-    def __init__(self, problem: Problem, params: Selection) -> None:
+    def __init__(
+        self, problem: Problem, asked: Selection, parts: Sequence[SelectionPart] = ()
+    ) -> None:
         super().__init__(problem)
-        self.params, spec = params, problem.spec
-        self.teacher = teacher(spec.data, spec.net, problem.need, problem.device)
+        self.asked, self.parts, spec = asked, parts, problem.spec
+        wanted = teaching(spec.data, spec.net, spec.params.teaches)
+        self.teacher = load(problem.need(wanted), problem.device)
         self.optimiser = torch.optim.SGD(list(self.tensors().values()), lr=1.0)  # has nothing to do
 
     def buffers(self) -> dict[str, Tensor]:
@@ -61,28 +63,96 @@ class MosaicSelection(Distiller):
     @torch.no_grad()
     def step(self, iteration: int) -> dict[str, float]:
         """Everything there is to do; the loss is the teacher's, averaged over the crops that are kept."""
-        p, problem = self.params, self.problem
-        needed = p.factor**2 * problem.per_class
-        made, losses = [], []
-        for c, members in enumerate(problem.data.class_indices):
-            _enough(needed, len(members))
-            crops, scores = self._candidates(c, members)
-            order = scores.argsort(stable=True)[:needed]
-            made.append(mosaics(crops[order], p.factor, problem.data.shape))
-            losses.append(scores[order])
+        made = self._from_parts() if self.parts else self._whole()
         (images,) = self.tensors().values()
-        images.copy_(torch.cat(made))
+        images.copy_(torch.cat([each.images for each in made]))
         if self.synthetic.raw is not None:
             self.synthetic.raw.copy_(soft_labels(self.teacher, images))
-        return {"loss": torch.cat(losses).mean().item()}
+        return {"loss": torch.cat([each.scores for each in made]).mean().item()}
+
+    def _whole(self) -> list[ChosenCrops]:
+        problem, seed = self.problem, self.problem.spec.seed
+        classes = Classes(problem.data, self.teacher, self.asked, seed)
+        return [classes.chosen(c, c, problem.per_class) for c in range(problem.classes)]
+
+    def _from_parts(self) -> list[ChosenCrops]:
+        """What other tasks have chosen, or choose now, in the order of classes."""
+        found = []
+        for part in self.parts:
+            arrays = self.problem.need(part).arrays()
+            kept = (torch.from_numpy(arrays[name].copy()) for name in ("images", "scores"))
+            found.append(ChosenCrops(*(values.to(self.problem.device) for values in kept)))
+        return found
+
+
+@torch.no_grad()
+def run(context: Context[SelectionPart]) -> None:
+    """Task `selection`: some classes of a set; of the dataset's images only theirs are read."""
+    spec = context.spec
+    count = len(context.need(dataset_task(spec.data)).result()["class_names"])
+    count = len(spec.data.classes) or count
+    own, asked = spec.classes(count), teaching(spec.data, spec.net, spec.teacher)
+    if spec.parts > count:
+        raise SpecError("DD_SELECTION_PARTS", spec.parts, f"at most the {count} classes")
+    teacher = load(context.need(asked), context.device)
+    data = DeviceData(some(context.store, spec.data, own), context.device)
+    limit_threads(teacher.network, context.device)
+    classes, made = Classes(data, teacher, spec.asked, spec.seed), []
+    for place, c in enumerate(own):
+        context.progress(place, len(own))
+        made.append(classes.chosen(place, c, spec.ipc))
+    arrays = {
+        "images": torch.cat([each.images for each in made]).cpu().numpy(),
+        "scores": torch.cat([each.scores for each in made]).cpu().numpy(),
+    }
+    context.save_arrays(arrays)
+    context.save_result(
+        {
+            "classes": [own.start, own.stop],
+            "work": selection_work(asked, spec.asked, data.shape, len(own), count),
+            "shape": list(data.shape),
+            "image_macs": image_macs(asked.net, data.shape, count),
+            "device": context.device,
+            "seconds": context.seconds,
+            "cpu_seconds": context.cpu_seconds,
+        }
+    )
+    context.progress(len(own), len(own))
+
+
+@dataclass(frozen=True)
+class ChosenCrops:
+    """Images (M, C, H, W) of a class, or of several, and the scores of the crops in them."""
+
+    images: Tensor
+    scores: Tensor
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Where crops come from: images, the networks that judge them, what is asked, the seed of the draws."""
+
+    data: DeviceData
+    teacher: TrainedNets
+    asked: Selection
+    seed: int
+
+    def chosen(self, place: int, c: int, ipc: int) -> ChosenCrops:
+        """The images of class c, which is the class at `place` in the data at hand."""
+        needed = self.asked.factor**2 * ipc
+        members = self.data.class_indices[place]
+        _enough(needed, len(members))
+        crops, scores = self._candidates(c, members)
+        order = scores.argsort(stable=True)[:needed]
+        return ChosenCrops(mosaics(crops[order], self.asked.factor, self.data.shape), scores[order])
 
     def _candidates(self, c: int, members: Tensor) -> tuple[Tensor, Tensor]:
         """Of random images of a class each one's easiest crop (B, C, h, w), and the scores (B,)."""
-        p, generator = self.params, self.problem.generator("crops", c)
+        p, generator = self.asked, rng.generator(self.seed, "crops", c)
         drawn = members.cpu()[torch.randperm(len(members), generator=generator)[: p.candidates]]
         found = []
         for part in drawn.split(CHUNK):
-            images = self.problem.data.batch(part)
+            images = self.data.batch(part)
             crops = torch.stack(
                 [crop(images, boxes(images, p.area, generator), p.factor) for _ in range(p.crops)]
             )
@@ -94,7 +164,7 @@ class MosaicSelection(Distiller):
 
     def _scores(self, crops: Tensor, c: int) -> Tensor:
         """(B,) cross-entropy of crops of class c, averaged over the teacher's networks."""
-        padded = centred(crops, self.problem.data.shape)
+        padded = centred(crops, self.data.shape)
         logits = torch.cat(self.teacher.logits_in_batches(padded), dim=1)
         labels = torch.full((len(crops),), c)
         return cross_entropies(logits, labels).to(crops.device)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ddcore.base import environment
 from ddcore.base.errors import SpecError
-from ddcore.base.fields import number
+from ddcore.base.fields import number, text
 from ddcore.data.registry import mirrored
 from ddcore.distil.contract import Method, Params, Work
-from ddcore.nets.architectures import NetSpec, image_macs
+from ddcore.distil.selection_spec import Selection, SelectionPart, selection_work
+from ddcore.nets import published
+from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, small
-from ddcore.pools.bank_spec import TEACHERS
+from ddcore.pools.teaching import teaching
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -37,14 +40,34 @@ class RDEDParams(Params):
     crops: int = number(5, 1, 100, "Random crops of each, of which the easiest counts.")
     area: float = number(0.08, 0.001, 1, "Smallest part of an image that a crop shows.")
     mosaic: int = number(1, 1, 8, "Crops each way that make an image.")
+    teacher: str = text(
+        "",
+        "A teacher from a file: one of torchvision's networks, such as resnet18-f37072fd; empty: five "
+        "networks that are trained here.",
+        grammar=lambda field, word: published.parse(field, word) if word else None,
+        later=True,
+    )
 
     @property
     def idle(self) -> frozenset[str]:
         """There is one step."""
         return frozenset({"iterations"})
 
+    @property
+    def teaches(self) -> str:
+        """The teacher labels, too."""
+        return self.teacher
+
+    @property
+    def selection(self) -> Selection:
+        """What is looked at."""
+        return Selection(
+            candidates=self.candidates, crops=self.crops, area=self.area, factor=self.mosaic
+        )
+
     def check_with(self, spec: DistillSpec) -> None:
-        """Enough crops for all tiles; images that may be moved."""
+        """Enough crops for all tiles; images that may be moved; a teacher that knows such images."""
+        teaching(spec.data, spec.net, self.teacher)
         needed = spec.ipc * self.mosaic**2
         if self.candidates < needed:
             allowed = f"at least {needed}, one for each tile of a class"
@@ -56,18 +79,32 @@ class RDEDParams(Params):
 
 def build(problem: Problem[DistillSpec[RDEDParams]]) -> Distiller:
     """The selection as a method of one step; trains the teacher first if nobody has."""
-    from ddcore.distil.engines.selection import MosaicSelection, Selection
+    from ddcore.distil.engines.selection import MosaicSelection
 
-    p = problem.spec.params
-    chosen = Selection(candidates=p.candidates, crops=p.crops, area=p.area, factor=p.mosaic)
-    return MosaicSelection(problem, chosen)
+    return MosaicSelection(problem, problem.spec.params.selection, parts(problem.spec))
+
+
+def parts(spec: DistillSpec[RDEDParams]) -> list[SelectionPart]:
+    """The tasks of their own that the selection is divided into on this machine; none where it is not."""
+    count = environment.selection_parts()
+    common: dict[str, Any] = {
+        "data": spec.data,
+        "net": spec.net,
+        "teacher": spec.params.teacher,
+        "seed": spec.seed,
+        "ipc": spec.ipc,
+        "asked": spec.params.selection,
+    }
+    return [
+        SelectionPart(place=place, parts=count, **common) for place in range(count) if count > 1
+    ]
 
 
 def cost(spec: DistillSpec[RDEDParams], shape: Shape, classes: int) -> Work:
     """A forward pass of every crop through the teacher, which is a task of its own."""
-    p = spec.params
-    seen = TEACHERS * classes * p.candidates * p.crops
-    return Work(1.0 * seen * image_macs(spec.net, shape, classes), 2000.0)
+    asked = teaching(spec.data, spec.net, spec.params.teacher)
+    work = selection_work(asked, spec.params.selection, shape, classes, classes)
+    return Work(work, 2000.0)
 
 
 def presets(data: str, shape: Shape, ipc: int, typed: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -115,6 +152,7 @@ METHOD = Method(
     cost=cost,
     presets=presets,
     shipped=(({}, (1, 10)),),
+    prepares=parts,
     smallest={"iterations": "1", "candidates": "20", "crops": "2"},
     caveat="Most of what such a set is worth lies in its labels: compare with random images that have them. "
     "Published figures ask the teacher about every augmented batch, which is a choice of the evaluation "
