@@ -212,9 +212,9 @@ def table(result: LeakageResult, arrays: Arrays) -> list[dict[str, Any]]:
                 row |= dict(zip(ends, share or ("", "", "")))
             rows.append(row)
     for told in result.found.memorised:
-        for i, share in enumerate(told.shares):
+        for i, recovered in enumerate(told.shares):
             own = {"set": told.key, "label": names[told.key], "what": "false labels"}
-            rows.append(dict.fromkeys(rows[0], "") | own | {"teacher": i, "recovered": share})
+            rows.append(dict.fromkeys(rows[0], "") | own | {"teacher": i, "recovered": recovered})
     return rows
 
 
@@ -230,9 +230,9 @@ def _values(result: LeakageResult) -> list[float]:
 
 
 def headline(result: LeakageResult) -> str:
-    """Members found from images and from labels, and false labels."""
+    """Members found from images, and false labels from labels."""
     sets = {s.key for s in result.found.sources if s.method}
-    false = span([100 * np.mean(m.shares) for m in result.found.memorised if m.key in sets], "%")
+    false = span([100 * m.hits / m.trials for m in result.found.memorised if m.key in sets], "%")
     chance = 100 / (len(result.class_names) - 1)
     told = f"labels **{false}** of false labels (chance {chance:.0f})"
     images = _values(result)

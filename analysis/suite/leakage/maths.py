@@ -132,8 +132,8 @@ def success(
             parts = (np.flatnonzero(m) for m in (member[0], other[0]))
             images = np.concatenate([generator.choice(p, len(p)) for p in parts])
         else:
-            images = generator.integers(count, size=count)
-        which = generator.integers(targets, size=targets)[:, None]
+            images = generator.integers(count, size=(count,))
+        which = generator.integers(targets, size=(targets, 1))
         drawn = values[which, images]
         inside, outside = drawn[member[which, images]], drawn[other[which, images]]
         areas.append(auc(inside, outside))
@@ -142,7 +142,7 @@ def success(
     found = []
     for place, rate in enumerate(rates):
         share = caught(inside, outside, rate)
-        known = [s[place] for s in shares if s[place] is not None]
+        known = [own for s in shares if (own := s[place]) is not None]
         found.append(None if share is None else _interval(share, known))
     return Success(_interval(auc(inside, outside), areas), tuple(found))
 
