@@ -134,8 +134,7 @@ def _gap(result: ScalingResult, kind: str, place: int) -> Drawn:
             hoverinfo="skip",
         )
         words.append(_told(source, law))
-    sizes = sorted({k for s in result.found.sources for k in s.sizes})
-    figure.update_xaxes(type="log", tickvals=sizes, ticktext=[str(k) for k in sizes])
+    _sized(result, figure)
     bars = "; bars are standard deviations" if result.found.nets > 1 else ""
     caption = (
         f"Accuracy on all data ({100 * np.mean(result.found.whole):.1f} %) minus that at each size; lines: "
@@ -143,6 +142,12 @@ def _gap(result: ScalingResult, kind: str, place: int) -> Drawn:
         f"{'; '.join(words)}."
     )
     return Drawn("Gap to all data by images per class", figure, caption)
+
+
+def _sized(result: ScalingResult, figure: Any) -> None:
+    """A logarithmic axis with every size on it."""
+    sizes = sorted({k for s in result.found.sources for k in s.sizes})
+    figure.update_xaxes(type="log", tickvals=sizes, ticktext=[str(k) for k in sizes])
 
 
 def _told(source: ScaledSource, law: GapLaw) -> str:
@@ -223,8 +228,7 @@ def _worst(result: ScalingResult) -> Drawn:
             hovertemplate=f"{source.label}, %{{x}} per class: %{{y:.1%}}<extra></extra>",
         )
         words.append(f"{source.label} " + ", ".join(f"{100 * f.value:.1f}" for f in found))
-    sizes = sorted({k for s in result.found.sources for k in s.sizes})
-    figure.update_xaxes(type="log", tickvals=sizes, ticktext=[str(k) for k in sizes])
+    _sized(result, figure)
     caption = (
         f"Smallest mean of {len(result.found.set_ups)} set-ups: {', '.join(result.found.set_ups)}. Bars: "
         f"95 % or more, for the smallest of several means. In per cent, by size: {'; '.join(words)}."
@@ -253,7 +257,7 @@ def _rest(result: ScalingResult, place: int) -> Drawn:
         )
         words.append(f"{source.label} {', '.join(rests)}")
     figure.add_hline(y=0, line_dash="dot", line_color=colours.REAL)
-    figure.update_xaxes(type="log")
+    _sized(result, figure)
     caption = (
         f"What {LAWS[FIXED]} leaves of the mean gap: a bend is a law that does not hold. Root mean squares "
         f"in points, then with a free exponent, which always leaves less: {'; '.join(words)}."
