@@ -169,7 +169,13 @@ def _scale(axes: Axes, letter: str, layout: Any, names: list[str]) -> None:
 
 
 def _marks(axis: Any, layout: Any, names: list[str], most: int) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, MultipleLocator
+    from matplotlib.ticker import (
+        FixedLocator,
+        FuncFormatter,
+        MaxNLocator,
+        MultipleLocator,
+        NullLocator,
+    )
 
     form = texts.formatter(layout.tickformat)
     if names:
@@ -177,6 +183,9 @@ def _marks(axis: Any, layout: Any, names: list[str], most: int) -> None:
     elif layout.tickvals is not None:
         written = layout.ticktext if layout.ticktext is not None else layout.tickvals
         axis.set_major_locator(FixedLocator(list(layout.tickvals)))
+        axis.set_minor_locator(
+            NullLocator()
+        )  # within a decade matplotlib would write its own between
         axis.set_ticklabels([texts.shown(text) for text in written])
     elif layout.type == "log":
         _decades(axis)

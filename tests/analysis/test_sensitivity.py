@@ -10,11 +10,12 @@ import torch
 
 import ddcore.training.train as training
 from analysis.runs import Chosen, Run, choose
+from analysis.shared.real import random_real
+from analysis.shared.set_ups import FACTORS, levels
 from analysis.suite.sensitivity import ANALYSIS
-from analysis.suite.sensitivity.compute import _random
 from analysis.suite.sensitivity.figures import against_random, changes, worse
 from analysis.suite.sensitivity.result import SensitivityFound
-from analysis.suite.sensitivity.spec import FACTORS, SensitivityTask, levels
+from analysis.suite.sensitivity.spec import SensitivityTask
 from ddcore.base import rng
 from ddcore.base.errors import Cancelled, SpecError
 from ddcore.data import load
@@ -111,13 +112,13 @@ def test_random_real_images_are_balanced_and_differ_by_network(store):
 
     sleepy = SleepyTask()
     dataset = ensure(worker.Context(store, store.create(sleepy), sleepy, "cpu"), DataSpec())
-    images, labels = _random(dataset, 3, spec(nets=4))
+    images, labels = random_real(dataset, 3, 4, spec().seed)
     assert images.shape == (4, 30, 1, 8, 8)
     assert labels.tolist() == sorted(labels.tolist())
     assert np.bincount(labels).tolist() == [3] * 10
     assert len({x.tobytes() for x in images}) == 4
     with pytest.raises(SpecError, match="at most"):
-        _random(dataset, 1000, spec())
+        random_real(dataset, 1000, spec().nets, spec().seed)
 
 
 def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.contract import Arrays
+from analysis.shared.attacks import auc
 from analysis.single.nearest import COPY, held_out_sample, nearest, psnr
 from analysis.single.nearest import flat as flat_pixels
 from analysis.suite.privacy.result import Distances, Giving, Membership, PrivacyFound
@@ -166,28 +167,19 @@ def _same_size(
     return np.stack(own), outside
 
 
-def auc(members: np.ndarray, others: np.ndarray) -> float:
-    """Chance that a training image has a smaller loss than another image, ties counting half."""
-    from scipy.stats import rankdata
-
-    n, m = len(members), len(others)
-    ranks = rankdata(np.concatenate([-members, -others]))[:n].sum()
-    return float((ranks - n * (n + 1) / 2) / (n * m))
-
-
 def membership(members: np.ndarray, others: np.ndarray, seed: int) -> Membership:
     """AUC of the loss test of every network (N, ·), their mean, and a 95 % interval for one network's.
 
     The interval is a bootstrap that draws one network and images, since both are samples. Of one network it
     speaks of the images alone.
     """
-    each = [auc(a, b) for a, b in zip(members, others)]
+    each = [auc(-a, -b) for a, b in zip(members, others)]
     generator = rng.numpy_generator(seed, "membership")
     found = []
     for _ in range(RESAMPLES):
         net = generator.integers(len(members))
         inside = generator.integers(members.shape[1], size=members.shape[1])
         outside = generator.integers(others.shape[1], size=others.shape[1])
-        found.append(auc(members[net, inside], others[net, outside]))
+        found.append(auc(-members[net, inside], -others[net, outside]))
     low, high = np.quantile(found, [0.025, 0.975])
     return Membership(each, float(np.mean(each)), float(low), float(high))

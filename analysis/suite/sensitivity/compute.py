@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.runs import Chosen
+from analysis.shared.real import random_real
+from analysis.shared.set_ups import Level, levels
 from analysis.shared.sources import SourceFacts
 from analysis.suite.sensitivity.result import LevelFacts, SensitivityFound
-from analysis.suite.sensitivity.spec import Level, SensitivityTask, levels, sizes
+from analysis.suite.sensitivity.spec import SensitivityTask, sizes
 from analysis.task import Opened, opened, save
 from ddcore.base import rng
-from ddcore.base.errors import SpecError
 from ddcore.nets.plan import cost as net_cost
 from ddcore.training.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    from ddcore.data import Dataset
     from ddcore.tasks.worker import Context
 
 
@@ -85,25 +85,8 @@ def _sources(given: Opened, spec: SensitivityTask) -> list[SensitivitySource]:
     several = len(sizes(chosen)) > 1
     for ipc in sizes(chosen):
         label = "Random real images" + (f", {ipc} per class" if several else "")
-        images, own = _random(given.dataset, ipc, spec)
+        images, own = random_real(given.dataset, ipc, spec.nets, spec.seed)
         found.append(
             SensitivitySource(f"random.{ipc}", "", label, ipc, images, {"ce": own, "mse": own})
         )
     return found
-
-
-def _random(dataset: Dataset, ipc: int, spec: SensitivityTask) -> tuple[np.ndarray, np.ndarray]:
-    """Preprocessed real images (nets, M, C, H, W), a draw for each network, and their labels (M,)."""
-    from ddcore.pools.real import first_per_class, per_class_orders
-
-    classes = dataset.num_classes
-    least = int(np.bincount(dataset.train_labels, minlength=classes).min())
-    if ipc > least:
-        raise SpecError("run_keys", ipc, f"sets with at most {least} images per class")
-    draws = []
-    for i in range(spec.nets):
-        stream = rng.derive(spec.seed, "random real", i)
-        draws.append(first_per_class(per_class_orders(dataset.train_labels, classes, stream), ipc))
-    rows = np.stack(draws)
-    images = dataset.preprocess(dataset.train_images[rows.ravel()])
-    return images.reshape(*rows.shape, *images.shape[1:]), dataset.train_labels[rows[0]]
