@@ -16,6 +16,8 @@ SMALL = {
     "mlp": (NetSpec(arch="mlp", width=16), (1, 8, 8)),
     "resnet18": (NetSpec(arch="resnet18", width=4), (3, 16, 16)),
     "resnet34": (NetSpec(arch="resnet34", width=2, norm="instance"), (3, 16, 16)),
+    "resnet18at224": (NetSpec(arch="resnet18at224", width=4), (3, 40, 40)),
+    "resnet34at224": (NetSpec(arch="resnet34at224", width=2), (3, 40, 40)),
     "vgg11": (NetSpec(arch="vgg11"), (3, 32, 32)),
     "alexnet": (NetSpec(arch="alexnet"), (3, 8, 8)),
     "alexnet224": (NetSpec(arch="alexnet224", width=4), (3, 70, 70)),
