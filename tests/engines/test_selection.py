@@ -76,9 +76,9 @@ def made(monkeypatch, **settings):
     )
     network = Network(spec.net, SHAPE, 10, 2)
     nets = TrainedNets(network, network.init(rng.generator(4)), {})
-    monkeypatch.setattr(selection, "teacher", lambda *given: nets)
-    monkeypatch.setattr("ddcore.pools.bank.teacher", lambda *given: nets)
-    return method("rded").build(Problem(spec, FakeData(), "cpu")), nets
+    monkeypatch.setattr(selection, "load", lambda *given: nets)
+    monkeypatch.setattr("ddcore.pools.bank.load", lambda *given: nets)
+    return method("rded").build(Problem(spec, FakeData(), "cpu", lambda task: None)), nets
 
 
 @pytest.mark.parametrize("labels", ["hard", "soft"])
