@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from analysis.printed import provenance
@@ -106,6 +108,12 @@ def show(
     if len(archs) > 1:
         st.header("On other networks", anchor=False)
         evaluation_views.matrix(rows, given.run.net.label())
+    downloads(task, wanted, one)
+
+
+def downloads(task: Task, wanted: EvaluateTask, one: dict[str, dict[str, Any]]) -> None:
+    """The figure for papers, and every network's accuracy."""
+    arch = shown_arch(task)
     said = f"evaluation {task.key[:8]}, {arch}, protocol {wanted.protocol.name}"
     line = provenance.of_run(shell.find_run(wanted.run_key), one["distilled"]["n"], said)
     with (

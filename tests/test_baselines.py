@@ -98,7 +98,7 @@ SOFT = {"labels": "soft", "init": "real", "net.width": "4", "val_nets": "1", "va
 @pytest.fixture
 def quick_teacher(monkeypatch):
     """One network instead of five, trained for three epochs."""
-    monkeypatch.setattr(bank, "TEACHERS", 1)
+    monkeypatch.setattr("ddcore.pools.teaching.TEACHERS", 1)
     monkeypatch.setattr(bank, "whole_protocol", lambda n: whole_protocol(n).replace(epochs=3))
 
 

@@ -107,7 +107,7 @@ METHOD = Method(
     prepares=lambda spec: [mtt.experts(spec)],
     variants={"gradient": tuple(mtt.GRADIENTS)},
     shipped=(({}, (10,)),),
-    smallest=mtt.METHOD.smallest,
+    smallest=mtt.METHOD.smallest | {"epochs": "4"},  # of which two parts follow
     one_parametrization=("pixels", "parts that are learned apart share no stored numbers"),
     caveat="The paper trains on one part after the other; protocols here train on all parts together. With "
     "one part it is trajectory matching. Its experts are trained first; estimates of time leave them out.",
