@@ -45,7 +45,9 @@ def test_groups_are_never_cut():
             assert all(part.start % 3 == 0 for part in found)
 
 
-@pytest.mark.parametrize("subject", ["baseline", "looked at", "everything"])
+@pytest.mark.parametrize(
+    "subject", ["baseline", "looked at", pytest.param("everything", marks=pytest.mark.slow)]
+)
 def test_networks_of_an_accuracy_are_the_same_to_the_bit(subject, store, tmp_path, monkeypatch):
     spec = AccuracyTask(subject=RANDOM.key, data=DATA, net=NET, protocol=PROTOCOL, nets=10)
     if subject == "looked at":

@@ -220,6 +220,7 @@ def test_other_networks_and_other_classes_are_refused(weights, place):
         files.adopt("vit_b_16", place / "teacher.pth")
 
 
+@pytest.mark.slow
 def test_the_fence_reads_the_same_and_refuses_the_same(module, place):
     """In the process of its own: a whole file, and one that would run a command."""
     torch.save(module.state_dict(), place / "teacher.pth")
@@ -309,7 +310,9 @@ def test_some_classes_are_rows_of_the_whole(store, folder, way, classes):
     assert part.class_names == (whole.class_names[1], whole.class_names[3])
 
 
-@pytest.mark.parametrize(("parts", "labels"), [(3, "soft"), (10, "hard")])
+@pytest.mark.parametrize(
+    ("parts", "labels"), [(3, "soft"), pytest.param(10, "hard", marks=pytest.mark.slow)]
+)
 def test_parts_make_the_same_set_bit_by_bit(tmp_path, weights, data, parts, labels, monkeypatch):
     spec = rded(data, weights[1], mosaic="2", labels=labels)
     whole = DistilledSet.from_task(computed(Store(tmp_path / "one", gallery=None), spec))

@@ -95,7 +95,7 @@ def real(dataset, ipc, seed=0):
 # --- where the images lie ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1, 4])
+@pytest.mark.parametrize("scale", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("padding", [0, 2])
 def test_every_shipped_set_comes_back_exactly(shipped, scale, padding):
     """In this process, for speed; the next test takes the whole way."""

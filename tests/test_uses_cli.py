@@ -25,6 +25,7 @@ def told(capsys, arguments: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_continual_computes_what_is_asked_for(store, capsys):
     for wanted in (
         dataset_task(resolve("digits")),

@@ -288,7 +288,9 @@ def untrained() -> tuple[MeanLoss, torch.Tensor]:
 
 
 @pytest.mark.parametrize("when", ["untrained", "known"])
-@pytest.mark.parametrize(("steps", "least"), [(40, 0.9), (20, 0.0)])
+@pytest.mark.parametrize(
+    ("steps", "least"), [pytest.param(40, 0.9, marks=pytest.mark.slow), (20, 0.0)]
+)
 def test_shown_eigenvalues_are_those_of_their_rank(request, when, steps, least):
     """Over many starts, the k-th of the explicit Hessian is within the bar of the k-th shown."""
     _, matrix = request.getfixturevalue(when)

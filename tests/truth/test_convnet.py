@@ -68,7 +68,7 @@ def test_the_protocols_are_what_the_truth_trains_by():
         assert p.milestones == (() if mine.drop is None else (mine.drop / mine.epochs,))
 
 
-@pytest.mark.parametrize("folder", few_of(runs(), 2))
+@pytest.mark.parametrize("folder", few_of(runs(), 1))
 def test_fresh_networks_are_as_good_as_the_stored_evaluation_says(folder, export, real):
     """Weights from torch's own initialisation: means differ by at most four standard errors.
 
