@@ -36,6 +36,8 @@ METHODS = {  # colour, plotly's marker
     "ncfm": ("#4068C0", "triangle-right"),
     "datm": ("#B4528C", "triangle-down"),
     "seqmatch": ("#A05AA8", "pentagon"),
+    "sre2l": ("#6E8B2E", "hexagon"),
+    "fadrm": ("#3F9A6B", "star-square"),
 }
 # Series that are no methods: blue, orange, green, red, teal, ochre, violet, brown, rose, grey; contrast of
 # 3.6 or more on the light and on the dark background.

@@ -116,6 +116,7 @@ FAMILIES = {
     "unroll": "Differentiate through training",
     "trajectory": "Match whole trainings",
     "store": "Store images differently",
+    "invert": "Invert a trained network",
     "select": "Choose real images",
     "kernel": "Solve for it with kernels",
 }
@@ -135,7 +136,8 @@ class Method(Generic[OwnParams]):
     images of a class are made without those of any other: made class by class, the set is of the same kind.
     `smallest` are settings that make a run of seconds, on which every contract is tested. `shipped` are
     the digits runs of the gallery: settings, and with how many images per class. `measured` says in Markdown
-    what a run found, where its distiller has `findings`.
+    what a run found, where its distiller has `findings`. With `labels_last` soft labels are what the teacher
+    says of the finished images, not of the first ones.
     """
 
     name: str
@@ -159,6 +161,7 @@ class Method(Generic[OwnParams]):
     not_parametrizations: dict[str, str] = field(default_factory=dict)
     one_parametrization: tuple[str, str] | None = None
     class_wise: Callable[[DistillSpec[OwnParams]], bool] = lambda spec: False
+    labels_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,7 +278,7 @@ class DistillSpec(TaskSpec, Generic[P, K]):
         for name, reasons in unfit(self.method).items():
             reason = reasons.get(getattr(self, name))
             self.require(name, reason is None, f"something else with {self.method}: {reason}")
-        if self.labels == "soft":
+        if self.labels == "soft" and not method(self.method).labels_last:
             self.require("init", self.init != "noise", "real or mean with soft labels")
         parametrization(self.parametrization).check(self)
         self.params.check_with(self)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ddcore.base.errors import SpecError
-from ddcore.base.fields import choice, number
+from ddcore.base.fields import choice, number, text
+from ddcore.nets import published
 from ddcore.nets.architectures import NetSpec
 from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.training import strategies
@@ -87,6 +88,53 @@ def decay_every(default: int = 0) -> Any:
 def augment(default: str = DSA, help: str = "Drawn for real and synthetic images alike.") -> Any:
     """A strategy of augmentation."""
     return strategies.augment(default, help)
+
+
+# --- crops of real images, chosen by a teacher -------------------------------------------------------
+
+CANDIDATES = 300  # of each class, as published (RDED)
+
+
+def candidates() -> Any:
+    """Real images among which crops are chosen."""
+    text = "Random images of each class that are looked at."
+    return number(CANDIDATES, 1, 1_000_000, text, unit="images")
+
+
+def crops() -> Any:
+    """Of each of them."""
+    return number(5, 1, 100, "Random crops of each, of which the easiest counts.")
+
+
+def area() -> Any:
+    """Of a crop."""
+    return number(0.08, 0.001, 1, "Smallest part of an image that a crop shows.")
+
+
+def teacher(later: bool = False) -> Any:
+    """Who judges."""
+    return text(
+        "",
+        "A teacher from a file: one of torchvision's networks, such as resnet18-f37072fd; empty: five "
+        "networks that are trained here.",
+        grammar=lambda field, word: published.parse(field, word) if word else None,
+        later=later,
+    )
+
+
+def require_crops(spec: Any, needed: int) -> None:
+    """Enough crops of a class, of images that may be moved; else `SpecError`."""
+    if spec.params.candidates < needed:
+        allowed = f"at least {needed}, one for each tile of a class"
+        raise SpecError("candidates", spec.params.candidates, allowed)
+    require_movable(spec)
+
+
+def require_movable(spec: Any) -> None:
+    """`SpecError` on images that may not be moved."""
+    if spec.data.preprocess == "zca":
+        allowed = "normalise: whitening treats every place in the image differently"
+        raise SpecError("preprocess", "zca", allowed)
 
 
 # --- training on the set, where it is differentiated ------------------------------------------------

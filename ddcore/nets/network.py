@@ -91,6 +91,11 @@ class Network:
         norms = _batch_norms(self.plan, self.shape)
         return tuple(f"{name}.{which}" for name, _ in norms for which in ("mean", "var"))
 
+    @functools.cached_property
+    def normed(self) -> bool:
+        """Whether its plan has norms, be it such as do nothing."""
+        return any(isinstance(layer, Norm) for _, layer, _ in _weighted(self.plan, self.shape))
+
     def in_order(self, params: Weights, stats: Weights | None = None) -> list[Tensor]:
         """Weights, then statistics, in the order of `names`: files and other people may have another."""
         of_norms = [stats[name] for name in self.stat_names] if stats else []
@@ -160,13 +165,29 @@ class Network:
         """Outputs (N, B, K). Batch norms use the batch while training (updating `stats` in place)."""
         return self._run(self.plan, params, images, stats, training)
 
+    def watched(
+        self, params: Weights, images: Tensor, stats: Weights | None = None
+    ) -> tuple[Tensor, Weights]:
+        """Outputs of trained networks, and by its name what enters each norm, (N, B, C, H, W).
+
+        Of a plan without norms, what enters each activation.
+        """
+        seen: Weights = {}
+        return self._run(self.plan, params, images, stats, False, seen), seen
+
     def _run(
-        self, plan: Plan, params: Weights, x: Tensor, stats: Weights | None, training: bool
+        self,
+        plan: Plan,
+        params: Weights,
+        x: Tensor,
+        stats: Weights | None,
+        training: bool,
+        seen: Weights | None = None,
     ) -> Tensor:
         shared = x.ndim == 4
         if not shared:  # (N, B, C, H, W) -> (B, N*C, H, W)
             x = x.transpose(0, 1).flatten(1, 2)
-        call = _Call(self, params, stats, training, shared)
+        call = _Call(self, params, stats, training, shared, seen)
         x = call.layers(plan, x, "")
         return call.per_net(x).flatten(2)
 
@@ -175,11 +196,18 @@ class _Call:
     """One forward pass: what all layers of it need to know."""
 
     def __init__(
-        self, network: Network, params: Weights, stats: Weights | None, training: bool, shared: bool
+        self,
+        network: Network,
+        params: Weights,
+        stats: Weights | None,
+        training: bool,
+        shared: bool,
+        seen: Weights | None,
     ) -> None:
         self.n, self.fused = network.num_nets, network.fused_norm
         self.half = network.precision != FLOAT32
         self.params, self.stats, self.training, self.shared = params, stats, training, shared
+        self.seen, self.watched = seen, Norm if network.normed else Act
 
     def per_net(self, x: Tensor) -> Tensor:
         """(B, N*C, ...) -> (N, B, C, ...)."""
@@ -189,6 +217,8 @@ class _Call:
 
     def layers(self, plan: Plan, x: Tensor, prefix: str) -> Tensor:
         for index, layer in enumerate(plan):
+            if self.seen is not None and isinstance(layer, self.watched):
+                self.seen[f"{prefix}{index}"] = self.per_net(x)
             x = self.layer(layer, x, f"{prefix}{index}")
         return x
 

@@ -25,6 +25,7 @@ def _rows() -> tuple[RecipeRow, ...]:
             name,
             PUBLISHED.get(name),
             f"{title} with one network, that of torchvision, as teacher and learner. {DIFFERS}",
+            teacher=RESNET18,
         )
         for name, title in RECOVERED.items()
         if name in methods()

@@ -137,13 +137,17 @@ class Classes:
     asked: Selection
     seed: int
 
-    def chosen(self, place: int, c: int, ipc: int) -> ChosenCrops:
-        """The images of class c, which is the class at `place` in the data at hand."""
+    def chosen(self, place: int, c: int, ipc: int, *, medium: bool = False) -> ChosenCrops:
+        """The images of class c, which is the class at `place` in the data at hand.
+
+        Of the easiest crops, or of those in the middle of their order (`medium`).
+        """
         needed = self.asked.factor**2 * ipc
         members = self.data.class_indices[place]
         _enough(needed, len(members))
         crops, scores = self._candidates(c, members)
-        order = scores.argsort(stable=True)[:needed]
+        first = (len(scores) - needed) // 2 if medium else 0
+        order = scores.argsort(stable=True)[first : first + needed]
         return ChosenCrops(mosaics(crops[order], self.asked.factor, self.data.shape), scores[order])
 
     def _candidates(self, c: int, members: Tensor) -> tuple[Tensor, Tensor]:

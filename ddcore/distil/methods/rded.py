@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddcore.base import environment
-from ddcore.base.errors import SpecError
-from ddcore.base.fields import number, text
+from ddcore.base.fields import number
 from ddcore.data.registry import mirrored
+from ddcore.distil import fields as shared
 from ddcore.distil.contract import Method, Params, Work
+from ddcore.distil.fields import CANDIDATES
 from ddcore.distil.selection_spec import Selection, SelectionPart, selection_work
-from ddcore.nets import published
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape, small
 from ddcore.pools.teaching import teaching
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ddcore.distil.contract import DistillSpec
     from ddcore.distil.problem import Distiller, Problem
 
-CANDIDATES = 300  # of each class, as published
-
 
 @dataclass(frozen=True, kw_only=True)
 class RDEDParams(Params):
@@ -34,19 +32,11 @@ class RDEDParams(Params):
     account."""
 
     iterations: int = number(1, 1, 1, "One.", expected="1: nothing is optimised")
-    candidates: int = number(
-        CANDIDATES, 1, 1_000_000, "Random images of each class that are looked at.", unit="images"
-    )
-    crops: int = number(5, 1, 100, "Random crops of each, of which the easiest counts.")
-    area: float = number(0.08, 0.001, 1, "Smallest part of an image that a crop shows.")
+    candidates: int = shared.candidates()
+    crops: int = shared.crops()
+    area: float = shared.area()
     mosaic: int = number(1, 1, 8, "Crops each way that make an image.")
-    teacher: str = text(
-        "",
-        "A teacher from a file: one of torchvision's networks, such as resnet18-f37072fd; empty: five "
-        "networks that are trained here.",
-        grammar=lambda field, word: published.parse(field, word) if word else None,
-        later=True,
-    )
+    teacher: str = shared.teacher(later=True)
 
     @property
     def idle(self) -> frozenset[str]:
@@ -68,13 +58,7 @@ class RDEDParams(Params):
     def check_with(self, spec: DistillSpec) -> None:
         """Enough crops for all tiles; images that may be moved; a teacher that knows such images."""
         teaching(spec.data, spec.net, self.teacher)
-        needed = spec.ipc * self.mosaic**2
-        if self.candidates < needed:
-            allowed = f"at least {needed}, one for each tile of a class"
-            raise SpecError("candidates", self.candidates, allowed)
-        if spec.data.preprocess == "zca":
-            allowed = "normalise: whitening treats every place in the image differently"
-            raise SpecError("preprocess", "zca", allowed)
+        shared.require_crops(spec, spec.ipc * self.mosaic**2)
 
 
 def build(problem: Problem[DistillSpec[RDEDParams]]) -> Distiller:
@@ -152,6 +136,7 @@ METHOD = Method(
     cost=cost,
     presets=presets,
     shipped=(({}, (1, 10)),),
+    labels_last=True,
     prepares=parts,
     smallest={"iterations": "1", "candidates": "20", "crops": "2"},
     caveat="Most of what such a set is worth lies in its labels: compare with random images that have them. "
