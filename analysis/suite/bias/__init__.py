@@ -32,6 +32,7 @@ ANALYSIS = Analysis(
 - In random images a colour is right as often as chance has it: ten images of a class may all have its colour.
 - Ten images per class can hold few exceptions; what looks like the method may be the size of the set. Random
   images of the same size have that limit too, class means none.
+- Colours are learned before shapes: trained longer, networks on real images may still turn to shapes.
 - Networks early and late in training differ in more than their accuracy. Values between two looks lie on a
   straight line.
 - The same test digits for all: what they share is in no interval.
