@@ -20,6 +20,7 @@ from ddcore.base.errors import Outdated, SpecError
 from ddcore.base.fields import REQUIRED, seed, text
 from ddcore.base.registry import Registry
 from ddcore.base.specs import TaskSpec
+from ddcore.data.spec import DataSpec
 from ddcore.nets.plan import Shape
 from ddcore.pools.real_spec import Counts, Need, Pool
 from ddcore.tasks.store import KEY_PATTERN, Task
@@ -150,6 +151,10 @@ def _no_pools(spec: AnalysisTask, chosen: Chosen) -> Mapping[str, Pool]:
     return {}
 
 
+def _any_data(data: DataSpec) -> str:
+    return ""
+
+
 def _no_options(result: Result[Any], picked: dict[str, str]) -> Iterator[Option]:
     yield from ()
 
@@ -170,8 +175,9 @@ class Analysis(Generic[S, F]):
     Everything from `figures` on sees only a finished task's result and arrays. `headline` is the answer in
     at most 20 words, with the number that matters; `sentence` is all of it, set by set. `options` yields
     choices one after the other and is told what was picked so far. `smallest` are fields of a run of
-    seconds, on which every contract is tested. Sets with fewer than `least_ipc` images per class are
-    refused, because `least_why`.
+    seconds, on which every contract is tested, with sets for `smallest_data`. Sets with fewer than
+    `least_ipc` images per class are refused, because `least_why`, and those for other data than the question
+    is about, where `lacking(data)` says in place of "" which sets are expected.
     """
 
     name: str
@@ -195,11 +201,15 @@ class Analysis(Generic[S, F]):
     options: Callable[[Result[F], dict[str, str]], Iterator[Option]] = _no_options
     pictures: Callable[[Result[F], Arrays], list[Pictures]] = _no_pictures
     smallest: dict[str, Any] = field(default_factory=dict)
+    smallest_data: str = "digits"
     least_ipc: int = 1
     least_why: str = ""
+    lacking: Callable[[DataSpec], str] = _any_data
 
     def check(self, chosen: Chosen) -> None:
-        """`SpecError` if a run is too small for this question."""
+        """`SpecError` if a run is too small for this question, or the data are not what it is about."""
+        if allowed := self.lacking(chosen.data):
+            raise SpecError("run_keys", chosen.runs[0].key, allowed)
         for run in chosen.runs:
             if run.ipc < self.least_ipc:
                 allowed = f"sets with {self.least_ipc} or more images per class: {self.least_why}"

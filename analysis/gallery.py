@@ -41,13 +41,14 @@ def runs() -> list[DistillSpec]:
 def tasks(store: Store, only: Collection[str] = ()) -> list[TaskSpec]:
     """Every analysis of these runs under each shipped preset, race and uses, or those of `only`.
 
-    For analyses the runs must be there.
+    For analyses the runs must be there; those that are about other data are a recipe's.
     """
     about = [of for of in analyses().values() if not only or of.spec.KIND in only]
     others: list[TaskSpec] = [RaceTask(data=resolve("digits")), *shipped.tasks()]
     found = [spec for spec in others if not only or spec.KIND in only]
     if about:
         chosen = choose(store, tuple(run.key for run in runs()))
+        about = [of for of in about if not of.lacking(chosen.data)]
         found += [make_spec(of, chosen, preset) for preset in PRESETS for of in about]
     return found
 

@@ -30,7 +30,7 @@ from ddcore.tasks import process, worker
 from ddcore.tasks.store import Store, Task
 from ddcore.training import augment
 from ddcore.training.protocols import PROTOCOLS
-from tests.analysis.conftest import smallest, two_sets
+from tests.analysis.conftest import sets_for, smallest
 from tests.test_augment import FULL
 from tests.test_official_benchmark import MAIN, SETTING, repository
 from tests.test_runner import VARIANTS, tiny
@@ -201,7 +201,7 @@ def test_race(tmp_path):
 @pytest.mark.parametrize("name", list(analyses()))
 def test_analyses(name, tmp_path):
     here, there = (
-        on(tmp_path, d, lambda store: smallest(store, name, two_sets(store))).result()
+        on(tmp_path, d, lambda store: smallest(store, name, sets_for(store, name))).result()
         for d in ("cpu", DEVICE)
     )
     compare(here, there)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 
 from analysis import analyses
 from analysis.runs import planned
@@ -14,15 +15,17 @@ from ddcore.recipes.base import Recipe, Step
 from ddcore.recipes.cifar10 import FAMILIES
 
 
-def suite(preset: str, runs: list[DistillSpec], rehearsal: bool) -> list[Step]:
-    """Every analysis of the runs under a preset; as a rehearsal the smallest of its kind."""
+def suite(
+    preset: str, runs: list[DistillSpec], rehearsal: bool, only: Collection[str] = ()
+) -> list[Step]:
+    """Every analysis of the runs, or those named in `only`, under a preset; as a rehearsal the smallest."""
     shape, _ = form(runs[0].data)
     chosen = planned(runs, shape)
     steps = []
-    for each in analyses().values():
+    for each in (of for name, of in analyses().items() if not only or name in only):
         try:
             spec = make_spec(each, chosen, "quick" if rehearsal else preset)
-        except SpecError:  # no answer for sets of this size
+        except SpecError:  # no answer for sets of this size, or for these data
             continue
         if rehearsal:
             spec = spec.replace(**each.smallest)

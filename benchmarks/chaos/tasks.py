@@ -42,6 +42,7 @@ def prepared() -> list[TaskSpec]:
 
 
 def questions(subjects: Sequence[TaskSpec]) -> list[TaskSpec]:
-    """Every analysis of these sets, at its smallest."""
-    keys = tuple(s.key for s in subjects)
-    return [of.spec(run_keys=keys, **of.smallest) for of in analyses().values()]
+    """Every analysis that has an answer for these sets of digits, at its smallest."""
+    keys, about = tuple(s.key for s in subjects), resolve("digits")
+    able = (of for of in analyses().values() if not of.lacking(about))
+    return [of.spec(run_keys=keys, **of.smallest) for of in able]

@@ -101,7 +101,7 @@ def row_of(store: Store, analysis: Analysis, chosen: Chosen, asked: str) -> Over
     try:
         spec = make_spec(analysis, chosen, preset)
     except SpecError as error:
-        return OverviewRow(analysis, None, None, preset, str(error))
+        return OverviewRow(analysis, None, None, preset, f"Needs {error.allowed}.")
     return OverviewRow(analysis, spec, store.task(spec), preset)
 
 

@@ -9,15 +9,29 @@ import pytest
 
 from analysis import analyses
 from analysis.contract import AnalysisTask
+from ddcore.data.preprocess import Preprocess
+from ddcore.data.registry import get
+from ddcore.data.spec import DataSpec
+from ddcore.distil.settings import make_spec
 from ddcore.tasks import worker
 from ddcore.tasks.store import Store, Task
-from tests.pages.fakes import done, images, spec
+from tests.pages.fakes import done, images
+
+SCALE = (0.3, 0.4)  # mean and deviation of pixels, about
 
 
-def two_sets(store: Store) -> list[str]:
-    """Keys of two sets for the digits, with two images per class."""
-    two = {"images": images(count=20), "labels": np.arange(10).repeat(2)}
-    return [done(store, spec(seed=s, ipc=2), **two).key for s in range(2)]
+def two_sets(store: Store, data: str = "digits") -> list[str]:
+    """Keys of two sets for a bundled dataset, with two images per class."""
+    shape, (mean, std) = get(data).shape, SCALE
+    two = {"images": images(count=20, shape=shape), "labels": np.arange(10).repeat(2)}
+    scale = Preprocess(*(np.full(shape[0], value, np.float32) for value in (mean, std)))
+    runs = [make_spec("dm", DataSpec(name=data), shape, seed=s, ipc=2) for s in range(2)]
+    return [done(store, run, preprocess=scale, **two).key for run in runs]
+
+
+def sets_for(store: Store, name: str) -> list[str]:
+    """Keys of two sets that an analysis has an answer for."""
+    return two_sets(store, analyses()[name].smallest_data)
 
 
 def smallest(store: Store, name: str, keys: list[str]) -> AnalysisTask:
@@ -36,7 +50,7 @@ def computed(store: Store, wanted: AnalysisTask) -> Task:
 
 @pytest.fixture(scope="session")
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with two sets; `finished` fills it."""
+    """A store with two sets for the digits; `finished` fills it."""
     root: Path = tmp_path_factory.mktemp("analysed")
     store = Store(root, gallery=None)
     two_sets(store)
@@ -47,11 +61,10 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def finished(analysed: Store):
     """The finished task of an analysis by name."""
     known: dict[str, Task] = {}
-    keys = [t.key for t in analysed.tasks("distill")]
 
-    def get(name: str) -> Task:
+    def of(name: str) -> Task:
         if name not in known:
-            known[name] = computed(analysed, smallest(analysed, name, keys))
+            known[name] = computed(analysed, smallest(analysed, name, sets_for(analysed, name)))
         return known[name]
 
-    return get
+    return of

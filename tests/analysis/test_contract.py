@@ -33,14 +33,20 @@ from ddcore.data.spec import DataSpec
 from ddcore.tasks import jobs, worker
 from ddcore.tasks.store import Store
 from ddcore.training.speed import usual
-from tests.analysis.conftest import computed, smallest, two_sets
+from tests.analysis.conftest import computed, sets_for, smallest
 from tests.pages import hostile
 from tests.pages.fakes import done, spec
 
 NAMES = list(analyses())
 EACH = pytest.mark.parametrize("name", NAMES)
 TEXTS = ("question", "read", "doubt", "paper", "differs")
-DATA = [("digits", (1, 8, 8)), ("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))]
+DATA = [
+    ("digits", (1, 8, 8)),
+    ("coloured_digits", (3, 8, 8)),
+    ("mnist", (1, 28, 28)),
+    ("cifar10", (3, 32, 32)),
+]
+BUNDLED = ("digits", "coloured_digits")
 
 
 def numbers(result: dict) -> dict:
@@ -53,7 +59,7 @@ def test_computes_the_same_twice(name, finished, tmp_path):
     first = finished(name)
     json.dumps(first.result(), allow_nan=False)
     other = Store(tmp_path, gallery=None)
-    again = computed(other, smallest(other, name, two_sets(other)))
+    again = computed(other, smallest(other, name, sets_for(other, name)))
     assert again.key == first.key
     assert numbers(again.result()) == numbers(first.result())
     theirs = again.arrays()
@@ -192,7 +198,7 @@ def test_report_shows_foreign_names_as_they_are(name, finished, analysed, monkey
 def test_no_real_image_is_stored(name, finished, analysed):
     """Results are passed on; pictures of real images are read from the dataset by their rows."""
     stored = finished(name).arrays()  # reads the dataset too
-    data = load(analysed, DataSpec())
+    data = load(analysed, DataSpec(name=analysis(name).smallest_data))
     real = {
         x.tobytes() for part in ("train", "val", "test") for x in getattr(data, f"{part}_images")
     }
@@ -229,13 +235,18 @@ def test_presets_and_estimates(name, store):
 
 def _presets_and_estimates(of, data, shape, ipc, store):
     run = Run("0" * 16, "dm", "Distribution matching", ipc, 10 * ipc)
-    source = "bundled" if data == "digits" else "torchvision"
+    source = "bundled" if data in BUNDLED else "torchvision"
     names = tuple("0123456789")
     nets = {run.key: usual(shape)}
     chosen = Chosen((run,), DataSpec(name=data, source=source), names, shape, nets)
     if ipc < of.least_ipc:
         with pytest.raises(SpecError, match="images per class"):
             analysis_make_spec(of, chosen)
+        return
+    if expected := of.lacking(chosen.data):
+        with pytest.raises(SpecError, match=re.escape(expected)):
+            analysis_make_spec(of, chosen)
+        assert data != of.smallest_data
         return
     seconds = []
     for preset in PRESETS:
@@ -268,7 +279,7 @@ def test_pools_are_shared_and_counted_once(name, finished, analysed):
 @EACH
 def test_refuses_what_is_no_set(name, store):
     of = analysis(name)
-    keys = two_sets(store)
+    keys = sets_for(store, name)
     for wrong in ((), (keys[0], keys[0]), ("../../etc",), tuple(f"{i:016x}" for i in range(9))):
         with pytest.raises(SpecError, match="run_keys"):
             of.spec(run_keys=wrong)
@@ -286,7 +297,7 @@ def test_refuses_sets_of_different_data(name, store):
     of = analysis(name)
     other = spec()
     other = done(store, other.replace(data=other.data.replace(preprocess="zca")))
-    keys = (two_sets(store)[0], other.key)
+    keys = (sets_for(store, name)[0], other.key)
     with pytest.raises(SpecError, match="zca") as error:
         choose(store, keys)
     assert error.value.field == "run_keys"
@@ -368,12 +379,14 @@ def test_importing_needs_nothing_heavy():
 
 @pytest.mark.slow
 def test_computing_needs_no_figures(analysed):
+    for name in NAMES:
+        sets_for(analysed, name)
     code = (
         "import sys; from ddcore.tasks.store import Store; from ddcore.tasks import worker;"
         "from analysis import analyses; store = Store(sys.argv[1], gallery=None);"
-        "keys = tuple(t.key for t in store.tasks('distill'))\n"
+        "keys = {t.spec().data.name: t.key for t in store.tasks('distill')}\n"
         "for a in analyses().values():\n"
-        "    spec = a.spec(run_keys=keys[:1], **a.smallest); task = store.create(spec)\n"
+        "    spec = a.spec(run_keys=(keys[a.smallest_data],), **a.smallest); task = store.create(spec)\n"
         "    worker.run_task(store, task, spec, 'cpu'); assert task.is_done()\n"
         "bad = {'plotly', 'matplotlib', 'seaborn', 'streamlit'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(bad)) or 0)"

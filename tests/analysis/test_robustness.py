@@ -87,9 +87,9 @@ def test_no_attack_on_many_classes_beats_the_closed_form_and_many_steps_come_nea
 @pytest.fixture(scope="module")
 def trained(finished, analysed):
     """Two networks on a set, and the digits."""
-    finished("robustness")  # has read the digits
+    task = finished("robustness")  # has read the digits
     data = load(analysed, DataSpec())
-    made = DistilledSet.from_task(next(analysed.tasks("distill")))
+    made = DistilledSet.from_task(analysed.find(task.spec().run_keys[0]))
     net = network("network", "convnet-4", data.shape, 10)
     protocol = recipe(RobustnessTask(run_keys=("0" * 16,), iterations=20))
     x, y = (torch.from_numpy(a) for a in made.for_training(protocol))

@@ -16,6 +16,7 @@ from analysis.settings import picked
 from analysis.shared.drawing import typeset
 from analysis.task import load_arrays
 from ddcore.base.specs import text_of
+from ddcore.data.spec import DataSpec
 from pages.components import (
     analysis_page,
     analysis_runs,
@@ -24,11 +25,12 @@ from pages.components import (
     runs,
     shell,
 )
-from tests.analysis.conftest import computed, smallest, two_sets
+from tests.analysis.conftest import computed, sets_for, smallest
 from tests.pages.fakes import done, put, sheets, spec, text
 
 EACH = pytest.mark.parametrize("name", list(analyses()))
 OVERVIEW = "8_Understand.py"
+ABLE = [n for n, of in analyses().items() if not of.lacking(DataSpec())]  # to tell of the digits
 LIMIT_S = 1.0  # of a page from cache
 
 
@@ -37,9 +39,9 @@ def page(name: str) -> str:
     return analysis_page.path(analysis(name)).removeprefix("pages/")
 
 
-def two(store) -> list[str]:
-    """Keys of two finished sets."""
-    return two_sets(store)
+def two(store, name: str = "pixels") -> list[str]:
+    """Keys of two finished sets that an analysis has an answer for."""
+    return sets_for(store, name)
 
 
 def settings(name: str) -> str:
@@ -79,7 +81,7 @@ def test_says_something_without_any_run(visit, name):
 
 @EACH
 def test_a_missing_result_is_estimated_and_submitted(visit, store, name):
-    keys = two(store)
+    keys = two(store, name)
     app = visit(page(name), runs=",".join(keys))
     assert "It will take about" in text(app)
     assert f"python -m analysis {name} --run" in app.code[0].value
@@ -90,7 +92,7 @@ def test_a_missing_result_is_estimated_and_submitted(visit, store, name):
 
 @EACH
 def test_a_finished_result_is_shown_soon(visit, store, name):
-    keys = two(store)
+    keys = two(store, name)
     task = computed(store, smallest(store, name, keys))
     of, query = analysis(name), {"runs": ",".join(keys), "set": settings(name)}
     app = visit(page(name), **query)
@@ -112,7 +114,7 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
 
 @EACH
 def test_every_view_opens(visit, store, name):
-    keys = two(store)
+    keys = two(store, name)
     task = computed(store, smallest(store, name, keys))
     of = analysis(name)
     result = of.result(task)
@@ -151,7 +153,7 @@ def test_influence_is_clicked_through(visit, store):
 
 @EACH
 def test_an_example_stands_in_until_there_is_a_result(visit, store, name):
-    keys = two(store)
+    keys = two(store, name)
     computed(store, smallest(store, name, keys[:1]))
     shown = text(visit(page(name), runs=",".join(keys)))
     assert "not computed yet" in shown
@@ -168,7 +170,7 @@ def test_an_example_of_the_same_runs_says_so(visit, store):
 
 @EACH
 def test_bad_links_are_no_exceptions(visit, store, name):
-    two(store)
+    two(store, name)
     for query in (
         {"runs": "../../etc/passwd,<b>"},
         {"runs": ",".join(f"{i:016x}" for i in range(20))},
@@ -267,7 +269,6 @@ def test_sets_of_different_data_are_refused_in_words(visit, store):
 
 
 def test_at_first_the_papers_methods_of_one_size(visit, store):
-    from ddcore.data.spec import DataSpec
     from ddcore.distil.settings import make_spec
     from tests.pages.fakes import SHAPE
 
@@ -343,8 +344,9 @@ def test_overview_shows_the_state_of_every_analysis(visit, store):
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)
     assert "It broke." in shown
-    for of in analyses().values():
+    for name, of in analyses().items():
         assert of.question in shown
+        assert name in ABLE or f"Needs {of.lacking(DataSpec())}." in shown
     assert "Run the whole suite" in shown
 
 
@@ -356,8 +358,8 @@ def test_overview_runs_the_whole_suite_as_one_job(visit, store, monkeypatch):
     assert any(caption.value.startswith("about ") for caption in app.caption)
     app.button(key="suite.start").click().run()
     assert not app.exception
-    assert {state(store, name, keys) for name in analyses()} == {"queued"}
-    assert [len(tasks) for tasks in launched] == [len(analyses())]
+    assert {state(store, name, keys) for name in ABLE} == {"queued"}
+    assert [len(tasks) for tasks in launched] == [len(ABLE)]
 
 
 def test_overview_with_a_result_offers_the_report(visit, store):
@@ -367,7 +369,7 @@ def test_overview_with_a_result_offers_the_report(visit, store):
     app = visit(OVERVIEW, runs=",".join(keys))
     shown = text(app)
     assert typeset(analysis("pixels").headline(analysis("pixels").result(task))) in shown
-    assert f"Run the other {len(analyses()) - 1}" in shown
+    assert f"Run the other {len(ABLE) - 1}" in shown
     assert [d.label for d in app.get("download_button")] == ["Report of 1", "Download"]
     assert "Figures of 1" in [b.proto.popover.label for b in app.get("popover")]
 

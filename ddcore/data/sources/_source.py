@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ddcore.base.errors import DataError
 from ddcore.base.isolated import Progress
 from ddcore.data.sources._raw import RawData, no_progress
+
+
+@dataclass(frozen=True, eq=False)
+class Cue:
+    """What points at a class in pictures without being what the class is about, such as a colour.
+
+    `correlation` is the probability that it points at a training picture's own class; in the test part it
+    tells nothing. `of` gives the classes (N,) that it points at in uint8 pictures (N, C, H, W).
+    """
+
+    name: str
+    correlation: float
+    of: Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +52,7 @@ class Source:
     torchvision: str = ""
     mean: tuple[float, ...] | None = None  # published constants on the [0, 1] scale, if any
     std: tuple[float, ...] | None = None
+    cue: Cue | None = None
 
     @property
     def bundled(self) -> bool:
