@@ -64,7 +64,7 @@ def test_a_copied_link_names_what_the_address_does_not(page, run, app):
     done(app.store, spec(seed=5))  # newer
     other = page(copied)
     assert not other.locator("[data-testid=stAlert]").count()
-    assert query["run"][0][:8] in other.inner_text("[data-testid=stMain]")
+    assert query["run"][0][:8] in other.get_by_role("combobox", name="Run").input_value()
 
 
 def test_a_link_for_a_class_leaves_out_and_locks(page, run):
