@@ -108,7 +108,12 @@ def test_accuracies_are_those_of_training_alone(store):
 
 
 def test_random_real_images_are_balanced_and_differ_by_network(store):
-    data = DeviceData(load(store, DataSpec()))
+    from ddcore.data import ensure
+    from ddcore.tasks.testing import SleepyTask
+
+    sleepy = SleepyTask()
+    context = worker.Context(store, store.create(sleepy), sleepy, "cpu")
+    data = DeviceData(ensure(context, DataSpec()))
     images = real_images(RANDOM, data, 3, 4, spec().seed, nested_rows)
     assert images.shape == (4, 30, 1, 8, 8)
     assert len({x.tobytes() for x in images}) == 4
