@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.shared.sources import MEAN, MORE, RANDOM, SourceFacts
+from analysis.shared.sources import REAL as ALL_REAL
+
 METHODS = {  # colour, plotly's marker
     "bptt": ("#E69F00", "square"),
     "dm": ("#0072B2", "circle"),
@@ -58,6 +61,12 @@ OTHERS = ("#3E8E5A", "#A65D8C", "#5E7FC2", "#B07A2A")
 OTHER_SYMBOLS = ("hexagram", "triangle-left", "octagon", "triangle-right", "x")
 FROM_FILES = ("#6B7A8F", "x")  # sets that no known method has made
 REAL = "#7F8387"  # real data: readable on white and on black; black in print
+REAL_LOOKS = {  # dash and marker, by kind
+    RANDOM: ("dash", "diamond"),
+    MEAN: ("dot", "cross"),
+    MORE: ("longdash", "triangle-down"),
+    ALL_REAL: ("solid", "circle"),
+}
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("", "-open", "-dot", "-open-dot")
 # The same for matplotlib.
@@ -125,3 +134,24 @@ def styles(methods: Sequence[str]) -> list[Style]:
         found.append(style(method, seen[method]))
         seen[method] += 1
     return found
+
+
+def looks(sources: Sequence[SourceFacts]) -> dict[str, Style]:
+    """The look of each source by its key: sets as ever, real images grey, each size with its marker."""
+    own = iter(styles([s.method for s in sources if s.method]))
+    seen: Counter[str] = Counter()
+    found = {}
+    for source in sources:
+        if source.method:
+            found[source.key] = next(own)
+            continue
+        kind = source.key.partition(".")[0]
+        found[source.key] = real_style(kind, seen[kind])
+        seen[kind] += 1
+    return found
+
+
+def real_style(kind: str, turn: int = 0) -> Style:
+    """The look of the `turn`-th real images of a kind (0 for the first)."""
+    dash, symbol = REAL_LOOKS[kind]
+    return Style(REAL, dash, symbol + SYMBOLS[turn % len(SYMBOLS)])

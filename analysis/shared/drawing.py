@@ -46,6 +46,11 @@ def new_figure(
     return figure
 
 
+def bars(deviations: Any) -> dict[str, Any] | None:
+    """Error bars as plotly takes them; none where there is no spread."""
+    return None if deviations is None else {"array": deviations, "thickness": 1, "width": 2}
+
+
 def typeset(text: str) -> str:
     """Text with the minus sign of the axes before negative numbers; names keep their hyphens."""
     return re.sub(r"(?<![\w.-])-(?=\d)", "−", text)

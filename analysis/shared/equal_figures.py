@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.shared import colours, drawing, significance
 from analysis.shared.equal import AtEqual
-from analysis.shared.sources import MEAN, MORE, RANDOM, SET, KindOfSource
+from analysis.shared.sources import TITLES, KindOfSource
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-GREY = {RANDOM: ("dash", "diamond"), MEAN: ("dot", "circle"), MORE: ("longdash", "triangle-down")}
-OTHERS = {RANDOM: "random real images", MEAN: "class means", MORE: "more real images"}
-
-
-def looks(sources: Sequence[KindOfSource]) -> dict[str, colours.Style]:
-    """The look of each source by its key; what was made without distilling is grey."""
-    sets = iter(colours.styles([s.method for s in sources if s.kind == SET]))
-    real = {kind: _grey(*look) for kind, look in GREY.items()}
-    return {s.key: next(sets if s.kind == SET else real[s.kind]) for s in sources}
-
-
-def _grey(dash: str, symbol: str) -> Iterator[colours.Style]:
-    for filled in itertools.cycle(colours.SYMBOLS):
-        yield colours.Style(colours.REAL, dash, symbol + filled)
 
 
 def along(
@@ -42,7 +26,7 @@ def along(
 ) -> Figure:
     """Means over networks of a value against accuracy, both by key (looks, nets), from look to look."""
     figure = drawing.new_figure("test accuracy", y, per_cent=per_cent)
-    own = looks(sources)
+    own = colours.looks(sources)
     for source in sources:
         look = own[source.key]
         figure.add_scatter(
@@ -66,7 +50,7 @@ def gaps(pairs: Sequence[AtEqual], sources: Sequence[KindOfSource], x: str) -> F
 
     height = 90 + 34 * len(pairs)
     figure = drawing.new_figure(x, "", height=height, legend=False)
-    own = looks(sources)
+    own = colours.looks(sources)
     for pair in pairs:
         n, look = len(pair.difference), own[pair.source.key]
         test = significance.paired(pair.difference, significance.GREATER)
@@ -74,7 +58,7 @@ def gaps(pairs: Sequence[AtEqual], sources: Sequence[KindOfSource], x: str) -> F
         around = float(t.ppf(0.975, n - 1) * test.error) if sure else None
         figure.add_scatter(
             x=[float(test.mean)],
-            y=[f"{pair.source.label}<br>against {OTHERS[pair.other.kind]}"],
+            y=[f"{pair.source.label}<br>against {other(pair)}"],
             error_x=None if around is None else {"array": [around], "thickness": 1.5, "width": 4},
             name=pair.source.label,
             mode="markers",
@@ -85,6 +69,11 @@ def gaps(pairs: Sequence[AtEqual], sources: Sequence[KindOfSource], x: str) -> F
     figure.add_vline(x=0, line_dash="dot", line_color=colours.REAL)
     figure.update_yaxes(autorange="reversed", type="category")
     return figure
+
+
+def other(pair: AtEqual) -> str:
+    """What a set is held against, in words."""
+    return TITLES[pair.other.kind].lower()
 
 
 def told(pair: AtEqual, more: str, less: str) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.runs import Chosen
 from ddcore.base.fields import choice, number, text
 from ddcore.nets import words
-from ddcore.pools.real_spec import Counts
 
 WORD = "An architecture and its width, such as convnet-16."
 PRECISIONS = {"single": 1, "double": 2}  # work of an operation
@@ -77,10 +75,3 @@ def more() -> Any:
 def looks() -> Any:
     """How often networks are looked at along training."""
     return number(9, 2, 1000, "How often networks are looked at along training.")
-
-
-def trained_images(chosen: Chosen, kinds: int, more: int, counts: Counts) -> list[int]:
-    """Images of the sets, of so many kinds of real images in their place, and of the larger set."""
-    real = [ipc * chosen.classes for ipc in chosen.sizes for _ in range(kinds)]
-    larger = [min(more * chosen.classes, counts.train)] if more else []
-    return [*(run.images for run in chosen.runs), *real, *larger]

@@ -75,13 +75,18 @@ class Varied(typing.Protocol):
         """Steps of training."""
 
 
+def usual(iterations: int) -> Protocol:
+    """T300 of Yang et al. 2024, with so many steps."""
+    return PROTOCOLS["t300"].replace(epochs=iterations)
+
+
 def levels(spec: Varied, chosen: Chosen, lr: float = 0.01) -> list[Level]:
     """The unchanged set-up first, then every change that is possible for these images and this network.
 
     Unchanged is protocol t300 with so many steps at step size `lr`.
     """
     net = network("network", spec.network, chosen.shape, chosen.classes)
-    plain = PROTOCOLS["t300"].replace(epochs=spec.iterations, lr=lr)
+    plain = usual(spec.iterations).replace(lr=lr)
     found = [Level("", "as it is", net, plain)]
     for factor in spec.factors:
         every = list(_levels(factor, net, plain, chosen))

@@ -11,7 +11,14 @@ import numpy as np
 
 from analysis.results import Found
 
-SET, RANDOM, MEAN, MORE = "set", "random", "class_mean", "more"  # kinds of what is trained on
+# Kinds of what is trained on: a set, real images in its place, more of them, all there are.
+SET, RANDOM, MEAN, MORE, REAL = "set", "random", "class_mean", "more", "real"
+TITLES = {RANDOM: "Random real images", MEAN: "Class means", MORE: "More real images"}
+
+
+def key_of(kind: str, ipc: int) -> str:
+    """The key of real images of a kind, so many per class; its first word is the kind."""
+    return f"{kind}.{ipc}"
 
 
 @dataclass(frozen=True)
@@ -25,14 +32,14 @@ class SourceFacts:
 
 
 @dataclass(frozen=True)
-class KindOfSource:
-    """What was trained on: `kind` is one of the above; only sets have a method and the key of a run."""
+class KindOfSource(SourceFacts):
+    """What was trained on, and which of the kinds above it is."""
 
     kind: str
-    key: str
-    method: str
-    label: str
-    ipc: int
+
+    def plain(self) -> SourceFacts:
+        """Without the kind, as files of some analyses have it."""
+        return SourceFacts(self.key, self.method, self.label, self.ipc)
 
 
 @dataclass(frozen=True)

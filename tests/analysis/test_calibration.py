@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
 from analysis.shared.equal import reached
+from analysis.shared.set_ups import usual
 from analysis.suite.calibration import ANALYSIS
 from analysis.suite.calibration.compute import shown
 from analysis.suite.calibration.maths import (
@@ -26,7 +27,7 @@ from analysis.suite.calibration.maths import (
     scores,
     unbiased_square,
 )
-from analysis.suite.calibration.spec import UNKNOWN, CalibrationTask, recipe
+from analysis.suite.calibration.spec import UNKNOWN, CalibrationTask
 from ddcore.base import rng
 from ddcore.data import load
 from ddcore.data.spec import DataSpec
@@ -149,7 +150,7 @@ def test_the_result_is_what_training_alone_gives(finished, analysed):
     task = finished("calibration")
     spec, result = task.spec_as(CalibrationTask), ANALYSIS.result(task)
     found, key, data = result.found, spec.run_keys[0], load(analysed, DataSpec())
-    protocol = recipe(spec)
+    protocol = usual(spec.iterations)
     x, y = DistilledSet.from_task(analysed.find(key)).for_training(protocol)
     seeds = [rng.derive(spec.seed, "calibration", i) for i in range(spec.nets)]
     net = network("network", spec.network, data.shape, 10)

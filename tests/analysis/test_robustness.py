@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.runs import Chosen, Run
+from analysis.shared.set_ups import usual
 from analysis.suite.robustness import ANALYSIS
 from analysis.suite.robustness.attacks import attacked, gradient, outputs
 from analysis.suite.robustness.figures import headline, sentence, table
 from analysis.suite.robustness.maths import gaps
 from analysis.suite.robustness.result import RobustnessFound
-from analysis.suite.robustness.spec import RobustnessTask, cost, recipe
+from analysis.suite.robustness.spec import RobustnessTask, cost
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.data import load
@@ -91,7 +92,7 @@ def trained(finished, analysed):
     data = load(analysed, DataSpec())
     made = DistilledSet.from_task(analysed.find(task.spec().run_keys[0]))
     net = network("network", "convnet-4", data.shape, 10)
-    protocol = recipe(RobustnessTask(run_keys=("0" * 16,), iterations=20))
+    protocol = usual(20)
     x, y = (torch.from_numpy(a) for a in made.for_training(protocol))
     return train(net, x, y, 10, protocol, [1, 2]), data
 
@@ -148,7 +149,7 @@ def test_the_result_is_what_training_and_attacking_alone_give(finished, analysed
     task = finished("robustness")
     spec, found = task.spec_as(RobustnessTask), ANALYSIS.result(task).found
     data, key = load(analysed, DataSpec()), spec.run_keys[1]
-    protocol = recipe(spec)
+    protocol = usual(spec.iterations)
     made = DistilledSet.from_task(analysed.find(key))
     x, y = (torch.from_numpy(a) for a in made.for_training(protocol))
     seeds = [rng.derive(spec.seed, "robustness", i) for i in range(spec.nets)]

@@ -10,8 +10,9 @@ import torch
 
 import ddcore.training.train as training
 from analysis.runs import Chosen, Run, choose
-from analysis.shared.real import random_real
 from analysis.shared.set_ups import FACTORS, levels
+from analysis.shared.sources import RANDOM
+from analysis.shared.stand_ins import nested_rows, real_images
 from analysis.suite.sensitivity import ANALYSIS
 from analysis.suite.sensitivity.figures import against_random, changes, worse
 from analysis.suite.sensitivity.result import SensitivityFound
@@ -111,14 +112,17 @@ def test_random_real_images_are_balanced_and_differ_by_network(store):
     from ddcore.tasks.testing import SleepyTask
 
     sleepy = SleepyTask()
-    dataset = ensure(worker.Context(store, store.create(sleepy), sleepy, "cpu"), DataSpec())
-    images, labels = random_real(dataset, 3, 4, spec().seed)
+    context = worker.Context(store, store.create(sleepy), sleepy, "cpu")
+    data = DeviceData(ensure(context, DataSpec()))
+    images = real_images(RANDOM, data, 3, 4, spec().seed, nested_rows)
     assert images.shape == (4, 30, 1, 8, 8)
-    assert labels.tolist() == sorted(labels.tolist())
-    assert np.bincount(labels).tolist() == [3] * 10
     assert len({x.tobytes() for x in images}) == 4
+    rows, more = (nested_rows(data, k, 4, spec().seed) for k in (3, 5))
+    labels = data.dataset.train_labels
+    assert (labels[rows] == np.arange(10).repeat(3)).all()
+    assert all(set(few) < set(many) for few, many in zip(rows, more))
     with pytest.raises(SpecError, match="at most"):
-        random_real(dataset, 1000, spec().nets, spec().seed)
+        real_images(RANDOM, data, 1000, 1, spec().seed, nested_rows)
 
 
 def test_a_stopped_task_goes_on_and_ends_the_same(store, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.runs import Chosen, Run
+from analysis.shared.set_ups import usual
 from analysis.suite.spectra import ANALYSIS
 from analysis.suite.spectra.dimension import LEAST, MANY, TWO, likelihood, participation
 from analysis.suite.spectra.figures import bands, beyond, dimension_text, headline, sentence, shown
@@ -190,7 +191,7 @@ def test_knock_outs_are_training_and_testing_without_a_band(finished, analysed):
         (0, torch.from_numpy(made.images)),
         (1, lacking(made.pixels())),
     ):
-        nets = train(net, images, labels, 10, spec.recipe(), seeds)
+        nets = train(net, images, labels, 10, usual(spec.iterations), seeds)
         for tested_without, pixels in test.items():
             right = (nets.predict(pixels) == truth).double().mean(1).tolist()
             assert right == pytest.approx(found[trained_without, tested_without], abs=0.003)

@@ -8,6 +8,7 @@ import torch
 
 from analysis.runs import Chosen, Run, choose
 from analysis.shared.sources import MEAN, RANDOM, SET
+from analysis.shared.stand_ins import STAND_INS, real_images
 from analysis.suite.transfer import ANALYSIS
 from analysis.suite.transfer.figures import gains, ladder, others, sentence
 from analysis.suite.transfer.result import TransferFound, TransferResult
@@ -24,7 +25,7 @@ from ddcore.nets.words import network
 from ddcore.sets.distilled import DistilledSet
 from ddcore.training.protocols import PROTOCOLS
 from ddcore.training.train import train
-from tests.analysis.conftest import computed, smallest, two_sets
+from tests.analysis.conftest import computed
 from tests.analysis.made import made_up
 from tests.pages.fakes import done, images, spec
 
@@ -78,7 +79,7 @@ def test_accuracies_are_those_of_training_alone(finished, analysed):
     # Random real images: a draw of its own for each network; class means: one set for all.
     for kind, draws in ((RANDOM, 2), (MEAN, 1)):
         (row,) = [i for i, s in enumerate(result["sources"]) if s["kind"] == kind]
-        stored = analysed.task(BaselineTask(name=kind, data=DataSpec(), ipc=2, draws=draws))
+        stored = computed(analysed, BaselineTask(name=kind, data=DataSpec(), ipc=2, draws=draws))
         drawn, labels = baselines.sets(stored, dataset, "cpu")
         for i, seed in enumerate(seeds):
             own = drawn[min(i, draws - 1)]
@@ -87,15 +88,16 @@ def test_accuracies_are_those_of_training_alone(finished, analysed):
     assert len(drawn) == 1
 
 
-def test_random_real_images_are_the_same_each_time_and_differ_by_network(finished, analysed, store):
-    wanted = finished("transfer").spec()
-    first = analysed.task(BaselineTask(name=RANDOM, data=DataSpec(), ipc=2, draws=2)).arrays()
-    assert computed(store, smallest(store, "transfer", two_sets(store))).key == wanted.key
-    again = store.task(BaselineTask(name=RANDOM, data=DataSpec(), ipc=2, draws=2)).arrays()
-    np.testing.assert_array_equal(first["indices"], again["indices"])
-    labels = load(analysed, DataSpec()).train_labels[first["indices"]]
-    assert (labels == np.arange(10).repeat(2)).all()
-    assert len({row.tobytes() for row in first["indices"]}) == 2
+@pytest.mark.parametrize("kind", STAND_INS)
+def test_real_images_are_those_of_baselines_and_a_random_network_has_its_own(store, kind):
+    nets, draws = 3, 1 if kind == MEAN else 3
+    task = computed(store, BaselineTask(name=kind, data=DataSpec(), ipc=2, draws=draws))
+    dataset = load(store, DataSpec())
+    stored, labels = (x.numpy() for x in baselines.sets(task, dataset, "cpu"))
+    images = real_images(kind, DeviceData(dataset), 2, nets, 0)
+    np.testing.assert_array_equal(images, stored[0] if kind == MEAN else stored)
+    assert labels.tolist() == sorted(labels)
+    assert kind == MEAN or len({one.tobytes() for one in images}) == nets
 
 
 def test_sets_of_two_sizes_have_baselines_of_their_own(store):

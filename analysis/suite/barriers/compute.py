@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from analysis.contract import Arrays
-from analysis.shared.materials import REAL, Material, materials
-from analysis.shared.sources import SourceFacts
+from analysis.shared.sources import REAL, SourceFacts
+from analysis.shared.stand_ins import Source, trained_on
 from analysis.suite.barriers import alignment
 from analysis.suite.barriers.maths import barrier, instability, shares
 from analysis.suite.barriers.result import Barriers, BarriersFound
@@ -51,13 +51,13 @@ def run(context: Context[BarriersTask]) -> None:
     network = Network(net_of(spec, given.chosen), data.shape, data.num_classes)
     limit_threads(network, context.device)
     usual = spec.recipe(max(run.images for run in given.chosen.runs))
-    sources = materials(given, data, usual, spec.nets, spec.seed)
+    sources = trained_on(given, data, usual, spec.nets, spec.seed)
     work = _Work(context, data, given.pools[REAL], len(sources))
     for source in sources:
         work.trained_on(source)
     facts = SourceFacts(REAL, "", "All real images", 0)
     found = BarriersFound(
-        sources=(*(s.facts for s in sources), facts),
+        sources=(*(s.facts.plain() for s in sources), facts),
         paths=tuple(_paths(work.arrays, [s.facts.key for s in sources])),
         accuracy=[
             (1 - work.arrays[f"error.{key}.{ORDER}.{AS_IS}"][0]).tolist()
@@ -135,7 +135,7 @@ class _Work:
         self._look(REAL, START, first, fresh)
         self._keep()
 
-    def trained_on(self, source: Material) -> None:
+    def trained_on(self, source: Source) -> None:
         """Pairs of which one or both were trained on a source."""
         key = source.facts.key
         if f"loss.{key}.{SET_REAL}.{AS_IS}" not in self.arrays:
@@ -147,7 +147,7 @@ class _Work:
             self._keep()
         self.done += 1
 
-    def _train(self, source: Material, start: TrainedNets, training: int) -> TrainedNets:
+    def _train(self, source: Source, start: TrainedNets, training: int) -> TrainedNets:
         images, labels = (
             torch.from_numpy(a).to(self.data.device) for a in (source.images, source.labels)
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
-from analysis.shared.materials import REAL, looks
+from analysis.shared.sources import REAL
 from analysis.shared.texts import span
 from analysis.suite.barriers.maths import shares
 from analysis.suite.barriers.result import BarriersResult
@@ -58,7 +58,7 @@ def _pairs(result: BarriersResult, kind: str) -> list[tuple[str, str, str]]:
 
 
 def _curves(result: BarriersResult, arrays: Arrays, kind: str, measure: str, way: str) -> Drawn:
-    own, x = looks(result.found.sources), shares(result.found.points)
+    own, x = colours.looks(result.found.sources), shares(result.found.points)
     second = "network trained on real images" if kind == SET_REAL else "second network"
     figure = drawing.new_figure(
         f"share of the {second}",
@@ -73,9 +73,7 @@ def _curves(result: BarriersResult, arrays: Arrays, kind: str, measure: str, way
         figure.add_scatter(
             x=x,
             y=values.mean(1),
-            error_y=None
-            if deviations is None
-            else {"array": deviations, "thickness": 1, "width": 2},
+            error_y=drawing.bars(deviations),
             name=label,
             mode="lines+markers",
             line={"color": look.colour, "dash": look.dash, "width": 2},
@@ -94,7 +92,7 @@ def _curves(result: BarriersResult, arrays: Arrays, kind: str, measure: str, way
 
 
 def _barriers(result: BarriersResult, measure: str, way: str) -> Drawn:
-    own = looks(result.found.sources)
+    own = colours.looks(result.found.sources)
     figure = drawing.new_figure("", f"barrier of {measure}", per_cent=measure == "error")
     sources = result.found.sources
     offsets = dict(zip((s.key for s in sources), np.linspace(-0.3, 0.3, len(sources))))
@@ -106,9 +104,7 @@ def _barriers(result: BarriersResult, measure: str, way: str) -> Drawn:
         figure.add_scatter(
             x=[list(KINDS).index(k) + offsets[source.key] for k in kinds],
             y=values.mean(1),
-            error_y=None
-            if deviations is None
-            else {"array": deviations, "thickness": 1, "width": 2},
+            error_y=drawing.bars(deviations),
             name=source.label,
             mode="markers",
             marker={"color": look.colour, "symbol": look.symbol, "size": 9},
@@ -140,9 +136,7 @@ def _matching(result: BarriersResult, measure: str) -> Drawn:
         figure.add_scatter(
             x=[v.mean() for v in values],
             y=names,
-            error_x=None
-            if deviations is None
-            else {"array": deviations, "thickness": 1, "width": 2},
+            error_x=drawing.bars(deviations),
             name=title,
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 10},

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
-from analysis.shared import materials
-from analysis.shared.materials import REAL
+from analysis.shared.sources import REAL
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.errors import SpecError
 from ddcore.base.fields import number, text
 from ddcore.nets.architectures import NetSpec
@@ -113,10 +113,10 @@ def pools(spec: BarriersTask, chosen: Chosen) -> dict[str, RealPool]:
 
 
 def cost(spec: BarriersTask, chosen: Chosen, counts: Counts) -> Need:
-    """Training on every material, and on real images in another order; tests along all paths."""
+    """Training on every source, and on real images in another order; tests along all paths."""
     pool = pools(spec, chosen)[REAL]
     one = net_cost(pool.net.plan(chosen.shape, chosen.classes), chosen.shape)
-    images = materials.images_of(chosen)
+    images = image_counts(chosen, counts)
     seen = 0.0
     for count in images:
         recipe = spec.recipe(count)

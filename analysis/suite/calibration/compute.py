@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from analysis.shared.along import SeenAlong, followed, looked_at
-from analysis.shared.replaced import trained_on
+from analysis.shared.set_ups import usual
+from analysis.shared.stand_ins import trained_on
 from analysis.suite.calibration.maths import (
     METRICS,
     SCORES,
@@ -21,9 +22,10 @@ from analysis.suite.calibration.maths import (
     scores,
 )
 from analysis.suite.calibration.result import CalibrationFound
-from analysis.suite.calibration.spec import BASELINES, UNKNOWN, CalibrationTask, net_of, recipe
+from analysis.suite.calibration.spec import UNKNOWN, CalibrationTask, net_of
 from analysis.task import opened, save
 from ddcore.base import rng
+from ddcore.data.tensors import DeviceData
 
 if TYPE_CHECKING:
     from ddcore.data import Dataset
@@ -39,7 +41,8 @@ def run(context: Context[CalibrationTask]) -> None:
     spec = context.spec
     given = opened(context)
     chosen, net, data = given.chosen, net_of(spec, given.chosen), given.dataset
-    sources = trained_on(context, given, recipe(spec), spec.nets, BASELINES, spec.more)
+    protocol, real = usual(spec.iterations), DeviceData(data, context.device)
+    sources = trained_on(given, real, protocol, spec.nets, spec.seed, more=spec.more)
     seeds = [rng.derive(spec.seed, "calibration", i) for i in range(spec.nets)]
     looks = looked_at(spec.iterations, spec.looks)
     val, test = (
@@ -48,7 +51,7 @@ def run(context: Context[CalibrationTask]) -> None:
     )
     images = {"val": data.preprocess(data.val_images[val]), **shown(data, spec, test)}
     look = _look(images, data.val_labels[val], data.test_labels[test])
-    seen = followed(context, sources, net, chosen.classes, recipe(spec), seeds, looks, look)
+    seen = followed(context, sources, net, chosen.classes, protocol, seeds, looks, look)
     result = CalibrationFound(
         sources=tuple(s.facts for s in sources),
         looks=looks,

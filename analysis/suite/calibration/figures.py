@@ -38,7 +38,7 @@ def figures(result: CalibrationResult, arrays: Arrays, picked: dict[str, str]) -
 
 
 def _reliability(result: CalibrationResult, scaled: bool) -> Drawn:
-    found, looks = result.found, equal_figures.looks(result.found.sources)
+    found, looks = result.found, colours.looks(result.found.sources)
     figure = drawing.new_figure("confidence", "accuracy", per_cent=True)
     words = []
     for i, source in enumerate(found.sources):
@@ -76,7 +76,7 @@ def _gaps(result: CalibrationResult, metric: str, scaled: bool) -> Drawn:
     pairs = gaps(result, metric, scaled)
     figure = equal_figures.gaps(pairs, result.found.sources, METRICS[metric].lower())
     words = "; ".join(
-        f"{p.source.label} against {equal_figures.OTHERS[p.other.kind]} {p.difference.mean():+.3f} at "
+        f"{p.source.label} against {equal_figures.other(p)} {p.difference.mean():+.3f} at "
         f"{100 * p.accuracy.mean():.0f} % ({equal_figures.told(p, 'more', 'less')})"
         for p in pairs
     )

@@ -8,16 +8,14 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
-from analysis.shared.sources import MEAN, RANDOM
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.fields import number
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network
 from ddcore.pools.real_spec import Counts, Need
-from ddcore.training.protocols import PROTOCOLS, Protocol
 
-BASELINES = (RANDOM, MEAN)
 UNKNOWN = {
     "inverted": "Inverted test images",
     "shuffled": "Test images with shuffled pixels",
@@ -59,15 +57,10 @@ def net_of(spec: CalibrationTask, chosen: Chosen) -> NetSpec:
     return network("network", spec.network, chosen.shape, chosen.classes)
 
 
-def recipe(spec: CalibrationTask) -> Protocol:
-    """T300 of Yang et al. 2024, with so many steps."""
-    return PROTOCOLS["t300"].replace(epochs=spec.iterations)
-
-
 def cost(spec: CalibrationTask, chosen: Chosen, counts: Counts) -> Need:
     """Training on every source; validation, test and unknown images at every look."""
     one = net_cost(net_of(spec, chosen).plan(chosen.shape, chosen.classes), chosen.shape)
-    trained = shared.trained_images(chosen, len(BASELINES), spec.more, counts)
+    trained = image_counts(chosen, counts, more=spec.more)
     seen = min(spec.images, counts.test) * (1 + len(UNKNOWN)) + spec.images
     passes = 3.0 * spec.iterations * sum(trained) + 1.0 * len(trained) * spec.looks * seen
     return Need(spec.nets * one.macs * passes, 12.0 * one.activations * max(200, *trained))

@@ -10,6 +10,7 @@ import torch
 
 from analysis.runs import Chosen
 from analysis.shared.grid import Cell, accuracies, ready
+from analysis.shared.sources import MEAN, RANDOM
 from analysis.suite.labels.maths import edited, softened
 from analysis.suite.labels.result import LabelledSource, LabelsFound
 from analysis.suite.labels.spec import (
@@ -18,7 +19,6 @@ from analysis.suite.labels.spec import (
     HARD,
     ONLINE,
     ORDER,
-    RANDOM,
     SOFT,
     LabelsTask,
     changes,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 KEPT = 10  # images per class whose labels are kept to be looked at
 TITLES = {
     RANDOM: "Random images",
-    "class_mean": "Class means",
+    MEAN: "Class means",
     "easiest": "Easiest images",
     "medium": "Medium images",
     "hardest": "Hardest images",
@@ -170,7 +170,7 @@ def _chosen(
         drawn = baselines.random_rows(data, ipc, spec.nets, spec.seed)
         images = data.batch(torch.from_numpy(drawn.ravel()))
         return images.cpu().numpy().reshape(*drawn.shape, *data.shape)
-    if name == "class_mean":
+    if name == MEAN:
         return baselines.class_means(data, ipc, spec.seed)
     ties = rng.generator(spec.seed, "ties")
     members = [m.cpu() for m in data.class_indices]

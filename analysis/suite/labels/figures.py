@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
+from analysis.shared.sources import MEAN, RANDOM
 from analysis.shared.texts import span
 from analysis.suite.labels.maths import Parts, edited, gains, parts, softened, spreads
 from analysis.suite.labels.result import LabelledSource, LabelsResult
@@ -18,7 +19,6 @@ from analysis.suite.labels.spec import (
     HARD,
     ONLINE,
     ORDER,
-    RANDOM,
     SOFT,
 )
 from ddcore.base import spread
@@ -32,9 +32,9 @@ WORDS = {
     ONLINE: "a teacher on every batch",
 }
 LOOKS = {  # of real images, told apart by dash and marker
-    RANDOM: colours.Style(colours.REAL, "solid", "diamond"),
-    "class_mean": colours.Style(colours.REAL, "dash", "cross"),
-    "easiest": colours.Style(colours.REAL, "dot", "triangle-up"),
+    RANDOM: colours.real_style(RANDOM),
+    MEAN: colours.real_style(MEAN),
+    "easiest": colours.Style(colours.REAL, "solid", "triangle-up"),
     "medium": colours.Style(colours.REAL, "dashdot", "circle-open"),
     "hardest": colours.Style(colours.REAL, "longdash", "triangle-down"),
 }
@@ -99,7 +99,7 @@ def _regimes(
             continue
         look, name = own[source.key], _name(source)
         deviations = spread.deviations(values[source.key])
-        bars = None if deviations is None else {"array": deviations, "thickness": 1, "width": 2}
+        bars = drawing.bars(deviations)
         figure.add_scatter(
             x=[at[source.ipc] + i for i in range(len(ORDER))],
             y=values[source.key].mean(1),

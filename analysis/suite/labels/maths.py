@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.shared.sources import RANDOM
 from analysis.suite.labels.result import LabelsResult
-from analysis.suite.labels.spec import HARD, ORDER, RANDOM
+from analysis.suite.labels.spec import HARD, ORDER
 
 
 def softened(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
+from analysis.shared.sources import MEAN
 from ddcore.base.fields import choice, choices, number, numbers
 from ddcore.measure.regimes import (
     HARD,
@@ -29,10 +30,9 @@ from ddcore.nets.words import network
 from ddcore.pools.real_spec import Counts, Need, RealPool
 from ddcore.training.protocols import PROTOCOLS, Protocol
 
-RANDOM = "random"
 ORDER = (HARD, SOFT, ONLINE)
 SELECTIONS = {
-    "class_mean": BASELINES["class_mean"],
+    MEAN: BASELINES[MEAN],
     **{name: CORESETS[name] for name in ("easiest", "medium", "hardest")},
 }
 MIXING = {

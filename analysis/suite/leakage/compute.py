@@ -11,7 +11,7 @@ import torch
 
 from analysis.contract import Arrays
 from analysis.shared.attacks import curve
-from analysis.shared.sources import SourceFacts
+from analysis.shared.sources import MEAN, RANDOM, TITLES, SourceFacts
 from analysis.suite.leakage.maths import (
     by_chance,
     confidence,
@@ -25,14 +25,11 @@ from analysis.suite.leakage.maths import (
 from analysis.suite.leakage.result import AttackFacts, LeakageFound, LeakFacts, MemorisedFacts
 from analysis.suite.leakage.spec import (
     IMAGES,
-    MEANS,
     OWN,
-    RANDOM,
     RATES,
     RESAMPLES,
     TAUGHT,
     TEACHERS,
-    TITLES,
     LeakageTask,
     net_of,
 )
@@ -197,11 +194,13 @@ class _Work:
     def yardsticks(self, means: dict[int, np.ndarray]) -> None:
         """Class means, random images and the teachers, whose members are known."""
         ipc = self.largest
-        for name in (MEANS, RANDOM, TEACHERS):
-            label = TITLES[name] if name == TEACHERS else f"{TITLES[name]}, {ipc} per class"
+        for name in (MEAN, RANDOM, TEACHERS):
+            label = (
+                f"{TITLES[name]}, {ipc} per class" if name in TITLES else "The teachers themselves"
+            )
             facts = SourceFacts(name, "", label, ipc)
             self.sources.append(facts)
-            if name == MEANS:
+            if name == MEAN:
                 self._in_turn(name, IMAGES, means[ipc])
             elif name == RANDOM:
                 self.taught(facts, _others(self.spec, self.given.dataset, self.pool.rows, ipc))

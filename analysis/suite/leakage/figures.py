@@ -13,12 +13,11 @@ from analysis.shared.attacks import needed
 from analysis.shared.texts import span
 from analysis.suite.leakage.maths import ATTACKS, OFFLINE
 from analysis.suite.leakage.result import LeakageResult, LeakFacts, MemorisedFacts
-from analysis.suite.leakage.spec import IMAGES, KINDS, MEANS, OWN, RANDOM, TAUGHT, TEACHERS
+from analysis.suite.leakage.spec import IMAGES, KINDS, OWN, TAUGHT, TEACHERS
 
 WORDS = {IMAGES: "images", OWN: "own labels", TAUGHT: "labels"}  # on axes
 SYMBOLS = {IMAGES: "circle", OWN: "square", TAUGHT: "diamond-open"}
 DASHES = {IMAGES: "solid", OWN: "dash", TAUGHT: "dot"}
-REAL_SYMBOLS = {MEANS: "cross", RANDOM: "diamond", TEACHERS: "star"}
 
 
 def options(result: LeakageResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -43,13 +42,8 @@ def figures(result: LeakageResult, arrays: Arrays, picked: dict[str, str]) -> li
 
 def looks(result: LeakageResult) -> dict[str, colours.Style]:
     """The look of each source by its key."""
-    own = iter(colours.styles([s.method for s in result.found.sources if s.method]))
-    return {
-        s.key: next(own)
-        if s.method
-        else colours.Style(colours.REAL, "dash", REAL_SYMBOLS.get(s.key, "x"))
-        for s in result.found.sources
-    }
+    images = [s for s in result.found.sources if s.key != TEACHERS]
+    return colours.looks(images) | {TEACHERS: colours.Style(colours.REAL, "dash", "star")}
 
 
 def _name(result: LeakageResult, leak: LeakFacts) -> str:

@@ -23,12 +23,7 @@ KINDS = {
     OWN: "images and their own labels",
     TAUGHT: "a teacher's labels",
 }
-MEANS, RANDOM, TEACHERS = "class_mean", "random", "teachers"
-TITLES = {
-    MEANS: "Class means",
-    RANDOM: "Random real images",
-    TEACHERS: "The teachers themselves",
-}
+TEACHERS = "teachers"
 RATES = (0.01, 0.001)  # of false positives
 RESAMPLES = 200
 LEAST = 6  # shadows: every image needs two networks with it and two without, beside the pair under attack

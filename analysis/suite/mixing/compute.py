@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.runs import Chosen
+from analysis.shared.set_ups import usual
 from analysis.shared.sources import SourceFacts
 from analysis.suite.mixing.result import MixingFound
 from analysis.suite.mixing.spec import MixingTask, _iterations
@@ -63,7 +64,7 @@ def run(context: Context[MixingTask]) -> None:
         for k in range(len(spec.added)):
             size = _size(spec, source, k, chosen)
             steps = _iterations(spec, source.size, size)
-            recipe = PROTOCOLS["t300"].replace(epochs=steps)
+            recipe = usual(steps)
             cells.append(Cell(net, recipe, partial(data, source, k), float(steps * size)))
     found = accuracies(context, cells, seeds, dataset)
     accuracy = found.reshape(len(sources), len(spec.added), spec.nets)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from analysis.shared.texts import span
 from analysis.suite.mixing.result import MixingResult
 from ddcore.base.spread import deviation, deviations, plus_minus
 
-if TYPE_CHECKING:
-    pass
-
 
 def place(added: int, first: int) -> float:
     """Where an amount is on the axis: 0 at 0, 1 at the smallest amount, then logarithmic (symlog)."""
@@ -26,10 +22,8 @@ def place(added: int, first: int) -> float:
 def curves(result: MixingResult) -> list[tuple[SourceFacts, np.ndarray, colours.Style]]:
     """(source, accuracy (amounts, nets), look) of the runs, then of random real images."""
     sources, accuracy = result.found.sources, result.found.curves
-    looks = iter(colours.styles([s.method for s in sources if s.method]))
-    symbols = (f"diamond{symbol}" for symbol in itertools.cycle(colours.SYMBOLS))
-    real = (colours.Style(colours.REAL, "dash", symbol) for symbol in symbols)
-    return [(s, accuracy[s.key], next(looks if s.method else real)) for s in sources]
+    looks = colours.looks(sources)
+    return [(s, accuracy[s.key], looks[s.key]) for s in sources]
 
 
 def figures(result: MixingResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from analysis.shared.along import SeenAlong, followed, looked_at
-from analysis.shared.replaced import trained_on
+from analysis.shared.set_ups import usual
+from analysis.shared.stand_ins import trained_on
 from analysis.suite.robustness.attacks import attacked, outputs
 from analysis.suite.robustness.result import RobustnessFound
-from analysis.suite.robustness.spec import BASELINES, RobustnessTask, net_of, recipe
+from analysis.suite.robustness.spec import RobustnessTask, net_of
 from analysis.task import opened, save
 from ddcore.base import rng
+from ddcore.data.tensors import DeviceData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,13 +34,14 @@ def run(context: Context[RobustnessTask]) -> None:
     """Task `robustness`: accuracy of networks under attacks, along training and by bound."""
     spec = context.spec
     given = opened(context)
-    chosen, net = given.chosen, net_of(spec, given.chosen)
-    sources = trained_on(context, given, recipe(spec), spec.nets, BASELINES, spec.more)
+    chosen, protocol, net = given.chosen, usual(spec.iterations), net_of(spec, given.chosen)
+    data = DeviceData(given.dataset, context.device)
+    sources = trained_on(given, data, protocol, spec.nets, spec.seed, more=spec.more)
     seeds = [rng.derive(spec.seed, "robustness", i) for i in range(spec.nets)]
     looks = looked_at(spec.iterations, spec.looks)
     pixels, labels, first = _tested(given.dataset, spec, context.device)
     look = _look(spec, given.dataset.preprocessing, pixels, labels, first)
-    seen = followed(context, sources, net, chosen.classes, recipe(spec), seeds, looks, look)
+    seen = followed(context, sources, net, chosen.classes, protocol, seeds, looks, look)
     result = RobustnessFound(
         sources=tuple(s.facts for s in sources),
         looks=looks,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option, Pictures
-from analysis.shared import drawing, equal_figures
+from analysis.shared import colours, drawing, equal_figures
 from analysis.shared.sources import RANDOM
 from analysis.shared.texts import span
 from analysis.suite.robustness.maths import gaps
@@ -51,7 +51,7 @@ def _along(result: RobustnessResult) -> Drawn:
 
 
 def _by_bound(result: RobustnessResult, attack: str) -> Drawn:
-    found, looks = result.found, equal_figures.looks(result.found.sources)
+    found, looks = result.found, colours.looks(result.found.sources)
     figure = drawing.new_figure("largest change of a pixel (0..1)", "accuracy", per_cent=True)
     by_bound = found.by_bound(attack)
     order = np.argsort(found.bounds)
@@ -64,7 +64,7 @@ def _by_bound(result: RobustnessResult, attack: str) -> Drawn:
         figure.add_scatter(
             x=bounds,
             y=values.mean(1),
-            error_y=None if widths is None else {"array": widths, "thickness": 1, "width": 2},
+            error_y=drawing.bars(widths),
             name=source.label,
             mode="lines+markers",
             line={"color": look.colour, "dash": look.dash, "width": 2},
@@ -84,7 +84,7 @@ def _gaps(result: RobustnessResult) -> Drawn:
     pairs = gaps(result)
     figure = equal_figures.gaps(pairs, result.found.sources, "points under attack")
     words = "; ".join(
-        f"{p.source.label} against {equal_figures.OTHERS[p.other.kind]} {p.difference.mean():+.1f} at "
+        f"{p.source.label} against {equal_figures.other(p)} {p.difference.mean():+.1f} at "
         f"{100 * p.accuracy.mean():.0f} % ({equal_figures.told(p, 'more', 'less')})"
         for p in pairs
     )
@@ -145,7 +145,7 @@ def sentence(result: RobustnessResult) -> str:
     for source in dict.fromkeys(pair.source for pair in pairs):
         own = [pair for pair in pairs if pair.source == source]
         words = ", ".join(
-            f"**{p.difference.mean():+.1f}** against {equal_figures.OTHERS[p.other.kind]} "
+            f"**{p.difference.mean():+.1f}** against {equal_figures.other(p)} "
             f"({equal_figures.told(p, 'more robust', 'less robust')})"
             for p in own
         )

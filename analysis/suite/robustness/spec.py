@@ -8,16 +8,14 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
-from analysis.shared.sources import MEAN, RANDOM
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.fields import number, numbers
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network
 from ddcore.pools.real_spec import Counts, Need
-from ddcore.training.protocols import PROTOCOLS, Protocol
 
-BASELINES = (RANDOM, MEAN)
 ATTACKS = {"pgd": "Projected gradient descent", "fgsm": "Fast gradient sign"}
 
 
@@ -79,15 +77,10 @@ def net_of(spec: RobustnessTask, chosen: Chosen) -> NetSpec:
     return network("network", spec.network, chosen.shape, chosen.classes)
 
 
-def recipe(spec: RobustnessTask) -> Protocol:
-    """T300 of Yang et al. 2024, with so many steps."""
-    return PROTOCOLS["t300"].replace(epochs=spec.iterations)
-
-
 def cost(spec: RobustnessTask, chosen: Chosen, counts: Counts) -> Need:
     """Training on every source; attacks along training and, by every bound, in the end."""
     one = net_cost(net_of(spec, chosen).plan(chosen.shape, chosen.classes), chosen.shape)
-    trained = shared.trained_images(chosen, len(BASELINES), spec.more, counts)
+    trained = image_counts(chosen, counts, more=spec.more)
     hit = min(spec.images, counts.test)
     attacks = (spec.looks + len(spec.bounds)) * (3 * spec.steps + 1) + 4 * len(spec.bounds)
     passes = 3.0 * spec.iterations * sum(trained) + len(trained) * float(attacks * hit)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.shared.grid import Cell, accuracies, ready
-from analysis.shared.real import random_real
 from analysis.shared.set_ups import FACTORS, Level, levels
+from analysis.shared.stand_ins import STAND_INS, nested_rows, real_images, smallest_class
 from analysis.suite.scaling.result import ScaledSource, ScalingFound
 from analysis.suite.scaling.spec import (
     HOW,
     LR,
-    MEANS,
     PARTS,
-    REAL,
     RUNS,
     Grown,
     ScalingTask,
@@ -27,7 +25,6 @@ from analysis.suite.scaling.spec import (
 from analysis.task import Opened, opened, save
 from ddcore.base import rng
 from ddcore.data.tensors import DeviceData
-from ddcore.measure import baselines
 from ddcore.nets.plan import cost as net_cost
 from ddcore.training.protocols import PROTOCOLS
 
@@ -90,21 +87,17 @@ def _sources(given: Opened, spec: ScalingTask) -> list[tuple[ScaledSource, list[
         how, last = PARTS if of.alone else RUNS, of.last
         found.append((ScaledSource(last.key, last.method, of.label, last.ipc, how, sizes), steps))
     data = DeviceData(given.dataset, "cpu")
-    least = int(np.bincount(given.dataset.train_labels, minlength=data.num_classes).min())
-    sizes = tuple(real_sizes(spec, given.chosen, least))
-    random = []
-    for k in sizes:
-        images, labels = random_real(given.dataset, k, spec.nets, spec.seed)
-        random.append(_Step(images, dict.fromkeys(LOSSES, labels)))
-    means = []
-    for k in sizes:
-        labels = np.arange(data.num_classes).repeat(k)
-        images = baselines.class_means(data, k, spec.seed)
-        means.append(_Step(images, dict.fromkeys(LOSSES, labels)))
-    for name, steps in ((REAL, random), (MEANS, means)):
-        label = HOW[name].capitalize()
-        found.append((ScaledSource(name, "", label, sizes[-1], name, sizes), steps))
+    sizes = tuple(real_sizes(spec, given.chosen, smallest_class(data)))
+    for kind in STAND_INS:
+        steps = [_real(kind, data, k, spec) for k in sizes]
+        label = HOW[kind].capitalize()
+        found.append((ScaledSource(kind, "", label, sizes[-1], kind, sizes), steps))
     return found
+
+
+def _real(kind: str, data: DeviceData, size: int, spec: ScalingTask) -> _Step:
+    images = real_images(kind, data, size, spec.nets, spec.seed, nested_rows)
+    return _Step(images, dict.fromkeys(LOSSES, np.arange(data.num_classes).repeat(size)))
 
 
 def _of_sets(of: Grown, given: Opened, spec: ScalingTask) -> tuple[tuple[int, ...], list[_Step]]:

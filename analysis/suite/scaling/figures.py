@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option
 from analysis.shared import colours, drawing, significance
+from analysis.shared.sources import RANDOM
 from analysis.shared.texts import span
 from analysis.suite.scaling.maths import (
     HALF,
@@ -23,15 +24,11 @@ from analysis.suite.scaling.maths import (
     worst,
 )
 from analysis.suite.scaling.result import ScaledSource, ScalingResult
-from analysis.suite.scaling.spec import HOW, MEANS, PARTS, REAL
+from analysis.suite.scaling.spec import HOW, PARTS
 from ddcore.base import spread
 
 FIXED, FREE = "fixed", "free"
 LAWS = {FIXED: "floor + c / √k", FREE: "floor + c / kᵇ"}
-LOOKS = {
-    REAL: colours.Style(colours.REAL, "solid", "diamond"),
-    MEANS: colours.Style(colours.REAL, "dash", "cross"),
-}
 
 
 def options(result: ScalingResult, picked: dict[str, str]) -> Iterator[Option]:
@@ -59,12 +56,6 @@ def gaps(result: ScalingResult, place: int = 0) -> dict[str, np.ndarray]:
     """
     whole = np.array(result.found.whole)
     return {key: 100 * (whole - v[place]) for key, v in result.found.accuracies.items()}
-
-
-def looks(result: ScalingResult) -> dict[str, colours.Style]:
-    """The look of each source by its key."""
-    own = iter(colours.styles([s.method for s in result.found.sources if s.how not in LOOKS]))
-    return {s.key: LOOKS[s.how] if s.how in LOOKS else next(own) for s in result.found.sources}
 
 
 def law_of(source: ScaledSource, gap: np.ndarray, kind: str) -> GapLaw | None:
@@ -101,7 +92,7 @@ def floors(result: ScalingResult) -> dict[str, Known]:
 
 
 def _gap(result: ScalingResult, kind: str, place: int) -> Drawn:
-    every, own = gaps(result, place), looks(result)
+    every, own = gaps(result, place), colours.looks(result.found.sources)
     figure = drawing.new_figure("images per class", "gap to all data (points)")
     words = []
     for source in result.found.sources:
@@ -110,9 +101,7 @@ def _gap(result: ScalingResult, kind: str, place: int) -> Drawn:
         figure.add_scatter(
             x=list(source.sizes),
             y=gap.mean(1),
-            error_y=None
-            if deviations is None
-            else {"array": deviations, "thickness": 1, "width": 2},
+            error_y=drawing.bars(deviations),
             name=source.label,
             legendgroup=source.key,
             mode="markers",
@@ -151,13 +140,13 @@ def _sized(result: ScalingResult, figure: Any) -> None:
 
 
 def _told(source: ScaledSource, law: GapLaw) -> str:
-    how = f" ({HOW[source.how]})" if source.how not in LOOKS else ""
+    how = f" ({HOW[source.how]})" if source.method else ""
     power = "" if law.b == HALF else f", exponent {law.b:.2f}"
     return f"{source.label}{how} floor {law.floor:.1f}, c {law.c:.1f}{power}, rest {law.rest:.2f}"
 
 
 def _exponents(result: ScalingResult) -> list[Drawn]:
-    known, own = exponents(result), looks(result)
+    known, own = exponents(result), colours.looks(result.found.sources)
     if not known:
         return []
     figure = drawing.new_figure("exponent b", "", legend=False)
@@ -204,7 +193,7 @@ def worsts(result: ScalingResult) -> dict[str, list[Known]]:
 
 def _worst(result: ScalingResult) -> Drawn:
     figure = drawing.new_figure("images per class", "worst test accuracy", per_cent=True)
-    own, every = looks(result), worsts(result)
+    own, every = colours.looks(result.found.sources), worsts(result)
     words = []
     for source in result.found.sources:
         found, look = every[source.key], own[source.key]
@@ -238,7 +227,7 @@ def _worst(result: ScalingResult) -> Drawn:
 
 def _rest(result: ScalingResult, place: int) -> Drawn:
     figure = drawing.new_figure("images per class", "gap minus law (points)")
-    every, own = gaps(result, place), looks(result)
+    every, own = gaps(result, place), colours.looks(result.found.sources)
     words = []
     for source in result.found.sources:
         laws = [law_of(source, every[source.key], kind) for kind in LAWS]
@@ -292,10 +281,10 @@ def headline(result: ScalingResult) -> str:
     sets = [s for s in result.found.sources if s.method]
     size = max(s.ipc for s in sets)
     last = [every[s.key][-1].mean() for s in sets if s.ipc == size]
-    real = next(s for s in result.found.sources if s.key == REAL)
+    real = next(s for s in result.found.sources if s.key == RANDOM)
     beside = ""
     if size in real.sizes:
-        beside = f" (random {every[REAL][real.sizes.index(size)].mean():.1f})"
+        beside = f" (random {every[RANDOM][real.sizes.index(size)].mean():.1f})"
     powers = [known[s.key].value for s in sets if s.key in known]
     of = f"({len(powers)} of {len(sets)} known)"
     told = f"exponent **{span(powers, digits=1)}** {of}" if powers else "no exponent can be told"
@@ -309,9 +298,9 @@ def steeper(result: ScalingResult) -> dict[str, bool]:
     """
     known = exponents(result)
     sets = [s.key for s in result.found.sources if s.method and s.key in known]
-    if not sets or REAL not in known or result.found.nets < 2:
+    if not sets or RANDOM not in known or result.found.nets < 2:
         return {}
-    apart = np.stack([known[key].each - known[REAL].each for key in sets])
+    apart = np.stack([known[key].each - known[RANDOM].each for key in sets])
     ends = [
         significance.paired(apart, side).p for side in (significance.LESS, significance.GREATER)
     ]

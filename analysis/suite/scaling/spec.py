@@ -11,18 +11,19 @@ from analysis.runs import Chosen, Run
 from analysis.shared import fields as shared
 from analysis.shared.real import real_pool
 from analysis.shared.set_ups import ALL, FACTORS, FEW, GRIDS, levels
+from analysis.shared.sources import MEAN, RANDOM
 from ddcore.base.fields import choice, choices, number, numbers
 from ddcore.distil.contract import methods
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.pools.real_spec import Counts, Need, RealPool
 
-RUNS, PARTS, REAL, MEANS = "runs", "parts", "random", "class_mean"
+RUNS, PARTS = "runs", "parts"
 HOW = {
     RUNS: "a set made for each size",
     PARTS: "parts of one set",
-    REAL: "random real images",
-    MEANS: "means of parts of a class",
+    RANDOM: "random real images",
+    MEAN: "means of parts of a class",
 }
 LR = 0.05  # in the usual set-up
 

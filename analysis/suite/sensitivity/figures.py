@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -65,15 +64,6 @@ def _line(level: LevelFacts) -> str:
     return f"{FACTORS[level.factor]}: {level.name}"
 
 
-def _looks(result: SensitivityResult) -> dict[str, colours.Style]:
-    """The look of each source by its key."""
-    sources = result.found.sources
-    looks = iter(colours.styles([s.method for s in sources if s.method]))
-    symbols = itertools.cycle(("diamond", "diamond-open", "circle", "circle-open"))
-    real = (colours.Style(colours.REAL, "dash", symbol) for symbol in symbols)
-    return {s.key: next(looks if s.method else real) for s in sources}
-
-
 def figures(result: SensitivityResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
     """The heat map of all changes, and the networks of one factor."""
     return [_map(result, picked["show"]), _strip(result, picked["factor"])]
@@ -116,7 +106,7 @@ def _strip(result: SensitivityResult, factor: str) -> Drawn:
     which = [0] + [i for i, v in enumerate(result.found.levels) if v.factor == factor]
     names = [result.found.levels[i].name for i in which]
     accuracy = {key: v[which] for key, v in result.found.accuracies.items()}
-    looks = _looks(result)
+    looks = colours.looks(result.found.sources)
     figure = drawing.new_figure("", "test accuracy", per_cent=True, scattermode="group")
     for source in result.found.sources:
         values, look = accuracy[source.key], looks[source.key]

@@ -9,6 +9,8 @@ from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
 from analysis.shared.set_ups import ALL, FACTORS, FEW, GRIDS, levels
+from analysis.shared.sources import RANDOM
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.fields import choice, choices, number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
@@ -51,14 +53,9 @@ def presets(data: str, shape: Shape, ipc: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def sizes(chosen: Chosen) -> list[int]:
-    """Images per class of the random real sets: one for each size of set."""
-    return sorted({run.ipc for run in chosen.runs})
-
-
 def cost(spec: SensitivityTask, chosen: Chosen, counts: Counts) -> Need:
     """Training under every change on every set and random one, and a pass over the test images."""
-    own = [run.images for run in chosen.runs] + [ipc * chosen.classes for ipc in sizes(chosen)]
+    own = image_counts(chosen, counts, (RANDOM,))
     macs = largest = 0.0
     for level in levels(spec, chosen):
         one = net_cost(level.net.plan(chosen.shape, chosen.classes), chosen.shape)

@@ -10,8 +10,10 @@ import numpy as np
 
 from analysis.contract import Arrays
 from analysis.shared.grid import Cell, measured
-from analysis.shared.materials import REAL, Material, materials
 from analysis.shared.networks import features_of
+from analysis.shared.set_ups import usual
+from analysis.shared.sources import REAL
+from analysis.shared.stand_ins import Source, trained_on
 from analysis.suite.spectra import maths
 from analysis.suite.spectra.dimension import LEAST, MANY, TWO, likelihood, participation
 from analysis.suite.spectra.result import Dimensions, SpectraFound
@@ -34,7 +36,7 @@ def run(context: Context[SpectraTask]) -> None:
     given = opened(context)
     require_bands(spec, given.chosen.shape)
     data = DeviceData(given.dataset, context.device)
-    sources = materials(given, data, spec.recipe(), spec.nets, spec.seed)
+    sources = trained_on(given, data, usual(spec.iterations), spec.nets, spec.seed)
     dimensions = _dimensions(context, given, sources)
     sides = given.chosen.shape[1:]
     bands, rings = maths.places(sides, spec.bands), maths.rings(sides)
@@ -52,7 +54,7 @@ def run(context: Context[SpectraTask]) -> None:
     found = measured(context, cells, seeds, given.dataset, _tests(data, variants))
     accuracy = found.reshape(len(sources), len(variants), len(variants), spec.nets)
     result = SpectraFound(
-        sources=tuple(s.facts for s in sources),
+        sources=tuple(s.facts.plain() for s in sources),
         edges=maths.edges(sides, spec.bands).tolist(),
         power=power,
         accuracy=accuracy.tolist(),
@@ -68,7 +70,7 @@ def run(context: Context[SpectraTask]) -> None:
     save(context, given, result, arrays)
 
 
-def _preprocess(given: Opened, source: Material) -> Preprocess:
+def _preprocess(given: Opened, source: Source) -> Preprocess:
     own = given.sets.get(source.facts.key)
     return own.preprocess if own else given.dataset.preprocessing
 
@@ -78,14 +80,14 @@ def _flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(-1, *images.shape[-3:])
 
 
-def _classes(source: Material) -> np.ndarray:
+def _classes(source: Source) -> np.ndarray:
     return source.labels if source.labels.ndim == 1 else source.labels.argmax(1)
 
 
 # --- knock-outs -------------------------------------------------------------------------------------
 
 
-def _cell(given: Opened, spec: SpectraTask, source: Material, removed: np.ndarray) -> Cell:
+def _cell(given: Opened, spec: SpectraTask, source: Source, removed: np.ndarray) -> Cell:
     """Training on a source without the frequencies that are marked."""
     net, shape = pools(spec, given.chosen)[REAL].net, given.chosen.shape
     macs = net_cost(net.plan(shape, given.chosen.classes), shape).macs
@@ -94,7 +96,7 @@ def _cell(given: Opened, spec: SpectraTask, source: Material, removed: np.ndarra
     def data() -> tuple[np.ndarray, np.ndarray]:
         return changed(source.images, preprocess, removed), source.labels
 
-    return Cell(net, spec.recipe(), data, 1.0 * macs * source.images.shape[-4])
+    return Cell(net, usual(spec.iterations), data, 1.0 * macs * source.images.shape[-4])
 
 
 def changed(images: np.ndarray, preprocess: Preprocess, removed: np.ndarray) -> np.ndarray:
@@ -128,7 +130,7 @@ def accuracies_without(
 
 
 def _dimensions(
-    context: Context[SpectraTask], given: Opened, sources: list[Material]
+    context: Context[SpectraTask], given: Opened, sources: list[Source]
 ) -> tuple[Dimensions, ...]:
     """Of every source, and of all real training images or `REAL_MOST` of them, as pixels and as features."""
     spec, dataset = context.spec, given.dataset

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.contract import Arrays, Drawn, Option, Pictures
 from analysis.shared import colours, drawing, significance
-from analysis.shared.materials import RANDOM, looks, stands_for
+from analysis.shared.sources import RANDOM, key_of
 from analysis.shared.texts import span
 from analysis.suite.spectra.maths import BOTH, TEST, TRAIN, losses, places, rings, without
 from analysis.suite.spectra.result import Dimensions, SpectraResult
@@ -62,7 +62,7 @@ def bands(result: SpectraResult) -> list[str]:
 def _spectrum(result: SpectraResult, arrays: Arrays, cls: str) -> Drawn:
     sides = result.shape[1:]
     entries = np.bincount(rings(sides).ravel())
-    at, own = np.arange(1, len(entries)), looks(result.found.sources)
+    at, own = np.arange(1, len(entries)), colours.looks(result.found.sources)
     figure = drawing.new_figure("radial frequency (cycles per image)", "power per frequency")
     for source in result.found.sources:
         power = arrays[f"power.{source.key}"]
@@ -114,7 +114,7 @@ def _spectrum(result: SpectraResult, arrays: Arrays, cls: str) -> Drawn:
 
 
 def _lost(result: SpectraResult, removed: str) -> Drawn:
-    every, own, names = losses(result), looks(result.found.sources), bands(result)
+    every, own, names = losses(result), colours.looks(result.found.sources), bands(result)
     figure = drawing.new_figure("band removed (cycles per image)", "points lost")
     sources = result.found.sources
     offsets = np.linspace(-0.3, 0.3, len(sources))
@@ -124,9 +124,7 @@ def _lost(result: SpectraResult, removed: str) -> Drawn:
         figure.add_scatter(
             x=np.arange(len(names)) + offset,
             y=values.mean(1),
-            error_y=None
-            if deviations is None
-            else {"array": deviations, "thickness": 1, "width": 2},
+            error_y=drawing.bars(deviations),
             name=source.label,
             mode="markers",
             marker={"color": look.colour, "symbol": look.symbol, "size": 9},
@@ -158,7 +156,7 @@ def beyond(result: SpectraResult) -> dict[str, dict[str, np.ndarray]]:
     """The same of sets, for losing more than random real images of their size do."""
     every = losses(result)
     apart = {
-        s.key: {w: v - every[stands_for(RANDOM, s.ipc)][w] for w, v in every[s.key].items()}
+        s.key: {w: v - every[key_of(RANDOM, s.ipc)][w] for w, v in every[s.key].items()}
         for s in result.found.sources
         if s.method
     }
@@ -265,7 +263,7 @@ def headline(result: SpectraResult) -> str:
     every, shares = losses(result), result.found.shares
     sets = [s.key for s in result.found.sources if s.method]
     largest = max(s.ipc for s in result.found.sources)
-    real = stands_for(RANDOM, largest)
+    real = key_of(RANDOM, largest)
     held = span([100 * float(shares[key][-1]) for key in sets], "%")
     cost = span([float(every[key][TRAIN][-1].mean()) for key in sets], "points")
     return (

@@ -9,15 +9,14 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
-from analysis.shared import materials
-from analysis.shared.materials import REAL
 from analysis.shared.real import real_pool
+from analysis.shared.sources import REAL
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.errors import SpecError
 from ddcore.base.fields import number
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.pools.real_spec import Counts, Need, RealPool
-from ddcore.training.protocols import PROTOCOLS, Protocol
 
 REAL_MOST = 2000  # of them
 
@@ -36,10 +35,6 @@ class SpectraTask(AnalysisTask):
     epochs: int = shared.epochs()
     batch: int = shared.batch(0)
     lr: float = shared.lr(0.02, "Step size of training on real images.")
-
-    def recipe(self) -> Protocol:
-        """T300 of Yang et al. 2024, with so many steps."""
-        return PROTOCOLS["t300"].replace(epochs=self.iterations)
 
 
 def require_bands(spec: SpectraTask, shape: Shape) -> None:
@@ -72,10 +67,10 @@ def pools(spec: SpectraTask, chosen: Chosen) -> dict[str, RealPool]:
 
 
 def cost(spec: SpectraTask, chosen: Chosen, counts: Counts) -> Need:
-    """Training on every material without each band, tests without each band, features, transforms."""
+    """Training on every source without each band, tests without each band, features, transforms."""
     net = pools(spec, chosen)[REAL].net
     one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
-    images, variants = materials.images_of(chosen), 1 + spec.bands
+    images, variants = image_counts(chosen, counts), 1 + spec.bands
     pixels = math.prod(chosen.shape)
     trained = 3.0 * spec.nets * spec.iterations * variants * sum(images)
     tested = 1.0 * spec.nets * len(images) * variants**2 * counts.test

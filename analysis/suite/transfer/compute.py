@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.runs import Chosen
-from analysis.shared.replaced import trained_on
+from analysis.shared.set_ups import usual
+from analysis.shared.stand_ins import trained_on
 from analysis.suite.transfer.result import NetworkFacts, TransferFound
-from analysis.suite.transfer.spec import BASELINES, TransferTask, networks, recipe
+from analysis.suite.transfer.spec import TransferTask, networks
 from analysis.task import opened, save
 from ddcore.base import rng
+from ddcore.data.tensors import DeviceData
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network
@@ -24,17 +26,18 @@ def run(context: Context[TransferTask]) -> None:
 
     spec = context.spec
     given = opened(context)
-    chosen, protocol = given.chosen, recipe(spec)
+    chosen, protocol = given.chosen, usual(spec.iterations)
     every = networks(spec, chosen)
-    sources = trained_on(context, given, protocol, spec.nets, BASELINES)
+    data = DeviceData(given.dataset, context.device)
+    sources = trained_on(given, data, protocol, spec.nets, spec.seed)
     # Network i of a kind starts from the same weights for every set.
     seeds = [rng.derive(spec.seed, "transfer", i) for i in range(spec.nets)]
     cells = []
     for source in sources:
         for net in every:
             one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)
-            data, work = ready(source.images, source.labels), len(source.labels) * one.macs
-            cells.append(Cell(net, protocol, data, work))
+            images = ready(source.images, source.labels)
+            cells.append(Cell(net, protocol, images, len(source.labels) * one.macs))
     found = accuracies(context, cells, seeds, given.dataset)
     accuracy = found.reshape(len(sources), len(every), spec.nets)
     named = {network("architectures", t, chosen.shape, chosen.classes) for t in spec.architectures}

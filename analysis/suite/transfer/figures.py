@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +9,7 @@ import numpy as np
 from analysis.contract import Arrays, Drawn
 from analysis.results import known
 from analysis.shared import colours, drawing, significance
-from analysis.shared.sources import MEAN, RANDOM, SET, KindOfSource
+from analysis.shared.sources import RANDOM, SET, KindOfSource
 from analysis.shared.texts import span
 from analysis.suite.transfer.result import TransferResult
 from ddcore.base.foreign_text import wrapped
@@ -43,20 +41,6 @@ def others(result: TransferResult, key: str) -> tuple[list[int], list[int]]:
     families = [i for i in result.found.architectures if nets[i].family != nets[home].family]
     widths = [i for i in ladder(result) if i != home] if nets[home].plain else []
     return families, widths
-
-
-def _looks(result: TransferResult) -> dict[str, colours.Style]:
-    """The look of each source by its key; sets made without distilling are grey."""
-    sources = result.found.sources
-    looks = {SET: iter(colours.styles([s.method for s in sources if s.kind == SET]))}
-    looks |= {RANDOM: _grey("dash", "diamond"), MEAN: _grey("dot", "circle")}
-    return {s.key: next(looks[s.kind]) for s in sources}
-
-
-def _grey(dash: str, symbol: str) -> Iterator[colours.Style]:
-    """One look after the other of sets of a kind, which differ in how their symbol is filled."""
-    for filled in itertools.cycle(colours.SYMBOLS):
-        yield colours.Style(colours.REAL, dash, symbol + filled)
 
 
 def figures(result: TransferResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
@@ -98,7 +82,7 @@ def _accuracies(result: TransferResult, which: list[int], names: list[str], mode
     """Mean and standard deviation of every source on some of the networks."""
     beside = "group" if mode == "markers" else "overlay"
     figure = drawing.new_figure("", "test accuracy", per_cent=True, height=420, scattermode=beside)
-    looks = _looks(result)
+    looks = colours.looks(result.found.sources)
     low, high = 1.0, 0.0
     for source in result.found.sources:
         values, look = result.found.accuracies[source.key][which], looks[source.key]

@@ -8,16 +8,13 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
-from analysis.shared.sources import MEAN, RANDOM
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.fields import numbers, text
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network, parse
 from ddcore.pools.real_spec import Counts, Need
-from ddcore.training.protocols import PROTOCOLS, Protocol
-
-BASELINES = (RANDOM, MEAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +77,9 @@ def networks(spec: TransferTask, chosen: Chosen) -> list[NetSpec]:
     return list(dict.fromkeys([*(chosen.nets[run.key] for run in chosen.runs), *made]))
 
 
-def recipe(spec: TransferTask) -> Protocol:
-    """T300 of Yang et al. 2024, with so many steps."""
-    return PROTOCOLS["t300"].replace(epochs=spec.iterations)
-
-
 def cost(spec: TransferTask, chosen: Chosen, counts: Counts) -> Need:
     """Training every network on every set, random set and class means; a pass over the test images."""
-    own = [run.images for run in chosen.runs]
-    own += [ipc * chosen.classes for ipc in chosen.sizes for _ in BASELINES]
+    own = image_counts(chosen, counts)
     macs = largest = 0.0
     for net in networks(spec, chosen):
         one = net_cost(net.plan(chosen.shape, chosen.classes), chosen.shape)

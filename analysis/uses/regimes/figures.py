@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from analysis.contract import Drawn
 from analysis.shared import colours, drawing
+from analysis.shared.sources import RANDOM
 from analysis.suite.labels.figures import LOOKS
-from analysis.suite.labels.spec import HARD, ONLINE, ORDER, RANDOM, SOFT
+from analysis.suite.labels.spec import HARD, ONLINE, ORDER, SOFT
 from analysis.uses.regimes.maths import AboveRandom, above_random, spread_of_choices
 from analysis.uses.regimes.result import FoundRegimes
 from ddcore.base import spread

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.suite.labels.spec import ORDER, RANDOM
+from analysis.shared.sources import RANDOM
+from analysis.suite.labels.spec import ORDER
 from analysis.uses.regimes.spec import RegimesTask
 from ddcore.base.errors import Outdated
 from ddcore.tasks.store import Task
