@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from analysis.runs import Chosen, Run
+from analysis.shared.set_ups import usual
 from analysis.suite.bias import ANALYSIS
 from analysis.suite.bias.compute import places
 from analysis.suite.bias.figures import headline, sentence, table
 from analysis.suite.bias.maths import as_in_training, by_agreement, gaps, reliance
 from analysis.suite.bias.result import BiasFound
-from analysis.suite.bias.spec import BiasTask, cost, lacking, recipe
+from analysis.suite.bias.spec import BiasTask, cost, lacking
 from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.data import load
@@ -81,7 +82,7 @@ def test_colours_of_classes_that_were_left_out_agree_with_none(data, analysed):
 def test_the_result_is_what_training_alone_gives(finished, analysed, data):
     task = finished("bias")
     spec, found = task.spec_as(BiasTask), ANALYSIS.result(task).found
-    key, protocol = spec.run_keys[1], recipe(spec)
+    key, protocol = spec.run_keys[1], usual(spec.iterations)
     own = DistilledSet.from_task(analysed.find(key))
     x, y = (torch.from_numpy(a) for a in own.for_training(protocol))
     seeds = [rng.derive(spec.seed, "bias", i) for i in range(spec.nets)]

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.shared.along import SeenAlong, followed, looked_at
-from analysis.shared.replaced import trained_on
+from analysis.shared.set_ups import usual
+from analysis.shared.stand_ins import trained_on
 from analysis.suite.bias.maths import by_agreement
 from analysis.suite.bias.result import BiasFound
-from analysis.suite.bias.spec import BASELINES, BiasTask, net_of, recipe
+from analysis.suite.bias.spec import BiasTask, net_of
 from analysis.task import opened, save
 from ddcore.base import rng
 from ddcore.base.errors import DataError
 from ddcore.data.registry import get
+from ddcore.data.tensors import DeviceData
 
 if TYPE_CHECKING:
     from ddcore.data import Dataset
@@ -29,13 +31,14 @@ def run(context: Context[BiasTask]) -> None:
     spec = context.spec
     given = opened(context)
     chosen, net, data = given.chosen, net_of(spec, given.chosen), given.dataset
+    protocol, on_device = usual(spec.iterations), DeviceData(data, context.device)
     cue = _cue(data)
-    sources = trained_on(context, given, recipe(spec), spec.nets, BASELINES, spec.more)
+    sources = trained_on(given, on_device, protocol, spec.nets, spec.seed, more=spec.more)
     seeds = [rng.derive(spec.seed, "bias", i) for i in range(spec.nets)]
     looks = looked_at(spec.iterations, spec.looks)
     cues = places(data, cue)
     look = _look(data.preprocess(data.test_images), data.test_labels, cues)
-    seen = followed(context, sources, net, chosen.classes, recipe(spec), seeds, looks, look)
+    seen = followed(context, sources, net, chosen.classes, protocol, seeds, looks, look)
     agree = int((cues == data.test_labels).sum())
     result = BiasFound(
         sources=tuple(s.facts for s in sources),

@@ -19,7 +19,7 @@ def figures(result: BiasResult, arrays: Arrays, picked: dict[str, str]) -> list[
 
 
 def _both(result: BiasResult) -> Drawn:
-    found, looks = result.found, equal_figures.looks(result.found.sources)
+    found, looks = result.found, colours.looks(result.found.sources)
     height = 90 + 44 * len(found.sources)
     figure = drawing.new_figure("test accuracy", "", height=height, legend=False)
     words = []
@@ -66,7 +66,7 @@ def _gaps(result: BiasResult) -> Drawn:
         pairs, result.found.sources, f"points that a wrong {cue} costs more"
     )
     words = "; ".join(
-        f"{p.source.label} against {equal_figures.OTHERS[p.other.kind]} {p.difference.mean():+.1f} at "
+        f"{p.source.label} against {equal_figures.other(p)} {p.difference.mean():+.1f} at "
         f"{100 * p.accuracy.mean():.0f} % ({equal_figures.told(p, 'more', 'less')})"
         for p in pairs
     )
@@ -145,7 +145,7 @@ def sentence(result: BiasResult) -> str:
         text = f"{source.label}: {right:.1f} and {wrong:.1f} %"
         if source.kind == SET:
             text += ", at equal accuracy " + ", ".join(
-                f"**{p.difference.mean():+.1f}** against {equal_figures.OTHERS[p.other.kind]} "
+                f"**{p.difference.mean():+.1f}** against {equal_figures.other(p)} "
                 f"({equal_figures.told(p, 'more', 'less')})"
                 for p in pairs
                 if p.source == source

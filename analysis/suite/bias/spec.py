@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from analysis.contract import AnalysisTask
 from analysis.runs import Chosen
 from analysis.shared import fields as shared
-from analysis.shared.sources import MEAN, RANDOM
+from analysis.shared.stand_ins import image_counts
 from ddcore.base.fields import number
 from ddcore.data.registry import OWN, datasets, get
 from ddcore.data.spec import DataSpec
@@ -17,9 +17,6 @@ from ddcore.nets.plan import Shape
 from ddcore.nets.plan import cost as net_cost
 from ddcore.nets.words import network
 from ddcore.pools.real_spec import Counts, Need
-from ddcore.training.protocols import PROTOCOLS, Protocol
-
-BASELINES = (RANDOM, MEAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +63,9 @@ def net_of(spec: BiasTask, chosen: Chosen) -> NetSpec:
     return network("network", spec.network, chosen.shape, chosen.classes)
 
 
-def recipe(spec: BiasTask) -> Protocol:
-    """T300 of Yang et al. 2024, with so many steps."""
-    return PROTOCOLS["t300"].replace(epochs=spec.iterations)
-
-
 def cost(spec: BiasTask, chosen: Chosen, counts: Counts) -> Need:
     """Training on every source; all test images at every look."""
     one = net_cost(net_of(spec, chosen).plan(chosen.shape, chosen.classes), chosen.shape)
-    trained = shared.trained_images(chosen, len(BASELINES), spec.more, counts)
+    trained = image_counts(chosen, counts, more=spec.more)
     passes = 3.0 * spec.iterations * sum(trained) + len(trained) * float(spec.looks * counts.test)
     return Need(spec.nets * one.macs * passes, 12.0 * one.activations * max(200, *trained))

@@ -43,9 +43,9 @@ def _along(result: RobustnessResult) -> Drawn:
         for s in found.sources
     )
     caption = (
-        f"At equal accuracy, higher is more robust (pixels change by up to {found.followed:g}). A line is one "
-        f"training, from left to right: {found.steps} steps of projected gradient descent on {found.images} "
-        f"test images, {found.nets} networks. In the end, in per cent: {words}."
+        f"At equal accuracy, higher is more robust (pixels change by up to {found.followed:g}). A line is "
+        f"one training, from left to right: {found.steps} steps of projected gradient descent on "
+        f"{found.images} test images, {found.nets} networks. In the end, in per cent: {words}."
     )
     return Drawn("Accuracy under attack, along training", figure, caption)
 
