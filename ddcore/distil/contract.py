@@ -34,7 +34,7 @@ INITS = {
 }
 LABELS = {
     "hard": "the class",
-    "soft": "what networks trained on real data say, once, about the first images",
+    "soft": "what networks trained on real data say, once, about the first images (some methods: the last)",
     "learned": "from the class on",
 }
 LABEL_LR = 0.01
