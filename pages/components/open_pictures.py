@@ -16,6 +16,7 @@ import streamlit as st
 
 from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
+from ddcore.data.registry import datasets
 from ddcore.data.spec import dataset_task
 from ddcore.sets.importers import sheets
 from ddcore.sets.importers.sheets import ARRANGEMENTS, Labelled, SheetPictures
@@ -65,10 +66,11 @@ def ask(uploads: Sequence[Any], key: str) -> Made | None:
             "pictures for each class."
         )
     known = data_views.choices(shell.store())
+    usual = [i for i in known if i not in datasets() or datasets()[i].cue is None]
     name = st.selectbox(
         "Dataset it stands for",
         list(known),
-        index=0 if len(known) == 1 else None,
+        index=list(known).index(usual[0]) if len(usual) == 1 else None,
         format_func=lambda i: known[i].title,
         placeholder="Choose",
         key=f"{key}.data",

@@ -131,7 +131,7 @@ def candidates(report: Report) -> dict[str, Candidate]:
     for i, known in data_views.choices(shell.store()).items():
         if not misfit(report, known.shape, known.classes):
             fit[i] = _candidate(known.title, known.spec)
-        elif i in datasets() and known.classes == facts.classes and _can_become(known, facts.shape):
+        elif i in datasets() and known.classes == facts.classes and _can_become(i, facts.shape):
             c, side, _ = facts.shape
             spec = resolve(i, resolution=side, grey=c < known.shape[0])
             resized[f"{i}.{c}.{side}"] = _candidate(runs.data_title(spec.to_dict()), spec)
@@ -139,8 +139,11 @@ def candidates(report: Report) -> dict[str, Candidate]:
     return dict(sorted(fit.items(), key=lambda item: not _own(item[1], made))) | resized
 
 
-def _can_become(known: data_views.Choice, shape: tuple[int, int, int]) -> bool:
-    return shape[1] == shape[2] and shape[0] <= known.shape[0] and shape[1] >= 4
+def _can_become(name: str, shape: tuple[int, int, int]) -> bool:
+    """Whether a registered dataset can have images like these; one with a cue is itself or nothing."""
+    source = datasets()[name]
+    fits = shape[1] == shape[2] and shape[0] <= source.shape[0] and shape[1] >= 4
+    return fits and source.cue is None
 
 
 def _own(candidate: Candidate, made: Any) -> bool:

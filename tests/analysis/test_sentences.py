@@ -233,7 +233,7 @@ def test_no_spread_of_one_network(nets):
     """Mixing and the map of features give means; their spread needs two."""
     draw = np.random.default_rng(nets)
     sources = [
-        {"key": k, "method": m, "label": k, "ipc": 1} for k, m in (("Set a", "dm"), ("Random", ""))
+        {"key": k, "method": m, "label": k, "ipc": 1} for k, m in (("Set a", "dm"), ("random", ""))
     ]
     accuracy = draw.uniform(0.5, 0.9, (2, 2, nets))
     mixed = {"sources": sources, "accuracy": accuracy.tolist(), "added": [0, 1]}
