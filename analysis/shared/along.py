@@ -10,7 +10,7 @@ import torch
 
 from analysis.contract import AnalysisTask
 from analysis.shared.grid import UNITS
-from analysis.shared.stand_ins import Source
+from analysis.shared.stand_ins import TrainedOn
 from ddcore.nets.architectures import NetSpec
 from ddcore.tasks.worker import Context
 from ddcore.training import train
@@ -23,7 +23,7 @@ Look = Callable[[TrainedNets, bool], SeenAlong]  # told whether training has end
 
 def followed(
     context: Context[AnalysisTask],
-    sources: Sequence[Source],
+    sources: Sequence[TrainedOn],
     net: NetSpec,
     classes: int,
     protocol: Protocol,
@@ -61,7 +61,7 @@ def followed(
 
 def _one(
     device: str,
-    source: Source,
+    source: TrainedOn,
     net: NetSpec,
     classes: int,
     protocol: Protocol,

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 STAND_INS = (RANDOM, MEAN)  # one of each for every size of set
 # Training rows (nets, K * ipc), sorted by class, from data, images per class, nets and seed.
-Draw = Callable[["DeviceData", int, int, int], np.ndarray]
+DrawRows = Callable[["DeviceData", int, int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainedOn:
     """A set that all networks share, or real images; of random ones each network has its own."""
 
     facts: KindOfSource
@@ -52,8 +52,8 @@ def trained_on(
     seed: int,
     kinds: Collection[str] = STAND_INS,
     more: int = 0,
-    draw: Draw | None = None,
-) -> list[Source]:
+    draw: DrawRows | None = None,
+) -> list[TrainedOn]:
     """The sets in the order of figures, then real images of every kind in place of each size of set.
 
     `more` random images per class come last, as many as the smallest class has; 0 for none. `draw` chooses
@@ -62,7 +62,7 @@ def trained_on(
     chosen, found = given.chosen, []
     for run in chosen.runs:
         facts = KindOfSource(run.key, run.method, run.label, run.ipc, SET)
-        found.append(Source(facts, *given.sets[run.key].for_training(protocol)))
+        found.append(TrainedOn(facts, *given.sets[run.key].for_training(protocol)))
     wanted = [(kind, ipc) for kind in kinds for ipc in chosen.sizes]
     if more:
         wanted.append((MORE, min(more, smallest_class(data))))
@@ -71,12 +71,12 @@ def trained_on(
         label = TITLES[kind] + (f", {ipc} per class" if several else "")
         facts = KindOfSource(key_of(kind, ipc), "", label, ipc, kind)
         images = real_images(kind, data, ipc, nets, seed, draw)
-        found.append(Source(facts, images, np.arange(data.num_classes).repeat(ipc)))
+        found.append(TrainedOn(facts, images, np.arange(data.num_classes).repeat(ipc)))
     return found
 
 
 def real_images(
-    kind: str, data: DeviceData, ipc: int, nets: int, seed: int, draw: Draw | None = None
+    kind: str, data: DeviceData, ipc: int, nets: int, seed: int, draw: DrawRows | None = None
 ) -> np.ndarray:
     """Preprocessed images sorted by class: class means (M, C, H, W), random ones (nets, M, C, H, W)."""
     from ddcore.measure import baselines
@@ -97,7 +97,7 @@ def smallest_class(data: DeviceData) -> int:
 
 
 def nested_rows(data: DeviceData, ipc: int, nets: int, seed: int) -> np.ndarray:
-    """A `Draw` in which a network's rows of a smaller size are part of those of every larger one."""
+    """A `DrawRows` in which a network's rows of a smaller size are part of those of every larger one."""
     from ddcore.base import rng
     from ddcore.pools.real import first_per_class, per_class_orders
 

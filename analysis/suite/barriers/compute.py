@@ -11,7 +11,7 @@ import torch
 
 from analysis.contract import Arrays
 from analysis.shared.sources import REAL, SourceFacts
-from analysis.shared.stand_ins import Source, trained_on
+from analysis.shared.stand_ins import TrainedOn, trained_on
 from analysis.suite.barriers import alignment
 from analysis.suite.barriers.maths import barrier, instability, shares
 from analysis.suite.barriers.result import Barriers, BarriersFound
@@ -135,7 +135,7 @@ class _Work:
         self._look(REAL, START, first, fresh)
         self._keep()
 
-    def trained_on(self, source: Source) -> None:
+    def trained_on(self, source: TrainedOn) -> None:
         """Pairs of which one or both were trained on a source."""
         key = source.facts.key
         if f"loss.{key}.{SET_REAL}.{AS_IS}" not in self.arrays:
@@ -147,7 +147,7 @@ class _Work:
             self._keep()
         self.done += 1
 
-    def _train(self, source: Source, start: TrainedNets, training: int) -> TrainedNets:
+    def _train(self, source: TrainedOn, start: TrainedNets, training: int) -> TrainedNets:
         images, labels = (
             torch.from_numpy(a).to(self.data.device) for a in (source.images, source.labels)
         )

@@ -9,7 +9,7 @@ import numpy as np
 from analysis.runs import Chosen
 from analysis.shared.set_ups import Level, levels
 from analysis.shared.sources import RANDOM
-from analysis.shared.stand_ins import Source, nested_rows, trained_on
+from analysis.shared.stand_ins import TrainedOn, nested_rows, trained_on
 from analysis.suite.sensitivity.result import LevelFacts, SensitivityFound
 from analysis.suite.sensitivity.spec import SensitivityTask
 from analysis.task import Opened, opened, save
@@ -54,12 +54,12 @@ def run(context: Context[SensitivityTask]) -> None:
     save(context, given, changed, {"accuracy": np.ascontiguousarray(accuracy)})
 
 
-def _work(source: Source, level: Level, chosen: Chosen) -> float:
+def _work(source: TrainedOn, level: Level, chosen: Chosen) -> float:
     macs = net_cost(level.net.plan(chosen.shape, chosen.classes), chosen.shape).macs
     return float(level.seen(source.images.shape[-4]) * macs)
 
 
-def _labels(given: Opened, source: Source, recipe: Protocol) -> np.ndarray:
+def _labels(given: Opened, source: TrainedOn, recipe: Protocol) -> np.ndarray:
     """The source's labels as a loss needs them."""
     if source.facts.key not in given.sets:
         return source.labels

@@ -13,7 +13,7 @@ from analysis.shared.grid import Cell, measured
 from analysis.shared.networks import features_of
 from analysis.shared.set_ups import usual
 from analysis.shared.sources import REAL
-from analysis.shared.stand_ins import Source, trained_on
+from analysis.shared.stand_ins import TrainedOn, trained_on
 from analysis.suite.spectra import maths
 from analysis.suite.spectra.dimension import LEAST, MANY, TWO, likelihood, participation
 from analysis.suite.spectra.result import Dimensions, SpectraFound
@@ -70,7 +70,7 @@ def run(context: Context[SpectraTask]) -> None:
     save(context, given, result, arrays)
 
 
-def _preprocess(given: Opened, source: Source) -> Preprocess:
+def _preprocess(given: Opened, source: TrainedOn) -> Preprocess:
     own = given.sets.get(source.facts.key)
     return own.preprocess if own else given.dataset.preprocessing
 
@@ -80,14 +80,14 @@ def _flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(-1, *images.shape[-3:])
 
 
-def _classes(source: Source) -> np.ndarray:
+def _classes(source: TrainedOn) -> np.ndarray:
     return source.labels if source.labels.ndim == 1 else source.labels.argmax(1)
 
 
 # --- knock-outs -------------------------------------------------------------------------------------
 
 
-def _cell(given: Opened, spec: SpectraTask, source: Source, removed: np.ndarray) -> Cell:
+def _cell(given: Opened, spec: SpectraTask, source: TrainedOn, removed: np.ndarray) -> Cell:
     """Training on a source without the frequencies that are marked."""
     net, shape = pools(spec, given.chosen)[REAL].net, given.chosen.shape
     macs = net_cost(net.plan(shape, given.chosen.classes), shape).macs
@@ -130,7 +130,7 @@ def accuracies_without(
 
 
 def _dimensions(
-    context: Context[SpectraTask], given: Opened, sources: list[Source]
+    context: Context[SpectraTask], given: Opened, sources: list[TrainedOn]
 ) -> tuple[Dimensions, ...]:
     """Of every source, and of all real training images or `REAL_MOST` of them, as pixels and as features."""
     spec, dataset = context.spec, given.dataset
