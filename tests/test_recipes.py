@@ -258,7 +258,7 @@ def test_time_is_up_and_the_next_sitting_ends_at_the_same_numbers(store, compute
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("name", ["cifar10-suite", "mnist"])
 def test_killed_again_and_again_a_recipe_comes_to_its_end(store, name):
     """Every process is killed some seconds after the start of each sitting but the last."""
@@ -276,7 +276,7 @@ def test_killed_again_and_again_a_recipe_comes_to_its_end(store, name):
             if pid and jobs.is_alive(task):
                 os.killpg(pid, signal.SIGKILL)
         time.sleep(0.5)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1400)
     answer = json.loads(done.stdout.strip().splitlines()[-1])
     assert done.returncode == 0 and answer["left"] == 0 and not answer["failed"], done.stderr
     assert main(["verify", "--json"]) == 0
