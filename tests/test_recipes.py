@@ -257,9 +257,14 @@ def test_time_is_up_and_the_next_sitting_ends_at_the_same_numbers(store, compute
     assert np.array_equal(fresh.task(run).arrays("set")["images"], resumed)
 
 
+LONG = pytest.mark.skipif(
+    "DD_TEST_LONG" not in os.environ, reason="all analyses, for ten minutes: DD_TEST_LONG=1"
+)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("name", ["cifar10-suite", "mnist"])
+@pytest.mark.parametrize("name", [pytest.param("cifar10-suite", marks=LONG), "mnist"])
 def test_killed_again_and_again_a_recipe_comes_to_its_end(store, name):
     """Every process is killed some seconds after the start of each sitting but the last."""
     environment = os.environ | {"DD_CHECKPOINT_S": "0.2"}
