@@ -25,6 +25,7 @@ from ddcore.distil.contract import parametrizations
 from ddcore.measure.changes import ChangesTask
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets.architectures import NetSpec
+from ddcore.pools import bank
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import process, worker
 from ddcore.tasks.store import Store, Task
@@ -136,6 +137,9 @@ def test_methods(name, settings, tmp_path, monkeypatch):
         return metrics
 
     monkeypatch.setattr(runner._Run, "advance", counting)
+    # A teacher that has learned for long is another one after other rounding.
+    moment = bank.whole_protocol(1).replace(epochs=1)
+    monkeypatch.setattr(bank, "whole_protocol", lambda images: moment)
     spec = tiny(name, iterations=3, **settings)
     here, there = (
         DistilledSet.from_task(on(tmp_path, d, lambda store: spec)).images for d in ("cpu", DEVICE)

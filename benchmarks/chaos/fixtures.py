@@ -70,7 +70,7 @@ def make(folder: Path, seed: int) -> Fixture:
     siege.expected |= readers.results(store.root)
     siege.undisturbed(store, [opened(store, sets[0])])
     for spec in stopped:
-        half_way(siege, store, spec)
+        half_way(store, spec)
     long_ago = {"heartbeat": 0.0, "queued": 0.0, "host": socket.gethostname()}
     store.create(SleepyTask(seed=2)).write_status(state="queued", **long_ago)
     task = jobs.submit(store, [SleepyTask(seed=1, steps=2, fail_at=1)])[0]
@@ -80,17 +80,15 @@ def make(folder: Path, seed: int) -> Fixture:
     return Fixture(store.root, siege, stopped)
 
 
-def half_way(siege: Siege, store: Store, spec: TaskSpec) -> None:
-    """Kill a run before a file operation until it leaves a checkpoint."""
-    for share in (0.6, 0.7, 0.8, 0.5, 0.9):
-        lives.kill_at = int(share * siege.references[spec.key].operations)
-        jobs.submit(store, [spec])
-        lives.kill_at = 0
-        lives.ended(next(iter(lives.alive)), lives.LIMIT_S)
-        folder = store.task(spec).folder / "checkpoint"
-        if folder.is_dir() and any(p.suffix != ".tmp" for p in folder.iterdir()):
-            return
-    raise RuntimeError(f"{spec.title()} leaves no checkpoint when it is killed.")
+def half_way(store: Store, spec: TaskSpec) -> None:
+    """Kill a run when it has left a checkpoint."""
+    folder = store.task(spec).folder / "checkpoint"
+    lives.kill_after = str(folder)
+    jobs.submit(store, [spec])
+    lives.kill_after = ""
+    lives.ended(next(iter(lives.alive)), lives.LIMIT_S)
+    if not folder.is_dir() or not any(p.suffix != ".tmp" for p in folder.iterdir()):
+        raise RuntimeError(f"{spec.title()} leaves no checkpoint when it is killed.")
 
 
 def opened(store: Store, spec: TaskSpec) -> TaskSpec:

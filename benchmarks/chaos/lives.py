@@ -24,6 +24,7 @@ from ddcore.tasks.store import Task
 LIMIT_S = 600.0  # seconds that no small task needs, not even on a machine with ten others at work
 alive: dict[int, float] = {}  # process id to the moment it was born
 kill_at = 0  # file operation before which the next child dies, 0: none
+kill_after = ""  # folder in which a file gets its name right before the next child dies, "": none
 
 
 def warm_up() -> None:
@@ -59,7 +60,7 @@ def born(work: Callable[[], int], log: Path, root: Path) -> int:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         fileops.count = 0
-        fileops.install(str(root), kill_at)
+        fileops.install(str(root), kill_at, kill_after=kill_after)
         code = work()
         (root / "operations").write_text(str(fileops.count))
     except BaseException:

@@ -66,6 +66,8 @@ def test_two_at_once_the_third_waits_and_says_so_and_stops(store, real):
     until(lambda: "free resources" in jobs.state(waiting)["message"])
     os.utime(waiting.folder / "status.json", (1, 1))  # as if for years
     assert state(waiting) == "queued"
+    # One that is stopped before its first step has nothing to keep.
+    until(lambda: all(jobs.state(t).get("step", 0) > 0 for t in tasks if t is not waiting))
     for task in (waiting, *tasks):
         jobs.cancel(task)
     assert [jobs.wait(task, timeout_s=120)["state"] for task in tasks] == ["cancelled"] * 3
