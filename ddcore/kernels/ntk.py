@@ -18,6 +18,7 @@ from ddcore.kernels.ridge import kernel_predict
 W_VAR = 2.0  # variance of a weight times fan-in
 B_VAR = 0.01  # of a bias
 RIDGE = 1e-6  # relative to the mean of the kernel's diagonal
+LEAST_RIDGE = 1e-12
 # Cosines this close to 1 belong to the same point: the derivative of arccos is infinite there.
 SAME = 1e-10
 
@@ -72,8 +73,11 @@ def _straight(cosine: Tensor) -> Tensor:
 
 
 def ridge_of(k_ss: Tensor, relative: float = RIDGE) -> Tensor:
-    """The ridge () of a support kernel (m, m), or of each (N,): `relative` times its mean diagonal."""
-    return relative * k_ss.diagonal(dim1=-2, dim2=-1).mean(-1)
+    """The ridge () of a support kernel (m, m), or of each (N,): `relative` times its mean diagonal.
+
+    More than 0 also for a network whose features are all 0: it predicts 0.
+    """
+    return (relative * k_ss.diagonal(dim1=-2, dim2=-1).mean(-1)).clamp(min=LEAST_RIDGE)
 
 
 def kip_loss(

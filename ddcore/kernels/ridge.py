@@ -177,5 +177,14 @@ def fit(features: Tensor, labels: Tensor, lam: float, eps: float = EPS) -> Tenso
 
 
 def _solve(system: Tensor, right: Tensor) -> Tensor:
-    """Of a symmetric positive definite system."""
-    return torch.cholesky_solve(right, torch.linalg.cholesky(system))
+    """Of a symmetric positive definite system, which rounding may have made indefinite.
+
+    A kernel of fewer features than images has eigenvalues 0, which rounding moves to either side by more
+    than a small ridge lifts them. Only then all are lifted by that much: eps times the trace.
+    """
+    try:
+        return torch.cholesky_solve(right, torch.linalg.cholesky(system))
+    except torch.linalg.LinAlgError:
+        lift = torch.finfo(system.dtype).eps * system.diagonal(dim1=-2, dim2=-1).sum(-1)
+        lifted = system + lift[..., None, None] * torch.eye(system.shape[-1]).to(system)
+        return torch.linalg.solve(lifted.double(), right.double()).to(right.dtype)

@@ -11,6 +11,7 @@ from ddcore.base import rng
 from ddcore.base.errors import SpecError
 from ddcore.kernels import ntk
 from ddcore.kernels.ntk import fc_kernels
+from ddcore.kernels.ridge import kernel_predict
 
 NETS, CHUNK = 400, 40  # of finite networks: altogether, and at once
 
@@ -185,6 +186,34 @@ def test_label_solve_is_the_least_squares_solution():
     for seed in range(5):
         other = labels + 0.01 * draw(6, 3, seed=seed)
         assert ntk.kip_loss(k_ss, k_ts, other, wanted) > loss
+
+
+@pytest.mark.parametrize("features", [8, 144])
+def test_fewer_features_than_images_are_solved_in_single_precision(features):
+    """Rounding makes every one of these kernels indefinite."""
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randn(600, features, generator=generator).relu() + 0.5
+        support, targets = rows[:500], rows[500:]
+        labels = (support @ torch.randn(features, 3, generator=generator) / features).tanh()
+        kernel = support @ support.T
+        with pytest.raises(torch.linalg.LinAlgError):
+            torch.linalg.cholesky(kernel + ntk.ridge_of(kernel) * torch.eye(500))
+        found = kernel_predict(targets @ support.T, kernel, labels, ntk.ridge_of(kernel))
+        left, right = support.double(), labels.double()
+        ridge = ntk.ridge_of(kernel).double() * torch.eye(features)
+        weights = torch.linalg.solve(left.T @ left + ridge, left.T @ right)
+        wanted = targets.double() @ weights
+        assert (found - wanted).norm() < 0.05 * wanted.norm()
+
+
+def test_a_network_without_features_predicts_nothing():
+    kernel = torch.zeros(2, 10, 10, requires_grad=True)
+    labels = torch.ones(10, 3)
+    found = kernel_predict(torch.zeros(2, 5, 10), kernel, labels, ntk.ridge_of(kernel))
+    (derivative,) = torch.autograd.grad(found.sum(), kernel)
+    assert not found.any() and torch.isfinite(derivative).all()
+
 
 
 def test_a_negative_depth_is_refused():
