@@ -66,7 +66,7 @@ def ask(uploads: Sequence[Any], key: str) -> Made | None:
             "pictures for each class."
         )
     known = data_views.choices(shell.store())
-    usual = [i for i in known if i not in datasets() or datasets()[i].cue is None]
+    usual = [i for i in known if i not in datasets() or datasets()[i].stands_for_files]
     name = st.selectbox(
         "Dataset it stands for",
         list(known),

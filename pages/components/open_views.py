@@ -140,10 +140,10 @@ def candidates(report: Report) -> dict[str, Candidate]:
 
 
 def _can_become(name: str, shape: tuple[int, int, int]) -> bool:
-    """Whether a registered dataset can have images like these; one with a cue is itself or nothing."""
+    """Whether a registered dataset can have images like these."""
     source = datasets()[name]
     fits = shape[1] == shape[2] and shape[0] <= source.shape[0] and shape[1] >= 4
-    return fits and source.cue is None
+    return fits and source.stands_for_files
 
 
 def _own(candidate: Candidate, made: Any) -> bool:

@@ -215,7 +215,6 @@ def test_a_network_without_features_predicts_nothing():
     assert not found.any() and torch.isfinite(derivative).all()
 
 
-
 def test_a_negative_depth_is_refused():
     with pytest.raises(SpecError, match="depth"):
         fc_kernels(points(), depth=-1)

@@ -1,6 +1,9 @@
 """Slurm by commands that only pretend: what is asked, what is understood, what is never believed."""
 
 import os
+import shlex
+import subprocess
+import sys
 import time
 
 import pytest
@@ -37,7 +40,14 @@ def test_what_is_asked(store, cluster, monkeypatch):
     assert (asked["time"], asked["mem"], asked["cpus-per-task"]) == ("120", "8000M", "2")
     assert not any("gres" in word for word in words)
     assert words[words.index("--wrap") - 2 :][:2] == ["--account=my lab", "--qos=short"]
-    assert f"-m ddcore work {task.folder}" in words[-1] and words[-1].startswith("exec ")
+    assert f"-m ddcore work {task.folder}" in words[-1] and "; exec " in words[-1]
+    # A warning before the worker listens does not end it; it listens afterwards.
+    listening = "import os, signal, sys; os.kill(os.getpid(), signal.SIGUSR1); signal.signal(signal.SIGUSR1, "
+    listening += "lambda *_: sys.exit(7)); os.kill(os.getpid(), signal.SIGUSR1)"
+    script = (
+        f"{words[-1].partition('exec ')[0]}exec {shlex.join([sys.executable, '-c', listening])}"
+    )
+    assert subprocess.run(["sh", "-c", script]).returncode == 7
 
 
 def test_the_partition_that_is_named_sets_the_limits(store, cluster, monkeypatch):

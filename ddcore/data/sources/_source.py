@@ -60,6 +60,11 @@ class Source:
         return not self.layout and not self.folders
 
     @property
+    def stands_for_files(self) -> bool:
+        """Whether files of unknown origin may be of this set: one with a cue is itself or nothing."""
+        return self.cue is None
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The values `DataSpec.source` may have for this set."""
         if self.folders:

@@ -88,8 +88,8 @@ class Slurm:
     def submit(self, request: Request) -> str:
         """`sbatch`; an id."""
         fitted = replace(request, need=fitting(request.need))
-        command = ["--wrap", "exec " + shlex.join(local.command([request.task]))]
-        return self._sbatch([*options(fitted), *environment.slurm_options(), *command])
+        script = f"{slurm_arrays.DEAF}; exec {shlex.join(local.command([request.task]))}"
+        return self._sbatch([*options(fitted), *environment.slurm_options(), "--wrap", script])
 
     def submit_array(
         self, requests: Sequence[Request], at_once: int

@@ -17,6 +17,8 @@ from ddcore.tasks.launchers.contract import Request, Resources
 LARGEST = 1000  # Slurm's own limit of numbers, MaxArraySize, is 1001 unless a site says otherwise
 NAME = "dd-array"
 _BETWEEN = "_"  # an element of job 7 is 7_0
+# A warning before the worker listens must not end it: what is ignored stays so across `exec`.
+DEAF = "trap '' USR1"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class JobArray:
                 *folders,
                 "esac",
                 'exec >>"$folder/log.txt" 2>&1',
+                DEAF,
                 f'exec {shlex.join(words)} "$folder"',
                 "",
             ]
