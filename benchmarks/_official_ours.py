@@ -92,7 +92,7 @@ def random_expert(setting: Setting) -> types.SimpleNamespace:
     moves = {f"moves.{k}": (MOVE * torch.randn(epochs, *w.shape)).half() for k, w in start.items()}
     file = f"{file_name(0)}.safetensors"
     save_file({f"start.{k}": w.contiguous() for k, w in start.items()} | moves, file)
-    return types.SimpleNamespace(spec=lambda: types.SimpleNamespace(nets=1), checked=Path)
+    return types.SimpleNamespace(spec_as=lambda cls: types.SimpleNamespace(nets=1), checked=Path)
 
 
 def experts(setting: Setting) -> tuple[Marks, Run]:

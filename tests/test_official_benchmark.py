@@ -1,5 +1,6 @@
 """benchmarks/official.py on a stand-in repository: which steps count, what is replaced, how it refuses."""
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import official
-from benchmarks._official_marks import Marks, Setting, measured
+from benchmarks import _official_ours, official
+from benchmarks._official_marks import Enough, Marks, Setting, measured
 
 SMALL = {**official.SIZES["cpu"], "width": 4, "real_batch": 2, "train": 20, "test": 10}
 SETTING = Setting(**{**SMALL, "matches": 3, "iterations": 2}, name="dc", device="cpu", ipc=2)
@@ -70,6 +71,19 @@ def test_only_steps_on_the_images_count_and_the_script_is_stopped(tmp_path):
     found = official.measure("theirs", setting, official.surroundings("cpu", 1))
     assert found["images"] == 20  # a matching step of one network, whichever its width
     assert 0 < found["seconds"] < 1
+
+
+@pytest.mark.parametrize("name", official.CASES)
+def test_our_side_of_every_comparison_runs(convolutions, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    few = {"epochs": 2, "inner_epochs": 1, "inner_steps": 2, "nets": 2, "iterations": 1}
+    setting = replace(SETTING, name=name, **few)
+    marks, work = _official_ours.CASES[name](setting)
+    with contextlib.suppress(Enough):
+        work()
+    marks.write(compiling=0.0)
+    found = json.loads(Path("result.json").read_text())
+    assert found["images"] > 0 and found["seconds"] > 0
 
 
 def test_what_ends_early_is_an_error(convolutions):
