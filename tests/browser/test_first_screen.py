@@ -1,4 +1,4 @@
-"""Every page begins with what it is about, at the sizes that people have, and is not endless."""
+"""Every page begins with what it is about, at the sizes people have; it is neither endless nor all text."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ddcore.data import dataset_task, resolve
 from ddcore.tasks.store import Store
 from ddcore.tasks.worker import run_task
 from tests.browser.conftest import IDLE
+from tests.browser.words import check_words
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAGES = [
@@ -75,6 +76,8 @@ def check(page, name: str) -> None:
         assert found["top"] < BEGINS, (size, found)
         assert found["seen"] >= min(SEEN, found["height"]), (size, found)
         assert not found["sideways"], (size, found)
+        if size == SIZES[0]:
+            check_words(page, name)
     found = measured(page, WIDE)
     assert name in LISTS or found["page"] <= TALLEST, found
     levels = found["headings"]

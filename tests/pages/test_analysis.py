@@ -171,13 +171,15 @@ def test_an_example_of_the_same_runs_says_so(visit, store):
 @EACH
 def test_bad_links_are_no_exceptions(visit, store, name):
     two(store, name)
-    for query in (
-        {"runs": "../../etc/passwd,<b>"},
-        {"runs": ",".join(f"{i:016x}" for i in range(20))},
-        {"set": "nothing=1;seed=x;=;run_keys=1"},
-        {"set": "seed=-5"},
-        {"preset": "<i>"},
-    ):
+    many = ",".join(f"{i:016x}" for i in range(20))
+    nonsense = {"runs": "../../etc/passwd,<b>", "preset": "<i>"}
+    queries = [
+        {**nonsense, "set": "nothing=1;seed=x;=;run_keys=1"},
+        {"runs": many, "set": "seed=-5"},
+    ]
+    if name == "recognition":  # one thing at a time: what reads a link is the same for all
+        queries += [{word: text} for query in queries for word, text in query.items()]
+    for query in queries:
         assert visit(page(name), **query).title
 
 
