@@ -124,6 +124,7 @@ def test_a_set_is_judged_at_other_widths(store, capsys, monkeypatch):
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mapping", "words"),
     [("linear", "exact: the weights"), ("affine", "not exact: the weights")],

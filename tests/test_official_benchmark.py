@@ -66,6 +66,7 @@ def convolutions(monkeypatch):
     monkeypatch.setattr(torch.nn.functional, "conv2d", torch.nn.functional.conv2d)
 
 
+@pytest.mark.slow
 def test_only_steps_on_the_images_count_and_the_script_is_stopped(tmp_path):
     setting = replace(SETTING, repository=repository(tmp_path))
     found = official.measure("theirs", setting, official.surroundings("cpu", 1))

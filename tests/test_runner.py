@@ -149,6 +149,7 @@ def test_every_dataset_that_is_always_there_can_be_distilled(compute, name):
     assert made.class_names == source.classes
 
 
+@pytest.mark.slow
 def test_sigkill_in_a_real_worker_then_resume_is_bit_identical(store, compute, monkeypatch):
     monkeypatch.setenv("DD_CHECKPOINT_S", "0.05")
     spec = tiny("dd2018", iterations=60, setting="unknown")

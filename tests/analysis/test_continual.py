@@ -105,6 +105,7 @@ def test_data_of_some_classes_hold_nothing_of_others(two_worlds, preprocess):
         assert a.std == pytest.approx(both.std(), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", trainable(), ids=lambda s: s.method)
 def test_nothing_of_other_classes_reaches_a_distilled_step(two_worlds, made):
     """Images, statistics, experts, teachers, banks and validation images: the sets are equal bit by bit."""

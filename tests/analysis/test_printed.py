@@ -48,6 +48,7 @@ def drawn(figure, width="double"):
 # --- what is drawn ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @EACH
 def test_every_panel_is_printed_at_its_width(name, panels):
     widths = itertools.cycle(panel.WIDTHS.items())  # each of both widths for every other panel

@@ -153,6 +153,7 @@ FOCUSED = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["", "Data", "Distil", "Run", "Images", "Evaluate", "Compare", "Jobs"]
 )

@@ -112,6 +112,7 @@ def test_a_finished_result_is_shown_soon(visit, store, name):
     assert min(seconds) <= LIMIT_S
 
 
+@pytest.mark.slow
 @EACH
 def test_every_view_opens(visit, store, name):
     keys = two(store, name)
@@ -151,6 +152,7 @@ def test_influence_is_clicked_through(visit, store):
     assert sheets(app)["influence.set"]["selected"] == [5]
 
 
+@pytest.mark.slow
 @EACH
 def test_an_example_stands_in_until_there_is_a_result(visit, store, name):
     keys = two(store, name)

@@ -70,6 +70,7 @@ def walk(block):
             yield from walk(node)
 
 
+@pytest.mark.slow
 def test_every_page_shows_hostile_names_as_they_are(visit, store, tmp_path):
     keys = {name: task.key for name, task in hostile.plant(store, tmp_path).items()}
     both = f"{keys['opened']},{keys['finished']}"

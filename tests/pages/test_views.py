@@ -66,6 +66,7 @@ def runs(store):
     return more
 
 
+@pytest.mark.slow
 @EACH
 def test_a_copied_link_shows_the_same_in_another_store(visit, runs, page):
     before = visit(page)
