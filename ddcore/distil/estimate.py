@@ -12,7 +12,8 @@ from ddcore.distil.contract import DistillSpec, method
 from ddcore.distil.selection_spec import SelectionPart, selection_work
 from ddcore.nets.architectures import image_macs
 from ddcore.nets.plan import Shape, cost
-from ddcore.pools.estimate import bank_seconds, known_form, sizes
+from ddcore.pools.bank_spec import BankTask
+from ddcore.pools.estimate import bank_seconds, known_form, sizes, training_seconds
 from ddcore.pools.teaching import teaching
 from ddcore.tasks.store import Store, Task
 from ddcore.training.estimate import (
@@ -54,11 +55,19 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
     parts = {"training": start.bank.nets, "validation": start.validation} if start.bank else {}
     banks = bank_seconds(start, parts, spec.net, store, shape, classes)
     return Estimate(
-        seconds=START_S + work / rate + banks,
+        seconds=START_S + work / rate + banks + _teacher_seconds(spec, store, shape, classes),
         memory=BASE_BYTES + held + max(graph + stored, testing_bytes(spec.net, shape, classes)),
         disk=pixels * (2 * min(SNAPSHOTS, p.iterations + 1) + 4) + 100_000,
         basis=basis,
     )
+
+
+def _teacher_seconds(spec: DistillSpec, store: Store, shape: Shape, classes: int) -> float:
+    """Seconds to train the networks that choose, or label, the images; 0 where they are there."""
+    if spec.labels != "soft" and not hasattr(spec.params, "teacher"):
+        return 0.0
+    asked = teaching(spec.data, spec.net, spec.params.teaches)
+    return training_seconds(asked, store, shape, classes) if isinstance(asked, BankTask) else 0.0
 
 
 def need_of_run(spec: DistillSpec, store: Store) -> Estimate:

@@ -6,7 +6,7 @@ from ddcore.data.registry import OWN, get
 from ddcore.data.spec import DataSpec, dataset_task, form
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, cost
-from ddcore.pools.bank_spec import Start
+from ddcore.pools.bank_spec import BankTask, Start
 from ddcore.pools.trajectory_spec import TrajectoryTask
 from ddcore.tasks.store import Store
 from ddcore.training.estimate import (
@@ -57,14 +57,19 @@ def bank_seconds(
     seconds = 0.0
     for part, nets in parts.items():
         wanted = start.bank.replace(part=part, nets=nets, net=net)
-        if store.task(wanted).is_done():
-            continue
-        images, _ = sizes(wanted.data, store)
-        protocol = whole_protocol(images)
-        protocol = protocol.replace(epochs=wanted.epochs or protocol.epochs)
-        work = nets * protocol_work(protocol, net, shape, classes, images)
-        seconds += work / speed(store, "bank", work, image_macs(net, shape, classes))[0]
+        seconds += training_seconds(wanted, store, shape, classes)
     return seconds
+
+
+def training_seconds(wanted: BankTask, store: Store, shape: Shape, classes: int) -> float:
+    """Seconds to train the networks of one part of a bank; 0 where they are there."""
+    if store.task(wanted).is_done():
+        return 0.0
+    images, _ = sizes(wanted.data, store)
+    protocol = whole_protocol(images)
+    protocol = protocol.replace(epochs=wanted.epochs or protocol.epochs)
+    work = wanted.nets * protocol_work(protocol, wanted.net, shape, classes, images)
+    return work / speed(store, "bank", work, image_macs(wanted.net, shape, classes))[0]
 
 
 def known_form(data: DataSpec, store: Store) -> tuple[Shape, int]:

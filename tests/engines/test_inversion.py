@@ -13,10 +13,13 @@ from ddcore.data import resolve
 from ddcore.distil.contract import method
 from ddcore.distil.engines import inversion
 from ddcore.distil.engines.selection import Classes
+from ddcore.distil.estimate import distillation
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
 from ddcore.nets.architectures import NetSpec
 from ddcore.nets.network import Network
+from ddcore.pools.estimate import training_seconds
+from ddcore.pools.teaching import teaching
 from ddcore.training.trained import TrainedNets
 from tests.engines.test_match import FakeData
 
@@ -257,3 +260,18 @@ def test_what_cannot_be_is_refused():
     asked("sre2l", **{"data.preprocess": "zca", "roll": "0"})
     with pytest.raises(SpecError, match=r"preprocess = 'zca'"):
         asked("fadrm", **{"data.preprocess": "zca", "roll": "0"})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("sre2l", {}), ("bptt", {"labels": "soft"}), ("rded", {"labels": "hard"})]
+)
+def test_an_estimate_counts_the_teacher_until_it_is_there(store, compute, name, settings):
+    small = {"net.width": "4", "net.depth": "1", **settings}
+    spec = make_spec(name, resolve("digits"), SHAPE, settings=list(small.items()))
+    teacher = teaching(spec.data, spec.net, "")
+    training = training_seconds(teacher, store, SHAPE, 10)
+    before = distillation(spec, store, SHAPE, 10).seconds
+    compute(teacher)
+    assert training_seconds(teacher, store, SHAPE, 10) == 0 < training
+    # With the bank's own speed known, others may be guessed otherwise: only much less is left.
+    assert distillation(spec, store, SHAPE, 10).seconds < before - training / 2
