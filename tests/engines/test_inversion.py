@@ -263,7 +263,8 @@ def test_what_cannot_be_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("sre2l", {}), ("bptt", {"labels": "soft"}), ("rded", {"labels": "hard"})]
+    ("name", "settings"),
+    [("sre2l", {}), ("bptt", {"labels": "soft"}), ("rded", {"labels": "hard"})],
 )
 def test_an_estimate_counts_the_teacher_until_it_is_there(store, compute, name, settings):
     small = {"net.width": "4", "net.depth": "1", **settings}
