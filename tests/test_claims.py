@@ -1,7 +1,7 @@
 """What the presets Quick promise on digits. Minutes: marked slow.
 
-Bounds lie two standard deviations over seeds or more below what was measured (docs/results.md): rounding on
-another machine makes another run of the same quality. Where that leaves no claim, more seeds are taken.
+Bounds lie a point or more below what was measured (docs/results.md): rounding on another machine makes
+another run of the same quality. Where seeds differ by more than that leaves room for, three are taken.
 """
 
 import statistics
@@ -44,8 +44,8 @@ def test_dd_unknown_initialisation(compute):
 
 
 def test_dd_fixed_initialisation_only_works_on_its_own(compute):
-    got = figures(compute, "dd2018", seeds=SEEDS[:2], setting="fixed")
-    assert got["distilled"] >= 0.855
+    got = figures(compute, "dd2018", seeds=SEEDS, setting="fixed")
+    assert got["distilled"] >= 0.865
     assert got["other_inits"] < 0.48
 
 

@@ -18,7 +18,7 @@ from ddcore.kernels.ridge import kernel_predict
 W_VAR = 2.0  # variance of a weight times fan-in
 B_VAR = 0.01  # of a bias
 RIDGE = 1e-6  # relative to the mean of the kernel's diagonal
-LEAST_RIDGE = 1e-12
+LEAST_RIDGE = 1e-12  # so that a kernel of zeros has a solution
 # Cosines this close to 1 belong to the same point: the derivative of arccos is infinite there.
 SAME = 1e-10
 
