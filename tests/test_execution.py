@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analysis.shared import hessian, products
-from ddcore.base import execution, rng
+from ddcore.base import execution, rng, vectorised
 from ddcore.data import resolve
 from ddcore.distil.contract import method
 from ddcore.distil.engines.rules import GradientDescent
@@ -19,6 +19,7 @@ from ddcore.nets.network import Network
 from ddcore.nets.precision import BFLOAT16
 from ddcore.training import steps
 from ddcore.training.labels import one_hot
+from ddcore.training.losses import loss_of
 from ddcore.training.protocols import PROTOCOLS
 from ddcore.training.train import train
 from ddcore.training.trained import TrainedNets
@@ -227,6 +228,57 @@ def test_training_under_a_protocol(as_graphs, monkeypatch):
     nearly(compiled.params.values(), eager.params.values())
 
 
+def test_how_many_images_a_compiled_step_sees_at_a_time(monkeypatch):
+    floats = 4 * SHAPE[1] * SHAPE[2]  # that the largest layer makes of an image
+    monkeypatch.setattr(steps, "PART_FLOATS", 3 * floats)
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 3) == [3]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8) == [3, 3, 2]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10, 2), 2) == [1, 1]
+    assert steps.part_sizes(Network(NARROW.replace(norm="batch"), SHAPE, 10), 8) == [8]
+
+
+@pytest.mark.parametrize("loss", ["ce", "mse", "cosine", "kl"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_batch_in_parts(as_graphs, monkeypatch, loss, shared):
+    network = Network(NARROW, SHAPE, 10, 2)
+    held, x, y = tensors(network, own=False)
+    targets = y if loss == "ce" else one_hot(y, 10).add(0.1).div(2)
+    if not shared:
+        x, targets = torch.stack([x, x.flip(3)]), torch.stack([targets, targets.flip(0)])
+    step = execution.step(steps.gradients, network, loss_of(loss, 2.0))
+    monkeypatch.setattr(steps, "PART_FLOATS", 1024)
+    found = steps.batch_gradients(step, network, held, x, targets)
+    assert len(as_graphs) in (1, 2) and len(steps.part_sizes(network, len(y))) > 2
+    monkeypatch.setenv("DD_COMPILE", "0")
+    nearly(found, steps.gradients(network, loss_of(loss, 2.0), *held, x, targets))
+
+
+@pytest.mark.parametrize(
+    "side, options, anew",
+    [
+        (8, (2, 2), True),
+        (6, (2,), True),
+        (7, (2, 2), False),
+        (8, (3, 2), False),
+        (8, (2, 1), False),
+        (8, (2, 2, 1), False),
+    ],
+)
+def test_pooling_in_other_words(side, options, anew):
+    x = torch.randn(2, 3, side, side, dtype=torch.double, requires_grad=True)
+    usual = torch.nn.functional.avg_pool2d(x, *options)
+    weights = torch.randn_like(usual)
+    kernel, stride, padding = ([*options, *(2, 0)[len(options) - 1 :]][i] for i in range(3))
+    asked = ([kernel] * 2, [stride] * 2, [padding] * 2, False, True, None)
+    found = vectorised.pooled(x, *asked)
+    adjoint = vectorised.spread(weights, x, *asked)
+    if not anew:
+        assert found is NotImplemented and adjoint is NotImplemented
+        return
+    torch.testing.assert_close(found, usual)
+    torch.testing.assert_close(adjoint, torch.autograd.grad(usual, x, weights)[0])
+
+
 METHODS = {
     "dm": {"augment": "flip_crop", "nets": "2"},
     "dm in 16 bits": {"augment": "flip_crop", "nets": "2", "precision": BFLOAT16},
@@ -260,6 +312,7 @@ def test_methods(as_graphs, monkeypatch, name):
     nearly(compiled, gradients())
 
 
+@pytest.mark.parametrize("floats", [steps.PART_FLOATS, 1], ids=["whole", "images one by one"])
 @pytest.mark.parametrize(
     "momentum, learned, soft, exact",
     [
@@ -269,8 +322,9 @@ def test_methods(as_graphs, monkeypatch, name):
         (0.0, False, True, False),
     ],
 )
-def test_gradients_through_training(as_graphs, monkeypatch, momentum, learned, soft, exact):
+def test_gradients_through_training(as_graphs, monkeypatch, momentum, learned, soft, exact, floats):
     """As trajectory matching and meta-learning take them; not exact: TESLA's approximation."""
+    monkeypatch.setattr(steps, "PART_FLOATS", floats)
     rule = GradientDescent(momentum, 0.01 if exact else 0.0)
     network = Network(NARROW, SHAPE, 10, 2)
     held, x, y = tensors(network, own=False)
@@ -283,7 +337,7 @@ def test_gradients_through_training(as_graphs, monkeypatch, momentum, learned, s
         return 2 * leaves[0][t : t + 3], leaves[1][t : t + 3] if soft else y[t : t + 3]
 
     def found():
-        inner = SetLoss(network, names, batch, *set_steps(network, rule, 1, through_weights=exact))
+        inner = SetLoss(network, names, batch, *set_steps(network, 1, through_weights=exact))
         meta = meta_gradient(
             inner,
             lambda theta: sum(w.square().sum() for w in theta),

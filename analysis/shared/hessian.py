@@ -24,6 +24,7 @@ from ddcore.nets.network import Network, Weights
 from ddcore.nets.plan import cost
 from ddcore.training import chunks
 from ddcore.training.losses import cross_entropy
+from ddcore.training.steps import batch_parts
 
 GRAPH = 6  # floats a product holds, in activations: 2.3 are kept (measured), the rest come and go
 CPU_FLOATS_AT_ONCE = 1 << 28  # in such graphs
@@ -113,10 +114,12 @@ def hvp(
     along = [network.in_order(dict(zip(leaves, d))) for d in directions]
     step = execution.step(product, network, total=work)
     for images, labels in source.batches(chunk):
-        if step.compiles(*held, *along[0], images, labels):
+        parts = list(batch_parts(network, images, labels))
+        if step.compiles(*held, *along[0], *parts[0]):
             for s, direction in enumerate(along):
-                named = dict(zip(network.names, step(*held, *direction, images, labels)))
-                out[s] += flat([named[name] for name in leaves]) * (len(labels) / len(source))
+                for x, y in parts:
+                    named = dict(zip(network.names, step(*held, *direction, x, y)))
+                    out[s] += flat([named[name] for name in leaves]) * (len(y) / len(source))
                 tick(len(labels) * network.num_nets)
             continue
         loss = cross_entropy(network.logits(leaves, images, stats, training=False), labels)

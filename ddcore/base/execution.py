@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddcore.base import environment, paths
+from ddcore.base import environment, paths, vectorised
 from ddcore.base.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -276,8 +276,12 @@ def traced(function: Function, tensors: tuple[Tensor, ...]) -> Any:
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    on_cpu = tensors[0].device.type == "cpu"
     with torch.enable_grad():
-        graph = make_fx(lambda *given: tuple(function(*given)))(*tensors)
+        run = make_fx(
+            lambda *given: tuple(function(*given)), vectorised.table() if on_cpu else None
+        )
+        graph = run(*tensors)
     held = [node.target for node in graph.graph.nodes if node.op == "get_attr"]
     if held:
         raise ValueError(f"a step holds tensors that are no arguments: {held}")

@@ -64,6 +64,11 @@ class Params(Spec):
         """The file of the network whose labels are taken; "" for networks trained here."""
         return ""
 
+    @property
+    def asks(self) -> bool:
+        """Whether the networks that give soft labels are needed to make the images, too."""
+        return False
+
     def kernel(self, spec: DistillSpec) -> KernelSpec | None:
         """The kernel machine that the set is made for; None for networks."""
         return None

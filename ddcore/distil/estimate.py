@@ -64,7 +64,7 @@ def distillation(spec: DistillSpec, store: Store, shape: Shape, classes: int) ->
 
 def _teacher_seconds(spec: DistillSpec, store: Store, shape: Shape, classes: int) -> float:
     """Seconds to train the networks that choose, or label, the images; 0 where they are there."""
-    if spec.labels != "soft" and not hasattr(spec.params, "teacher"):
+    if spec.labels != "soft" and not spec.params.asks:
         return 0.0
     asked = teaching(spec.data, spec.net, spec.params.teaches)
     return training_seconds(asked, store, shape, classes) if isinstance(asked, BankTask) else 0.0

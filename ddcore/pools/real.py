@@ -26,7 +26,7 @@ from ddcore.pools import published
 from ddcore.pools.networks import Job, Kept, as_arrays
 from ddcore.pools.real_spec import Counts, EarlyPool, Pool, RealPool, SubsetPool
 from ddcore.tasks.worker import Context
-from ddcore.training.steps import gradients
+from ddcore.training.steps import batch_gradients, gradients
 from ddcore.training.trained import TrainedNets, agreement
 
 Pools = TypeVar("Pools", bound=Pool)
@@ -70,7 +70,8 @@ def train_real(
     rows = _batches(count, batch, [rng.generator(s, "order") for s in seeds], subsets)
     for t, index in enumerate(islice(rows, iterations), 1):
         x = part.batch(index.flatten()).unflatten(0, index.shape)
-        for w, g in zip(weights, step(*weights, *nets.stats.values(), x, part.labels[index])):
+        held = [*weights, *nets.stats.values()]
+        for w, g in zip(weights, batch_gradients(step, network, held, x, part.labels[index])):
             w.grad = g
         optimiser.step()
         on_iteration(t, nets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ddcore.base.texts import duration, size
 from ddcore.nets.architectures import NetSpec
-from ddcore.nets.plan import Shape, cost, largest
+from ddcore.nets.plan import Plan, Shape, cost, largest
 from ddcore.training.protocols import Protocol
 
 START_S = 6.0  # importing torch and decoding the data
@@ -31,13 +31,25 @@ class Estimate:
         )
 
 
-TESTED = 2000  # images that networks are tested on at a time
+TESTED = 2000  # images that networks are tested on at a time, at most
+TEST_FLOATS = (
+    1 << 26
+)  # that a layer makes of them: 2,000 images of 32 x 32 in a ConvNet of width 32
 ALIVE = 3  # tensors of a layer's size that a test holds at a time (measured)
+
+
+def tested_at_once(plan: Plan, shape: Shape) -> int:
+    """How many images to test a network on at a time: 2,000, halved until memory is small."""
+    count, each = TESTED, largest(plan, shape)
+    while count > 1 and count * each > TEST_FLOATS:
+        count //= 2
+    return count
 
 
 def testing_bytes(net: NetSpec, shape: Shape, classes: int) -> float:
     """Memory of testing a network: a few of its largest layer's outputs."""
-    return 4.0 * ALIVE * TESTED * largest(net.plan(shape, classes), shape)
+    plan = net.plan(shape, classes)
+    return 4.0 * ALIVE * tested_at_once(plan, shape) * largest(plan, shape)
 
 
 def data_bytes(shape: Shape, images: int, tested: int) -> float:

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ddcore.training.estimate import TESTED
 from ddcore.training.labels import one_hot
 from ddcore.training.trained import TrainedNets
 
@@ -72,6 +71,6 @@ def outputs(nets: TrainedNets, images: Tensor) -> Tensor:
     with torch.no_grad():
         found = [
             nets.network.logits(nets.params, part, nets.stats, training=False)
-            for part in images.flatten(0, -4).split(TESTED)
+            for part in images.flatten(0, -4).split(nets.at_once)
         ]
     return torch.cat(found, dim=1).unflatten(1, images.shape[:-3])

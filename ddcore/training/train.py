@@ -6,6 +6,7 @@ so N networks at once give what N separate trainings give (to rounding).
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ddcore.training.chunks import nets_at_once
 from ddcore.training.labels import smoothed
 from ddcore.training.losses import loss_of
 from ddcore.training.protocols import Protocol
-from ddcore.training.steps import gradients
+from ddcore.training.steps import batch_gradients, gradients, part_sizes
 from ddcore.training.teacher import Teach, as_given
 from ddcore.training.trained import TrainedNets
 
@@ -120,12 +121,15 @@ def _phases(
 
 def _gradients(network: Network, nets: int, count: int, protocol: Protocol) -> execution.PureStep:
     """Derivatives for a step of some of `nets` networks, all of which see `count` images in batches."""
-    batch = protocol.batch or count
+    batch = min(protocol.batch or count, count)
     each = 3.0 * nets * protocol.epochs * cost(network.plan, network.shape).macs
+    seen: collections.Counter[int] = collections.Counter()  # images in parts of a size
+    for size, times in ((batch, count // batch), (count % batch, 1)):
+        for part in part_sizes(network, size) if size else ():
+            seen[part] += times * part
 
     def of(*tensors: Tensor) -> float:
-        size = tensors[-2].shape[-4]
-        return each * (count // size * size if size == batch else size)
+        return each * seen[tensors[-2].shape[-4]]
 
     loss = loss_of(protocol.loss, protocol.temperature)
     return execution.step(gradients, network, loss, total=each * count, of=of)
@@ -163,7 +167,8 @@ def _train_chunk(
         phase = phase_of(epoch)
         for x, y in phase.batches.epoch():
             targets = phase.teach(x, y)
-            for w, g in zip(weights, phase.take(*weights, *stats.values(), x, targets)):
+            held = [*weights, *stats.values()]
+            for w, g in zip(weights, batch_gradients(phase.take, network, held, x, targets)):
                 w.grad = g
             optimiser.step()
             if averaged:

@@ -15,7 +15,7 @@ from ddcore.data.tensors import Part
 from ddcore.nets.module import to_module
 from ddcore.nets.network import Network, Weights, select
 from ddcore.nets.plan import cost
-from ddcore.training.estimate import TESTED
+from ddcore.training.estimate import tested_at_once
 from ddcore.training.steps import tested, trained_features
 
 Images = Tensor | np.ndarray | Part  # preprocessed (B, C, H, W)
@@ -29,13 +29,13 @@ class Trained:
         """The first model as a `torch.nn.Module`."""
         raise NotImplementedError
 
-    def logits_in_batches(self, images: Images, batch: int = TESTED) -> list[Tensor]:
+    def logits_in_batches(self, images: Images) -> list[Tensor]:
         """Outputs (N, b, K) per batch, on the CPU."""
         raise NotImplementedError
 
-    def predict(self, images: Images, batch: int = TESTED) -> Tensor:
+    def predict(self, images: Images) -> Tensor:
         """Predicted classes (N, B) of preprocessed images (B, C, H, W), on the CPU."""
-        return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images, batch)], dim=1)
+        return torch.cat([lg.argmax(2) for lg in self.logits_in_batches(images)], dim=1)
 
     def accuracy(self, part: Part) -> list[float]:
         """Share of the part's images that each model classifies as labelled."""
@@ -65,7 +65,12 @@ class TrainedNets(Trained):
         count = len(next(iter(params.values())))
         return TrainedNets(self.network.with_nets(count), params, stats)
 
-    def logits_in_batches(self, images: Images, batch: int = TESTED) -> list[Tensor]:
+    @property
+    def at_once(self) -> int:
+        """How many images they are tested on at a time."""
+        return tested_at_once(self.network.plan, self.network.shape)
+
+    def logits_in_batches(self, images: Images) -> list[Tensor]:
         """Outputs (N, b, K) per batch, on the CPU; networks one by one, which is fastest when large."""
         single = self.network.with_nets(1)
         device = next(iter(self.params.values())).device
@@ -73,7 +78,7 @@ class TrainedNets(Trained):
         held = self.network.in_order(self.params, self.stats)
         found = []
         with torch.no_grad():
-            for part in in_batches(images, batch):
+            for part in in_batches(images, self.at_once):
                 part = part.to(device)
                 outputs = [
                     step(*(w[i : i + 1] for w in held), part)[0]
@@ -82,13 +87,15 @@ class TrainedNets(Trained):
                 found.append(torch.cat(outputs).cpu())
         return found
 
-    def features(self, images: Images, batch: int = TESTED) -> Tensor:
+    def features(self, images: Images) -> Tensor:
         """Penultimate features (N, B, F), on the CPU."""
         device = next(iter(self.params.values())).device
         step = self._step(trained_features, self.network, count=len(images))
         weights = self.network.in_order(self.params, self.stats)
         with torch.no_grad():
-            parts = [step(*weights, p.to(device))[0].cpu() for p in in_batches(images, batch)]
+            parts = [
+                step(*weights, p.to(device))[0].cpu() for p in in_batches(images, self.at_once)
+            ]
         return torch.cat(parts, dim=1)
 
     def _step(

@@ -26,7 +26,7 @@ from ddcore.training.batches import Batches
 from ddcore.training.labels import step_major_labels
 from ddcore.training.losses import cross_entropy
 from ddcore.training.protocols import Protocol
-from ddcore.training.steps import gradients
+from ddcore.training.steps import batch_gradients, gradients
 
 # Activations per graph. It bounds the memory; on a CPU small networks gain up to six times from being
 # computed together, but beyond this grouped convolutions are slower than one after the other (measured).
@@ -351,7 +351,8 @@ class GradientMatching(Distiller):
             batches = Batches(images, labels, self.problem.classes, recipe, seeds)
             rates = (torch.full((batches.per_epoch,), recipe.lr, device=images.device),)
             for t, (x, y) in enumerate(batches.epoch()):
-                gradient = self.train(*state[: len(self.names)], x, y)
+                weights = state[: len(self.names)]
+                gradient = batch_gradients(self.train, self.network, weights, x, y)
                 with torch.no_grad():
                     state = self.rule.update(t, state, gradient, rates)
         self._keep(state)

@@ -28,7 +28,6 @@ from ddcore.nets.plan import cost
 from ddcore.pools.bank import soft_labels
 from ddcore.pools.networks import load
 from ddcore.pools.teaching import teaching
-from ddcore.training.estimate import TESTED
 from ddcore.training.labels import one_hot
 from ddcore.training.trained import TrainedNets
 
@@ -143,7 +142,7 @@ def remembered(nets: TrainedNets, data: DeviceData) -> list[Moments]:
     names = [name.removesuffix(".mean") for name in nets.stats if name.endswith(".mean")]
     if names:
         return [(nets.stats[f"{name}.mean"], nets.stats[f"{name}.var"]) for name in names]
-    return measured(nets, [images for images, _ in data.train.batches(TESTED)])
+    return measured(nets, [images for images, _ in data.train.batches(nets.at_once)])
 
 
 @torch.no_grad()

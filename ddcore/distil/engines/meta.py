@@ -144,7 +144,7 @@ class MetaLearning(Distiller):
         self.part = max(1, (CPU_FLOATS if problem.on_cpu else GPU_FLOATS) // per_image)
         seen = (inner.batch * problem.classes) or len(self.synthetic) / problem.spec.steps
         seen *= problem.spec.params.iterations * inner.steps
-        self.steps = set_steps(self.network, inner.rule, seen)
+        self.steps = set_steps(self.network, seen)
         self.rates = self._rates()
         self.norm = torch.zeros((), device=problem.device)  # moving average, for `clip_ema`
         self._epoch: tuple[int, Tensor] | None = None

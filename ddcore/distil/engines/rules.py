@@ -53,6 +53,14 @@ class GradientDescent:
         step = torch._foreach_add(_times(state[n:], momentum), step)
         return (*torch._foreach_sub(theta, _times(step, lr)), *step)
 
+    def to_gradient(
+        self, t: int, adjoint: Sequence[Tensor], hyper: tuple[Tensor, ...]
+    ) -> WeightTuple:
+        """The adjoint of step t's gradient, of which the state after it is a linear function."""
+        n, lr = len(adjoint) // self.blocks, hyper[0][t]
+        by_step = torch._foreach_mul(list(adjoint[:n]), -lr)
+        return torch._foreach_add(by_step, list(adjoint[n:])) if self.momentum else by_step
+
 
 class Adam:
     """Adam (Kingma & Ba 2015) as in torch, but with a tiny number inside the root too.

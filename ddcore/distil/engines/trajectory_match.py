@@ -74,7 +74,7 @@ class TrajectoryMatching(Distiller):
         self.log_lr = self.first_log_lr().to(problem.device).requires_grad_()
         sizes = p.batch_syn or len(self.synthetic)
         seen = 1.0 * problem.spec.params.iterations * p.inner_steps * sizes
-        self.steps = set_steps(self.network, self.rule, seen, through_weights=p.exact)
+        self.steps = set_steps(self.network, seen, through_weights=p.exact)
         groups = self.synthetic.groups(p.lr, problem.spec.label_lr)
         groups.append({"params": [self.log_lr], "lr": p.lr_rates})
         self.optimiser = (

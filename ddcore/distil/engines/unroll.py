@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from ddcore.base import execution
-from ddcore.base.execution import PureStep
+from ddcore.base.execution import PureStep, leaves
 from ddcore.distil.engines.rules import GradientDescent, Rule, State, WeightTuple
 from ddcore.nets.network import Network
 from ddcore.nets.plan import cost
 from ddcore.training.losses import cross_entropy
-from ddcore.training.steps import gradients
+from ddcore.training.steps import batch_gradients, batch_parts, gradients
 
 # (step, weights, leaves) -> scalar. Must give the same value whenever it is called for a step.
 InnerLoss = Callable[[int, WeightTuple, tuple[Tensor, ...]], Tensor]
@@ -103,7 +103,9 @@ def meta_gradient(
             loss = _seen(loss, [every], rule_weights(rule, after), adjoint)
         inputs = tuple(x.detach().requires_grad_() for x in leaves)
         if isinstance(inner, SetLoss) and isinstance(rule, GradientDescent):
-            found = inner.back_through(t, before, adjoint, inputs, hyper)
+            found = inner.back_through(
+                t, rule, before, adjoint, inputs, hyper, through_weights=through_weights
+            )
             if found is not None:
                 adjoint = list(found[: len(before)]) if through_weights else adjoint
                 torch._foreach_add_(into, found[-len(into) :])
@@ -150,38 +152,74 @@ class SetLoss:
 
     def gradient(self, t: int, theta: WeightTuple, leaves: tuple[Tensor, ...]) -> WeightTuple:
         """Its derivatives by the weights."""
-        found = self.take(*_ordered(theta, self.names, self.network.names), *self.batch(t, leaves))
+        held = _ordered(theta, self.names, self.network.names)
+        found = batch_gradients(self.take, self.network, held, *self.batch(t, leaves))
         return _ordered(found, self.network.names, self.names)
 
     def back_through(
         self,
         t: int,
+        rule: GradientDescent,
         state: State,
         adjoint: Sequence[Tensor],
         inputs: tuple[Tensor, ...],
         hyper: tuple[Tensor, ...],
+        *,
+        through_weights: bool,
     ) -> tuple[Tensor, ...] | None:
         """Derivatives by state (if wanted), inputs and hyper, compiled; None where that is not worth it."""
-        images, targets = self.batch(t, inputs)
-        here = (hyper[0][t : t + 1], *hyper[1:])
-        both = (_ordered(x, self.names, self.network.names) for x in (state, adjoint))
-        tensors = tuple(x.detach() for x in (*itertools.chain(*both), images, targets, *here))
-        if not self.back.compiles(*tensors):
+        made = self.batch(t, inputs)
+        with torch.no_grad():
+            along = rule.to_gradient(t, adjoint, hyper)
+        found = self._products(rule_weights(rule, state), along, *(x.detach() for x in made))
+        if found is None:
             return None
-        found = self.back(*tensors)
-        made = [x for x in (images, targets) if x.requires_grad]
-        split = len(found) - len(here) - 1 - targets.is_floating_point()
-        by_leaves = torch.autograd.grad(
-            made,
+        gradient, by_weights, by_batch = found
+        before = tuple(s.detach().requires_grad_(through_weights) for s in state)
+        rates = tuple(h.detach().requires_grad_() for h in hyper)
+        sources = (*(before if through_weights else ()), *rates)
+        after = rule.update(t, before, gradient, rates)
+        pulled = list(
+            torch.autograd.grad(after, sources, adjoint, allow_unused=True, materialize_grads=True)
+        )
+        if through_weights:
+            n = len(by_weights)
+            pulled[:n] = torch._foreach_add(pulled[:n], by_weights)
+        seen = [(x, g) for x, g in zip(made, by_batch) if x.requires_grad]
+        by_inputs = torch.autograd.grad(
+            [x for x, _ in seen],
             inputs,
-            [g for x, g in zip((images, targets), found[split:]) if x.requires_grad],
+            [g for _, g in seen],
             allow_unused=True,
             materialize_grads=True,
         )
-        rates = torch.zeros_like(hyper[0])
-        rates[t] = found[-len(here)][0]
-        by_state = _ordered(found[:split], self.network.names, self.names)
-        return (*by_state, *by_leaves, rates, *found[len(found) - len(here) + 1 :])
+        split = len(sources) - len(rates)
+        return (*pulled[:split], *by_inputs, *pulled[split:])
+
+    def _products(
+        self, theta: WeightTuple, along: WeightTuple, images: Tensor, targets: Tensor
+    ) -> tuple[WeightTuple, WeightTuple, tuple[Tensor, ...]] | None:
+        """`pulled_back`, in parts of the batch, whose loss is their mean; None where that is not worth it.
+
+        Gradient, derivatives by weights if wanted (both summed), those by images and by soft targets.
+        """
+        both = (_ordered(x, self.names, self.network.names) for x in (theta, along))
+        held = tuple(x.detach() for x in itertools.chain(*both))
+        parts = batch_parts(self.network, images, targets)
+        if not self.back.compiles(*held, *parts[0]):
+            return None
+        total: list[Tensor] = []
+        by_batch = []
+        for x, y in parts:
+            found = torch._foreach_mul(self.back(*held, x, y), x.shape[-4] / images.shape[-4])
+            last = len(found) - 1 - y.is_floating_point()
+            by_batch.append(found[last:])
+            total = list(torch._foreach_add(total, found[:last]) if total else found[:last])
+        n = len(self.network.names)
+        gradient, by_weights = (
+            _ordered(x, self.network.names, self.names) for x in (total[:n], total[n:])
+        )
+        return gradient, by_weights, tuple(map(torch.cat, zip(*by_batch), (-4, -2)))
 
 
 def _ordered(tensors: Sequence[Tensor], old: Sequence[str], new: Sequence[str]) -> WeightTuple:
@@ -190,37 +228,32 @@ def _ordered(tensors: Sequence[Tensor], old: Sequence[str], new: Sequence[str]) 
     return tuple(tensors[i + at] for i in range(0, len(tensors), size) for at in order)
 
 
-def pulled_back(
-    network: Network, rule: GradientDescent, through_weights: bool, *tensors: Tensor
-) -> tuple[Tensor, ...]:
-    """One step of `meta_gradient` backwards, as a function of tensors.
+def pulled_back(network: Network, through_weights: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """The gradient of the loss by weights, and derivatives of its product with vectors of their shapes.
 
-    Tensors: the state before the step, the adjoint of the state after it, images, targets, the step size (1,)
-    and, if learned, the momentum. Returns derivatives by the state (if `through_weights`), images, targets
-    (if soft), step size and momentum.
+    Those by weights (if `through_weights`), images and, if soft, targets. Tensors: weights, vectors,
+    images, targets.
     """
-    count = rule.blocks * len(network.names)
-    before, adjoint = tensors[:count], tensors[count : 2 * count]
-    images, targets, *hyper = execution.leaves(tensors[2 * count :])
-    state = execution.leaves(before) if through_weights else before
-    theta = rule_weights(rule, tuple(state))
-    if not through_weights:
-        theta = tuple(execution.leaves(theta))
+    n = len(network.names)
+    theta, images, targets = tensors[:n], *tensors[2 * n :]
+    sources = leaves([*theta, images, targets])
+    theta, (images, targets) = tuple(sources[:n]), sources[n:]
     loss = cross_entropy(network.logits(dict(zip(network.names, theta)), images), targets)
     gradient = torch.autograd.grad(loss, theta, create_graph=True)
-    made = rule.update(0, tuple(state), gradient, tuple(hyper))
-    soft = [targets] if targets.is_floating_point() else []
-    sources = (*(state if through_weights else ()), images, *soft, *hyper)
-    return torch.autograd.grad(made, sources, adjoint, allow_unused=True, materialize_grads=True)
+    by = sources if targets.is_floating_point() else sources[:-1]
+    by = by if through_weights else by[n:]
+    vectors = tensors[n : 2 * n]
+    found = torch.autograd.grad(gradient, by, vectors, allow_unused=True, materialize_grads=True)
+    return (*(g.detach() for g in gradient), *found)
 
 
 def set_steps(
-    network: Network, rule: Rule, images: float, *, through_weights: bool = True
+    network: Network, images: float, *, through_weights: bool = True
 ) -> tuple[PureStep, PureStep]:
     """`take` and `back` of a `SetLoss` whose networks see `images` images in all that is to come."""
     work = images * network.num_nets * cost(network.plan, network.shape).macs
     take = execution.step(gradients, network, "ce", total=3 * work)
-    return take, execution.step(pulled_back, network, rule, through_weights, total=9 * work)
+    return take, execution.step(pulled_back, network, through_weights, total=9 * work)
 
 
 def _seen(

@@ -49,6 +49,11 @@ class RDEDParams(Params):
         return self.teacher
 
     @property
+    def asks(self) -> bool:
+        """The images are made by it."""
+        return True
+
+    @property
     def selection(self) -> Selection:
         """What is looked at."""
         return Selection(

@@ -62,6 +62,11 @@ class SRe2LParams(Params):
         """The teacher labels, too."""
         return self.teacher
 
+    @property
+    def asks(self) -> bool:
+        """The images are made by it."""
+        return True
+
     def check_with(self, spec: DistillSpec) -> None:
         """Networks that there are; images that may be moved."""
         there = teaching(spec.data, spec.net, self.teacher).nets
