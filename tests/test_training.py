@@ -12,7 +12,7 @@ from ddcore.nets.module import to_module
 from ddcore.nets.network import Network
 from ddcore.sets.distilled import DistilledSet
 from ddcore.training import batches as minibatches
-from ddcore.training import strategies
+from ddcore.training import estimate, strategies
 from ddcore.training import train as training
 from ddcore.training.losses import cross_entropy, squared_error
 from ddcore.training.ordered import train_ordered
@@ -281,3 +281,20 @@ def test_a_set_trains_a_network_in_three_lines():
     assert (predicted == labels).float().mean() > 0.9
     assert trained.module(images).shape == (20, 10)
     assert made.train(NetSpec(arch="mlp", width=8)).predict(images).shape == (1, 20)
+
+
+@pytest.mark.parametrize("width, count", [(32, 2000), (64, 1000), (128, 500), (1024, 62)])
+def test_wide_networks_are_tested_on_fewer_images_at_a_time(width, count):
+    net = NetSpec(width=width, depth=3)
+    assert estimate.tested_at_once(net.plan((3, 32, 32), 10), (3, 32, 32)) == count
+
+
+def test_images_tested_a_few_at_a_time(monkeypatch):
+    images, labels = toy()
+    trained = train(NET, images, labels, 10, SHORT.replace(epochs=2), [0, 1])
+    at_once, features = trained.logits_in_batches(images), trained.features(images)
+    monkeypatch.setattr(estimate, "TESTED", 7)
+    parts = trained.logits_in_batches(images)
+    assert len(at_once) == 1 and [p.shape[1] for p in parts] == [7, 7, 6]
+    torch.testing.assert_close(torch.cat(parts, 1), at_once[0])
+    torch.testing.assert_close(trained.features(images), features)

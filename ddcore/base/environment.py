@@ -6,10 +6,13 @@ They change where and how fast something is computed, never what comes out. Plac
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import platform
 import re
 import shlex
+from pathlib import Path
 
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
@@ -34,6 +37,16 @@ def device() -> str:
 def threads() -> int:
     """`DD_THREADS`: CPU threads of a computing worker; all there are without it."""
     return _whole("DD_THREADS", os.cpu_count() or 1, MAX_THREADS)
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def slots_per_device() -> int:

@@ -91,7 +91,8 @@ def kind_here() -> str:
 def here() -> Calibration:
     """The measurement of this machine and its first device."""
     cores = environment.threads()
-    text = f"{platform.node()}\n{platform.machine()}\n{cores}"
+    # Rented machines share a name and differ in what they are.
+    text = f"{platform.node()}\n{environment.processor()}\n{cores}"
     place = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Calibration(place=place, device=kind_here())
 

@@ -15,7 +15,7 @@ from ddcore.data.tensors import Part
 from ddcore.nets.module import to_module
 from ddcore.nets.network import Network, Weights, select
 from ddcore.nets.plan import cost
-from ddcore.training.estimate import tested_at_once
+from ddcore.training.estimate import TESTED, tested_at_once
 from ddcore.training.steps import tested, trained_features
 
 Images = Tensor | np.ndarray | Part  # preprocessed (B, C, H, W)
@@ -87,15 +87,14 @@ class TrainedNets(Trained):
                 found.append(torch.cat(outputs).cpu())
         return found
 
-    def features(self, images: Images) -> Tensor:
-        """Penultimate features (N, B, F), on the CPU."""
+    def features(self, images: Images, at_most: int = TESTED) -> Tensor:
+        """Penultimate features (N, B, F), on the CPU; of `at_most` images at a time."""
+        batch = min(self.at_once, at_most)
         device = next(iter(self.params.values())).device
         step = self._step(trained_features, self.network, count=len(images))
         weights = self.network.in_order(self.params, self.stats)
         with torch.no_grad():
-            parts = [
-                step(*weights, p.to(device))[0].cpu() for p in in_batches(images, self.at_once)
-            ]
+            parts = [step(*weights, p.to(device))[0].cpu() for p in in_batches(images, batch)]
         return torch.cat(parts, dim=1)
 
     def _step(
