@@ -49,7 +49,9 @@ def distil(method: str, data: str, width: int = 0, preset: str = "quick", **chan
     def make(store: Store) -> TaskSpec:
         wanted = resolve(data)
         texts = [(k, str(v)) for k, v in changed.items()]
-        spec = make_spec(method, wanted, form(wanted)[0], ipc=10, preset=preset, settings=texts)
+        spec = make_spec(
+            method, wanted, form(wanted)[0], ipc=10, seed=7, preset=preset, settings=texts
+        )
         return spec.replace(net=spec.net.replace(width=width)) if width else spec
 
     return make
@@ -97,7 +99,7 @@ CASES: dict[str, Make] = {
     "dc, CIFAR-10 w32": distil("dc", "cifar10", 32),
     "bptt, CIFAR-10 w32": distil("bptt", "cifar10", 32),
     "experts, CIFAR-10 w32": train_experts(32, 2, 2),
-    "evaluate, CIFAR-10 w32": evaluate("cifar10", 32, 5),
+    "evaluate, CIFAR-10 w32": evaluate("cifar10", 32, 3),
     "recognition, CIFAR-10": analyse("recognition", seed=7),
     "features, CIFAR-10": analyse("features", seed=7),
     "dynamics, CIFAR-10": analyse("dynamics", seed=7),
@@ -105,7 +107,7 @@ CASES: dict[str, Make] = {
     "dm, CIFAR-10 w128": distil("dm", "cifar10", 128, iterations=30, **SHORT),
     "dc, CIFAR-10 w128": distil("dc", "cifar10", 128, iterations=20, **SHORT),
     "experts, CIFAR-10 w128": train_experts(128, 1, 1),
-    "evaluate, CIFAR-10 w128": evaluate("cifar10", 128, 2),
+    "evaluate, CIFAR-10 w128": evaluate("cifar10", 128, 1),
 }
 
 
