@@ -13,7 +13,7 @@ from ddcore.base.errors import SpecError
 from ddcore.base.specs import with_setting
 from ddcore.nets.architectures import image_macs
 from ddcore.tasks.store import Store
-from ddcore.training.estimate import BASE_BYTES, START_S, Estimate
+from ddcore.training.estimate import BASE_BYTES, START_S, Estimate, data_bytes
 from ddcore.training.speed import speed, usual
 
 
@@ -78,7 +78,8 @@ def estimate(
             basis = rests
         seconds, disk = seconds + need.macs / rate, disk + need.disk
         memory = max(memory, need.memory)
-    return Estimate(seconds, BASE_BYTES + memory, disk, basis)
+    held = data_bytes(shape, number.train + number.test, number.test)
+    return Estimate(seconds, BASE_BYTES + held + memory, disk, basis)
 
 
 def need_of_analysis(spec: AnalysisTask, store: Store) -> Estimate:
