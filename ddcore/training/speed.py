@@ -37,6 +37,7 @@ FARTHER = (
     2.0  # on the scale of `_distance`: seven times as unlike as the nearest tells nothing beside it
 )
 SHARE = (0.2, 2.0)  # of plain training's speed that a kind may reach: beyond it a past run misleads
+TRAINED = ("accuracy", "bank", "distill", "trajectories")  # kinds of tasks that are training
 LEAST_SHARE = 0.25  # of a past run's seconds that are work in any case
 MATRIX = 0.0  # in place of a network's size: linear algebra
 
@@ -141,14 +142,25 @@ def speed(
             return guess, "a first guess: nothing of the kind has run here yet"
         return statistics.median(p.rate for p in nearest), f"from {runs} on {device}"
     theirs = _shipped_curve(store, device) or own
-    shares = [p.rate / at(theirs if p.shipped else own, p.image_macs) for p in nearest]
-    share = min(max(statistics.median(shares), SHARE[0]), SHARE[1]) if shares else 1.0
+    shares = [_share(p, theirs if p.shipped else own, kind) for p in nearest]
+    # The largest: what others on the machine take makes a run look slower, never quicker.
+    share = min(max(*shares, SHARE[0]), SHARE[1]) if shares else 1.0
     basis = (
         f"from {runs} and the measured speed of this machine"
         if shares
         else "from the measured speed of this machine"
     )
     return share * at(own, image_macs), basis
+
+
+def _share(past: Past, curve: dict[str, Any], kind: str) -> float:
+    """What a run reached of plain training's speed.
+
+    Shipped runs were made on several machines, of which one was measured. What trains is near 1 on any, so
+    there they count half, on a logarithmic scale.
+    """
+    reached = past.rate / at(curve, past.image_macs)
+    return math.sqrt(reached) if past.shipped and kind in TRAINED else reached
 
 
 def at(curve: dict[str, Any], image_macs: float) -> float:
