@@ -103,9 +103,7 @@ def meta_gradient(
             loss = _seen(loss, [every], rule_weights(rule, after), adjoint)
         inputs = tuple(x.detach().requires_grad_() for x in leaves)
         if isinstance(inner, SetLoss) and isinstance(rule, GradientDescent):
-            found = inner.back_through(
-                t, rule, before, adjoint, inputs, hyper, through_weights=through_weights
-            )
+            found = inner.back_through(t, rule, before, adjoint, inputs, hyper, through_weights)
             if found is not None:
                 adjoint = list(found[: len(before)]) if through_weights else adjoint
                 torch._foreach_add_(into, found[-len(into) :])
@@ -164,7 +162,6 @@ class SetLoss:
         adjoint: Sequence[Tensor],
         inputs: tuple[Tensor, ...],
         hyper: tuple[Tensor, ...],
-        *,
         through_weights: bool,
     ) -> tuple[Tensor, ...] | None:
         """Derivatives by state (if wanted), inputs and hyper, compiled; None where that is not worth it."""
