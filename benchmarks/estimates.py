@@ -1,9 +1,9 @@
 """What tasks were said to take, and what they took: seconds of a processor and memory.
 
 Every case is asked for in a store of its own beside the shipped runs, as on a machine where the dashboard has
-just been installed and has measured its speed; only what a case needs (experts, networks to compare with) was
-made before. Then it runs in a process of its own, whose processor seconds, without those of compiling, and
-whose largest resident memory are printed beside the estimate.
+just been installed and has measured its speed; only the data were decoded before, so networks that a case
+needs count on both sides. Then it runs in a process of its own, whose processor seconds, without those of
+compiling, and whose largest resident memory are printed beside the estimate.
 
     python benchmarks/estimates.py [CASE ...] [--compiled] [--threads 1]
 """

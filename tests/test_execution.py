@@ -26,6 +26,7 @@ from ddcore.training.trained import TrainedNets
 from tests.engines.test_match import SHAPE, FakeData
 
 NARROW = NetSpec(width=4, depth=2)
+CPU = torch.device("cpu")
 
 
 def twice(factor, x):
@@ -231,10 +232,11 @@ def test_training_under_a_protocol(as_graphs, monkeypatch):
 def test_how_many_images_a_compiled_step_sees_at_a_time(monkeypatch):
     floats = 4 * SHAPE[1] * SHAPE[2]  # that the largest layer makes of an image
     monkeypatch.setattr(steps, "PART_FLOATS", 3 * floats)
-    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 3) == [3]
-    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8) == [3, 3, 2]
-    assert steps.part_sizes(Network(NARROW, SHAPE, 10, 2), 2) == [1, 1]
-    assert steps.part_sizes(Network(NARROW.replace(norm="batch"), SHAPE, 10), 8) == [8]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 3, CPU) == [3]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8, CPU) == [3, 3, 2]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10, 2), 2, CPU) == [1, 1]
+    assert steps.part_sizes(Network(NARROW.replace(norm="batch"), SHAPE, 10), 8, CPU) == [8]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8, torch.device("cuda")) == [8]
 
 
 @pytest.mark.parametrize("loss", ["ce", "mse", "cosine", "kl"])
@@ -248,7 +250,7 @@ def test_a_batch_in_parts(as_graphs, monkeypatch, loss, shared):
     step = execution.step(steps.gradients, network, loss_of(loss, 2.0))
     monkeypatch.setattr(steps, "PART_FLOATS", 1024)
     found = steps.batch_gradients(step, network, held, x, targets)
-    assert len(as_graphs) in (1, 2) and len(steps.part_sizes(network, len(y))) > 2
+    assert len(as_graphs) in (1, 2) and len(steps.part_sizes(network, len(y), CPU)) > 2
     monkeypatch.setenv("DD_COMPILE", "0")
     nearly(found, steps.gradients(network, loss_of(loss, 2.0), *held, x, targets))
 

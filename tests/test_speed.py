@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from ddcore.base import environment
 from ddcore.data import resolve
 from ddcore.measure.spec import AccuracyTask
 from ddcore.nets.architectures import NetSpec
@@ -132,3 +135,23 @@ def test_a_worker_measures_once_and_a_failure_harms_nothing(store, monkeypatch):
     before = task.status()
     speed.measure_once(store, "cpu")
     assert task.status() == before
+
+
+def test_shipped_trainings_count_half_and_the_quickest_of_the_nearest_counts(store):
+    """Half on a logarithmic scale: shipped runs were made on several machines, one of which was measured."""
+    run = speed.Past(size=1.0, image_macs=1e7, rate=1e9, shipped=True, undisturbed=True)
+    assert speed._share(run, CURVE, "accuracy") == pytest.approx(0.5)
+    assert speed._share(run, CURVE, "curvature") == pytest.approx(0.25)
+    own = dataclasses.replace(run, shipped=False)
+    assert speed._share(own, CURVE, "accuracy") == pytest.approx(0.25)
+    keep(store, speed.here(), CURVE)
+    for seed, rate in enumerate((1e9, 1.5e9, 5e8)):
+        past(store, rate, seed=seed)
+    size = cost(NARROW.plan((1, 8, 8), 10), (1, 8, 8)).macs
+    assert speed.speed(store, "accuracy", 1e10, size)[0] == pytest.approx(1.5e9)
+
+
+def test_another_processor_under_the_same_name_is_another_machine(monkeypatch):
+    one = speed.here()
+    monkeypatch.setattr(environment, "processor", lambda: "another")
+    assert speed.here().key != one.key

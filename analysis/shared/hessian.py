@@ -114,7 +114,7 @@ def hvp(
     along = [network.in_order(dict(zip(leaves, d))) for d in directions]
     step = execution.step(product, network, total=work)
     for images, labels in source.batches(chunk):
-        parts = list(batch_parts(network, images, labels))
+        parts = batch_parts(network, images, labels)
         if step.compiles(*held, *along[0], *parts[0]):
             for s, direction in enumerate(along):
                 for x, y in parts:

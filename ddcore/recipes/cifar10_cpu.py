@@ -21,13 +21,12 @@ _LESS = {
     "dm": "5,000 iterations with 128 real images per class instead of 20,000 with 256, and larger steps",
     "dc": "250 networks, trained for 2 epochs at a time, with 64 real images per class, instead of 1,000, "
     "50 and 256; Adam",
-    "dsa": "250 networks, trained for 2 epochs at a time, with 64 real images per class, instead of 1,000, "
-    "50 and 256; Adam",
     "bptt": "1,000 iterations through 15 steps instead of up to 500,000 through 150; Adam, a learned step "
     "size, no augmentation",
     "mtt": "8 experts of 10 epochs instead of 100 of 50; 1,000 iterations through 20 steps of 50 images "
     "instead of 5,000 through 30 of all; Adam",
 }
+_LESS["dsa"] = _LESS["dc"]
 _LESS_OF_ONE = _LESS | {
     "dc": "64 real images per class instead of 256; 250 networks, each trained in between, instead of 1,000 "
     "that are not; Adam",
@@ -36,8 +35,9 @@ _LESS_OF_ONE = _LESS | {
 }
 
 _LESS_OF_WIDE = {
-    "dm": _LESS["dm"].replace("5,000", "2,000"),
-    "dc": _LESS["dc"].replace("250", "200"),
+    "dm": "2,000 iterations with 128 real images per class instead of 20,000 with 256, and larger steps",
+    "dc": "200 networks, trained for 2 epochs at a time, with 64 real images per class, instead of 1,000, "
+    "50 and 256; Adam",
 }
 
 

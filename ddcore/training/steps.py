@@ -21,12 +21,12 @@ from ddcore.training.losses import Loss, loss_value
 PART_FLOATS = 1 << 21
 
 
-def part_sizes(network: Network, count: int) -> list[int]:
-    """In how many parts a compiled step sees `count` images on a processor: of equal sizes, or nearly so.
+def part_sizes(network: Network, count: int, device: torch.device) -> list[int]:
+    """In how many parts a compiled step sees `count` images: of equal sizes, or nearly so.
 
-    In one where norms depend on the other images.
+    In one on a graphics card, and where norms depend on the other images.
     """
-    if network.stat_names:
+    if device.type != "cpu" or network.stat_names:
         return [count]
     each = network.num_nets * largest(network.plan, network.shape)
     parts = min(count, -(-count * each // PART_FLOATS))
@@ -51,9 +51,8 @@ def batch_gradients(
 
 
 def batch_parts(network: Network, images: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The parts of a batch as `part_sizes` has them; on a graphics card it is one."""
-    count = images.shape[-4]
-    sizes = part_sizes(network, count) if images.device.type == "cpu" else [count]
+    """The parts of a batch as `part_sizes` has them."""
+    sizes = part_sizes(network, images.shape[-4], images.device)
     soft = targets.is_floating_point()
     return list(zip(images.split(sizes, -4), targets.split(sizes, -2 if soft else -1)))
 

@@ -105,7 +105,7 @@ def _phases(
         first = smoothed(labels, classes, protocol.smoothing)
     else:
         first = labels
-    take = _gradients(network, nets, images.shape[-4], protocol)
+    take = _gradients(network, nets, images, protocol)
     usual = _Phase(Batches(images, first, classes, protocol, seeds), take, teach)
     if not protocol.classes_between:
         return lambda epoch: usual
@@ -113,19 +113,22 @@ def _phases(
     plain = protocol.replace(loss="ce")
     known = smoothed(hard, classes, protocol.smoothing)
     apart = [rng.derive(s, "classes") for s in seeds]
-    take = _gradients(network, nets, images.shape[-4], plain)
+    take = _gradients(network, nets, images, plain)
     between = _Phase(Batches(images, known, classes, plain, apart), take, as_given)
     start, end = (round(share * protocol.epochs) for share in protocol.classes_between)
     return lambda epoch: between if start <= epoch < end else usual
 
 
-def _gradients(network: Network, nets: int, count: int, protocol: Protocol) -> execution.PureStep:
-    """Derivatives for a step of some of `nets` networks, all of which see `count` images in batches."""
+def _gradients(
+    network: Network, nets: int, images: Tensor, protocol: Protocol
+) -> execution.PureStep:
+    """Derivatives for a step of some of `nets` networks, all of which see `images` in batches."""
+    count = images.shape[-4]
     batch = min(protocol.batch or count, count)
     each = 3.0 * nets * protocol.epochs * cost(network.plan, network.shape).macs
     seen: collections.Counter[int] = collections.Counter()  # images in parts of a size
     for size, times in ((batch, count // batch), (count % batch, 1)):
-        for part in part_sizes(network, size) if size else ():
+        for part in part_sizes(network, size, images.device) if size else ():
             seen[part] += times * part
 
     def of(*tensors: Tensor) -> float:
