@@ -36,7 +36,7 @@ _LESS_OF_ONE = _LESS | {
 
 _LESS_OF_WIDE = {
     "dm": "1,000 iterations with 128 real images per class instead of 20,000 with 256, and larger steps",
-    "dc": "50 networks, trained for 2 epochs at a time, with 64 real images per class, instead of 1,000, "
+    "dc": "20 networks, trained for 2 epochs at a time, with 64 real images per class, instead of 1,000, "
     "50 and 256; Adam",
 }
 
@@ -105,6 +105,6 @@ RECIPE = Recipe(
         *(_row(name, 1) for name in METHODS),
         _row("dm", 50),
         _wide("dm", 1000),
-        _wide("dc", 500),
+        _wide("dc", 200),
     ),
 )
