@@ -169,6 +169,14 @@ def test_a_dry_evaluation_estimates_and_starts_nothing(store, capsys):
     assert not list((store.root / "evaluate").glob("*"))
 
 
+def test_an_evaluation_in_stages_is_asked_for_and_says_so(store, capsys):
+    shipped = next(r for r in gallery.runs() if r.method == "seqmatch")
+    assert main(["evaluate", shipped.key, "--stages", "2", "--dry-run"]) == 0
+    assert "quick in 2 stages" in capsys.readouterr().out
+    assert main(["evaluate", shipped.key, "--stages", "0", "--dry-run"]) == 2
+    assert "stages = 0 is not allowed" in capsys.readouterr().err
+
+
 def test_dry_run_estimates_and_starts_nothing(store, capsys):
     assert main(["distill", "dm", "--dry-run"]) == 0
     assert "of memory" in capsys.readouterr().out

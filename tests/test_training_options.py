@@ -15,9 +15,11 @@ from ddcore.nets import NetSpec
 from ddcore.nets.module import to_module
 from ddcore.nets.network import Network
 from ddcore.training.batches import Batches
+from ddcore.training.estimate import protocol_work
 from ddcore.training.labels import smoothed
 from ddcore.training.losses import loss_value
-from ddcore.training.protocols import PROTOCOLS, Protocol
+from ddcore.training.protocols import PROTOCOLS, Protocol, in_stages
+from ddcore.training.stages import first_parts
 from ddcore.training.teacher import RefiningTeacher
 from ddcore.training.train import train, wave
 from ddcore.training.trained import TrainedNets
@@ -212,3 +214,80 @@ def test_named_recipes_keep_their_losses_under_a_teacher():
 def test_what_nobody_asked_for_is_in_no_key():
     plain = PROTOCOLS["quick"].to_dict()
     assert not {"cosine", "mixup", "patches", "smoothing", "classes_between"} & set(plain)
+
+
+# --- one part more at a time ---------------------------------------------------------------------------
+
+STAGED = SHORT.replace(stages=2)
+
+
+def test_stages_are_trainings_one_after_the_other():
+    """By hand: on the first half of every class, then from there on all, with an optimiser that is new."""
+    images, labels = toy(40)
+    first = torch.tensor([i for i in range(40) if i < 20])  # two of the four images of every class
+    half = train(NET, images[first], labels[first], 10, SHORT, [3, 5])
+    again = [rng.derive(s, "stage", 1) for s in (3, 5)]
+    whole = train(NET, images, labels, 10, SHORT, again, start=half)
+    ours = train(NET, images, labels, 10, STAGED, [3, 5])
+    for name, weights in whole.params.items():
+        assert torch.equal(ours.params[name], weights)
+    plain = train(NET, images, labels, 10, SHORT, [3, 5])
+    assert any(not torch.equal(ours.params[n], w) for n, w in plain.params.items())
+
+
+def test_stages_report_steps_and_epochs_of_all():
+    images, labels = toy(40)
+    epochs, steps = [], []
+    train(
+        NET,
+        images,
+        labels,
+        10,
+        STAGED,
+        [0],
+        on_epoch=lambda epoch, nets: epochs.append(epoch),
+        on_step=lambda step, total: steps.append((step, total)),
+    )
+    assert epochs == list(range(STAGED.all_epochs + 1))
+    total = 6 * (3 + 5)  # 20, then 40 images in batches of 8
+    assert steps == [(k + 1, total) for k in range(total)]
+
+
+def test_networks_of_stages_do_not_know_each_other():
+    """Two at a time and one of three alone: the same as together, to rounding; each on a set of its own."""
+    images = torch.randn(3, 40, *SHAPE, generator=rng.generator(1))
+    labels = torch.eye(10)[torch.arange(40) % 10].expand(3, 40, 10) * 0.9 + 0.01
+    seeds = [0, 1, 2]
+    together = train(NET, images, labels, 10, STAGED, seeds)
+    pairs = train(NET, images, labels, 10, STAGED, seeds, chunk=2)
+    last = train(NET, images, labels, 10, STAGED, seeds, only=range(2, 3))
+    for name, weights in together.params.items():
+        torch.testing.assert_close(pairs.params[name], weights, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(last.params[name], weights[2:], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_first_parts_of_classes_wherever_they_stand(soft):
+    """Stored class by class, or part by part: the first images of every class."""
+    by_class, by_part = torch.arange(3).repeat_interleave(4), torch.arange(3).repeat(4)
+    for labels, wanted in ((by_class, [0, 1, 4, 5, 8, 9]), (by_part, [0, 1, 2, 3, 4, 5])):
+        given = torch.eye(3)[labels] if soft else labels
+        assert first_parts(given, 3, 2, 1).tolist() == wanted
+        assert first_parts(given, 3, 2, 2).tolist() == list(range(12))
+
+
+def test_parts_that_do_not_divide_a_class_are_refused():
+    with pytest.raises(
+        SpecError, match="stages = 3 is not allowed: expected a divisor of the 4 images"
+    ):
+        train(NET, *toy(40), 10, STAGED.replace(stages=3), [0])
+
+
+def test_stages_are_part_of_the_name_and_of_the_work():
+    staged = in_stages(PROTOCOLS["quick"], 3)
+    assert staged.name == "quick in 3 stages"
+    plain = protocol_work(PROTOCOLS["quick"], NET, SHAPE, 10, 60)
+    assert protocol_work(staged, NET, SHAPE, 10, 60) == pytest.approx(2 * plain)  # (1 + 2 + 3) / 3
+    for name in ("native-2018", "kernel"):
+        with pytest.raises(SpecError, match=r"stages = 3 .* none with protocol"):
+            in_stages(PROTOCOLS[name], 3)

@@ -44,7 +44,16 @@ def add_labels(sub: argparse.ArgumentParser) -> None:
 
 def refuse(options: argparse.Namespace) -> None:
     """`SpecError` for any of the options: a graph's nodes have the labels that they have."""
-    asked = ("labels", "loss", "temperature", "teacher", "teacher_epochs", "fair", "as_published")
+    asked = (
+        "stages",
+        "labels",
+        "loss",
+        "temperature",
+        "teacher",
+        "teacher_epochs",
+        "fair",
+        "as_published",
+    )
     for name in asked:
         if getattr(options, name) not in (None, False):
             raise SpecError(name, getattr(options, name), "nothing of the kind for graphs")

@@ -58,10 +58,13 @@ def _of_distill(sub: argparse.ArgumentParser) -> None:
 def _of_evaluate(sub: argparse.ArgumentParser) -> None:
     from ddcore.cli import evaluating
     from ddcore.measure.spec import BEST_EVERY, EvaluateTask
+    from ddcore.training.protocols import Protocol
 
     sub.add_argument("run")
     asked = declared(EvaluateTask)
     sub.add_argument("--protocol", help=asked["protocol"].help)
+    stages = declared(Protocol)["stages"]
+    sub.add_argument("--stages", type=int, metavar="N", help=stages.sentences())
     sub.add_argument("--nets", type=int, help=asked["nets"].sentences())
     sub.add_argument(
         "--arch", nargs="+", metavar="NET", help="such as mlp, or with a width convnet-32"
@@ -148,7 +151,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from ddcore.measure.spec import default_evaluation, run_of
     from ddcore.nets.words import judge
     from ddcore.sets.distilled import DistilledSet
-    from ddcore.training.protocols import protocol
+    from ddcore.training.protocols import in_stages, protocol
 
     store = Store()
     if graphs.is_graph_run(store, options.run):
@@ -161,6 +164,9 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.protocol:
         changes["protocol"] = protocol(options.protocol)
         changes["nets"] = changes["protocol"].nets
+    if options.stages is not None:
+        base = changes.get("protocol", run_of(run).protocol)
+        changes["protocol"] = in_stages(base, options.stages)
     if options.nets:
         changes["nets"] = options.nets
     if options.arch:

@@ -187,7 +187,7 @@ def _ordinarily(trial: _Trial) -> Tested:
     protocol, images, labels = _material(trial)
     context = trial.context
     found = labelled(spec.labels, protocol, images, labels, context.need, data.device)
-    looks = BestOnTest(spec.best_every, protocol.epochs, data.test)
+    looks = BestOnTest(spec.best_every, protocol.all_epochs, data.test)
     nets = train(
         spec.net,
         images,

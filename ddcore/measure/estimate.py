@@ -34,7 +34,7 @@ def evaluation(
         for net in task.archs
     )
     if task.best_every:
-        looks = task.protocol.epochs // task.best_every
+        looks = task.protocol.all_epochs // task.best_every
         passes = sum(image_macs(net, shape, classes) for net in task.archs)
         work += subjects * task.nets * looks * test * passes
     if task.labels:

@@ -60,7 +60,7 @@ class LabelRegime(Spec):
         """Multiply-adds of a teacher while one network is trained on so many images."""
         if self.teacher is None or self.kind != ONLINE:
             return 0.0
-        seen = 1.0 * protocol.epochs * images * self.teacher.nets
+        seen = protocol.passes * images * self.teacher.nets
         return seen * image_macs(self.teacher.net, shape, classes)
 
     def title(self) -> str:

@@ -66,4 +66,4 @@ def protocol_work(
     protocol: Protocol, net: NetSpec, shape: Shape, classes: int, images: int
 ) -> float:
     """Multiply-adds of training one network on `images` images: forward and backward."""
-    return 3.0 * protocol.epochs * images * cost(net.plan(shape, classes), shape).macs
+    return 3.0 * protocol.passes * images * cost(net.plan(shape, classes), shape).macs

@@ -108,6 +108,14 @@ class Protocol(Spec):
         "their labels, and cross-entropy, whoever teaches in the others.",
         later=True,
     )
+    stages: int = number(
+        1,
+        1,
+        100,
+        "Networks are trained on the first of so many equal parts of every class, then on the first two, and "
+        "so on, for all `epochs` each time (Du et al. 2023).",
+        later=True,
+    )
     ema: float = number(0.0, 0, 0.9999, "What the average of the weights keeps; 0: no average.")
     ordered: bool = flag(
         False,
@@ -121,6 +129,16 @@ class Protocol(Spec):
         """Fractions of a phase come in pairs."""
         if between := self.classes_between:
             self.require("classes_between", len(between) == 2 and between[0] < between[1])
+
+    @property
+    def all_epochs(self) -> int:
+        """Of all stages."""
+        return self.stages * self.epochs
+
+    @property
+    def passes(self) -> float:
+        """How often an image is seen on average: those of the first part in all stages, others less often."""
+        return self.epochs * (self.stages + 1) / 2
 
     @property
     def closed_form(self) -> bool:
@@ -299,6 +317,13 @@ def protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise SpecError("name", name, "one of " + ", ".join(PROTOCOLS))
     return PROTOCOLS[name]
+
+
+def in_stages(protocol: Protocol, stages: int) -> Protocol:
+    """The protocol on so many parts of every class, one more at a time; its name says so."""
+    if protocol.ordered or protocol.closed_form:
+        raise SpecError("stages", stages, f"none with protocol {protocol.name}")
+    return protocol.replace(stages=stages, name=f"{protocol.name} in {stages} stages")
 
 
 def whole_protocol(train_size: int) -> Protocol:

@@ -23,6 +23,7 @@ from ddcore.training.chunks import nets_at_once
 from ddcore.training.labels import smoothed
 from ddcore.training.losses import loss_of
 from ddcore.training.protocols import Protocol
+from ddcore.training.stages import Stage, stages
 from ddcore.training.steps import batch_gradients, gradients, part_sizes
 from ddcore.training.teacher import Teach, as_given
 from ddcore.training.trained import TrainedNets
@@ -50,9 +51,10 @@ def train(
     device to train on. labels: (M,) integers, (M, K) soft, or (N, M, K) soft for each network. `chunk`
     overrides how many networks are trained together, and `only` some of the N are. `on_epoch` sees each such
     group after every epoch (0: untrained); its weights are the ones in training, so what is kept must be
-    copied. They begin with the weights of `start`, as many networks, if given. `teach` makes the labels of
-    every batch, from its images after augmentation and CutMix and from what it would be taught otherwise.
-    Raises nothing on divergence: the accuracy says it.
+    copied. They begin with the weights of `start`, one for each network that is trained, if given. `teach`
+    makes the labels of every batch, from its images after augmentation and CutMix and from what it would be
+    taught otherwise. Raises nothing on divergence, the accuracy says it; `SpecError` where a class cannot be
+    divided into the protocol's stages.
     """
     shared = images.ndim == 4
     precision = protocol.precision
@@ -71,9 +73,12 @@ def train(
             on_step((before - which.start) * total + count * step, len(which) * total)
 
         these = network.with_nets(len(part))
-        begun = start and start.part(here)
-        phases = _phases(these, len(seeds), own, wanted, protocol, part, teach)
-        trained.append(_train_chunk(these, phases, own, protocol, part, report, on_epoch, begun))
+        nets = start and start.part(slice(first - which.start, here.stop - which.start))
+        for stage in stages(own, wanted, classes, protocol, part):
+            phases = _phases(these, len(seeds), stage, protocol, teach)
+            nets = _train_stage(these, phases, stage, protocol, report, on_epoch, nets)
+        assert nets
+        trained.append(nets)
     return TrainedNets(
         network.with_nets(len(which)).in_float32(),
         {k: torch.cat([t.params[k] for t in trained]) for k in trained[0].params},
@@ -93,14 +98,12 @@ class _Phase:
 def _phases(
     network: Network,
     nets: int,
-    images: Tensor,
-    labels: Tensor,
+    stage: Stage,
     protocol: Protocol,
-    seeds: Sequence[int],
     teach: Teach,
 ) -> Callable[[int], _Phase]:
     """The phase of every epoch, counted from 0: one, or another between `classes_between`."""
-    classes = network.classes
+    classes, images, labels, seeds = network.classes, stage.images, stage.labels, stage.seeds
     if protocol.smoothing and not labels.is_floating_point():
         first = smoothed(labels, classes, protocol.smoothing)
     else:
@@ -138,30 +141,30 @@ def _gradients(
     return execution.step(gradients, network, loss, total=each * count, of=of)
 
 
-def _train_chunk(
+def _train_stage(
     network: Network,
     phase_of: Callable[[int], _Phase],
-    images: Tensor,
+    stage: Stage,
     protocol: Protocol,
-    seeds: Sequence[int],
     on_step: Callable[[int, int], None],
     on_epoch: Callable[[int, TrainedNets], None],
     begun: TrainedNets | None,
 ) -> TrainedNets:
-    device = images.device
+    device = stage.images.device
     if begun:
         params = {k: begun.params[k].detach().to(device, copy=True) for k in network.names}
         stats = {k: begun.stats[k].to(device, copy=True) for k in network.stat_names}
     else:
-        params = network.init([rng.generator(s, "init") for s in seeds], device)
+        params = network.init([rng.generator(s, "init") for s in stage.seeds], device)
         stats = network.init_stats(device)
     weights = [w.requires_grad_() for w in params.values()]
     optimiser = make_optimiser(protocol, weights)
     averaged = [w.detach().clone() for w in weights] if protocol.ema else []
     drops = {int(m * protocol.epochs) + 1 for m in protocol.milestones}  # E // 2 + 1 when m = 0.5
-    step, total, lr = 0, protocol.epochs * phase_of(0).batches.per_epoch, protocol.lr
+    step, lr = stage.steps_before, protocol.lr
     nets = TrainedNets(network.in_float32(), params, stats)
-    on_epoch(0, nets)
+    if stage.epochs_before == 0:
+        on_epoch(0, nets)
     for epoch in range(protocol.epochs):
         if epoch in drops:
             lr *= protocol.decay
@@ -177,8 +180,8 @@ def _train_chunk(
             if averaged:
                 torch._foreach_lerp_(averaged, [w.detach() for w in weights], 1 - protocol.ema)
             step += 1
-            on_step(step, total)
-        on_epoch(epoch + 1, nets)
+            on_step(step, stage.steps)
+        on_epoch(stage.epochs_before + epoch + 1, nets)
     final = averaged or [w.detach() for w in weights]
     return TrainedNets(nets.network, dict(zip(params, final)), stats)
 

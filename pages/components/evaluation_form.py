@@ -22,7 +22,7 @@ from ddcore.measure.spec import (
 from ddcore.nets.architectures import ARCHITECTURES, NetSpec
 from ddcore.nets.plan import Shape, cost
 from ddcore.nets.words import judge, word
-from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol
+from ddcore.training.protocols import PROTOCOLS, PURPOSE, Protocol, in_stages
 from pages.components import charts, links, teach, views
 
 ALWAYS = ("random", "class_mean")
@@ -75,9 +75,16 @@ def options(run: DistillSpec, shape: Shape, classes: int, key: str = "") -> Opti
 
 
 def protocols(run: DistillSpec) -> dict[str, Protocol]:
-    """The named protocols; the run's own under its name. Ordered ones need learned step sizes."""
+    """The run's own under its name, for a set in parts also part by part, and all that are named.
+
+    Ordered ones need learned step sizes.
+    """
+    own = {run.protocol.name: run.protocol}
+    if run.steps > 1 and not run.protocol.ordered:
+        staged = in_stages(run.protocol, run.steps)
+        own[staged.name] = staged
     usable = {n: p for n, p in PROTOCOLS.items() if run.protocol.ordered or not p.ordered}
-    return {run.protocol.name: run.protocol, **usable, run.protocol.name: run.protocol}
+    return {**own, **usable, **own}
 
 
 def network(name: str, run: DistillSpec, shape: Shape, classes: int) -> NetSpec:
@@ -113,7 +120,7 @@ def ask(given: Options) -> EvaluateTask:
             "Protocol", protocol_names(given), "protocol", default=run.protocol.name
         )
         protocol = given.protocols[name]
-        st.caption(PURPOSE.get(name, "the run's own"))
+        st.caption(PURPOSE.get(name) or _purpose(protocol))
         nets = networks(protocol)
         labels = ask_labels(protocol)
         best = ask_best(protocol)
@@ -182,6 +189,13 @@ def networks(protocol: Protocol) -> int | None:
         placeholder=f"{protocol.nets} (the protocol's)",
         help=said.sentences(),
     )
+
+
+def _purpose(protocol: Protocol) -> str:
+    """What a protocol without a name of its own is."""
+    if protocol.stages > 1:
+        return "first on the first of the set's parts, then on one more at a time (Du et al. 2023)"
+    return "the run's own"
 
 
 def protocol_names(given: Options) -> dict[str, str]:

@@ -19,6 +19,7 @@ from ddcore.nets.architectures import NetSpec
 from ddcore.tasks.files import write_json
 from ddcore.tasks.store import Task
 from ddcore.tasks.worker import Context
+from ddcore.training.protocols import PROTOCOLS
 from pages.components import changes_views, evaluation_form, evaluation_views
 from tests.pages.fakes import SHAPE, done, evaluated, put, spec, text
 
@@ -206,6 +207,21 @@ def test_ordered_protocols_need_learned_step_sizes():
     assert "native-2018" in evaluation_form.protocols(ordered)
     given = evaluation_form.options(ordered, SHAPE, 10)
     assert given.nets["resnet18"].norm == "instance"
+
+
+def test_a_set_in_parts_can_be_used_part_by_part(visit, store):
+    """The link chooses it and leads back to it; a set of one part has no such choice."""
+    run = make_spec("seqmatch", DataSpec(), SHAPE, ipc=10)
+    task = done(store, run)
+    app = visit(PAGE, run=task.key, protocol="quick in 2 stages")
+    assert "first on the first of the set's parts" in text(app)
+    app.button(key="evaluate.task.start").click().run()
+    found = next(store.tasks("evaluate")).spec()
+    assert found.protocol == PROTOCOLS["quick"].replace(name="quick in 2 stages", stages=2)
+    given = evaluation_form.options(run, SHAPE, 10)
+    assert evaluation_form.parameters(given, found) == {"protocol": "quick in 2 stages"}
+    whole = make_spec("dm", DataSpec(), SHAPE, ipc=10)
+    assert not any("stages" in name for name in evaluation_form.protocols(whole))
 
 
 def test_no_choice_is_the_runs_own_evaluation():

@@ -109,6 +109,7 @@ METHOD = Method(
     shipped=(({}, (10,)),),
     smallest=mtt.METHOD.smallest | {"epochs": "4"},  # of which two parts follow
     one_parametrization=("pixels", "parts that are learned apart share no stored numbers"),
-    caveat="The paper trains on one part after the other; protocols here train on all parts together. With "
-    "one part it is trajectory matching. Its experts are trained first; estimates of time leave them out.",
+    caveat="The paper trains on one part more at a time; protocols here train on all parts together, unless "
+    "an evaluation asks for stages. With one part it is trajectory matching. Its experts are trained first; "
+    "estimates of time leave them out.",
 )
