@@ -128,13 +128,15 @@ def answers(
 class Drawn:
     """A plotly figure with its title and a sentence that says what it shows (also its alt text).
 
-    A page shows the first figure whole, the others two in a row, and those that are `folded` when asked to.
+    A page shows the first figure whole and those that are `wide`, the others two in a row, and those that are
+    `folded` when asked to.
     """
 
     title: str
     figure: Figure
     caption: str
     folded: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ READ = """
 """
 DOUBT = """
 - Where it is exact, it is so for *one* model with *these* features, and this model is weaker than a
-  network: compare the ceilings below. A network trained on these images learns little (see Evaluate with
+  network: compare the ceilings above. A network trained on these images learns little (see Evaluate with
   protocol quick).
 - It needs 64-bit numbers. As a PNG the set is no longer exact, as the table says.
 - Started from real images the set *shows* them. With as many images as features they stay as they are and

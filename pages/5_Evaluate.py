@@ -1,4 +1,4 @@
-"""Evaluate: is it better than chance? A run beside sets of the same size that cost nothing."""
+"""Evaluate: is it better than random images? A run beside sets of the same size that cost nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORM = "What is measured"
 def main() -> None:
     """The whole page."""
     with shell.head():
-        st.title("Is it better than chance?", anchor=False)
+        st.title("Is it better than random images?", anchor=False)
         bar = shell.bar("evaluate.bar")
     with bar:
         run = run_picker.pick(label_visibility="collapsed")
@@ -185,6 +185,6 @@ def others(given: evaluation_form.Options, wanted: EvaluateTask) -> None:
 
 
 with shell.page(
-    "Evaluate", section="Look", icon=":material/balance:", about="Is it better than chance?"
+    "Evaluate", section="Look", icon=":material/balance:", about="Is it better than random images?"
 ):
     main()

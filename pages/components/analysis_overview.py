@@ -41,6 +41,10 @@ CSS = """<style>
 }
 .st-key-suite-cards [data-testid="stCaptionContainer"] p { font-size: .8rem; line-height: 1.35; }
 </style>"""
+# Pictures are drawn on white: in the dark theme light and dark change places, hues stay.
+DARK = """<style>
+.st-key-suite-cards [data-testid="stImage"] img { filter: invert(.92) hue-rotate(180deg); }
+</style>"""
 ABOUT = (
     "After Yang et al. 2024, *What is Dataset Distillation Learning?*, repeated with spread over several "
     "networks."
@@ -77,9 +81,9 @@ def show() -> None:
         preset = ask_preset()
         rows = [row_of(store, a, chosen, preset) for a in analyses().values()]
         _suite(store, rows, chosen)
-    st.html(CSS)
+    st.html(CSS + (DARK if st.context.theme.type == "dark" else ""))
     with shell.main(), st.container(key="suite.cards"):
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row.state not in ("done", *jobs.ACTIVE)):
             with st.container(border=True, height="stretch", gap="xsmall"):
                 _card(row)
 

@@ -13,6 +13,7 @@ by that call. Nothing is computed here.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Collection
 from typing import Any
@@ -60,10 +61,16 @@ Lead = Callable[[Result, Arrays, dict[str, str]], Collection[int]]
 CAPTION_WORDS = 20  # of a caption that is shown whole
 SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z(])")
 OFFERED = 4  # other choices of sets
-# Choices that change a figure share a row with its title as long as there is room for their first words.
+# Choices that change a figure stand below its title, wide enough for their words: of four and more, two a row
+# where a window is narrow.
 CSS = """<style>
 [class*="st-key-"][class*="-options"] > :has([data-testid="stSelectbox"]) {
-  flex: 1 1 8.5rem; min-width: 8.5rem; max-width: 16rem;
+  flex: 1 1 8.5rem; min-width: 8.5rem; max-width: 26rem;
+}
+@media (max-width: 1200px) {
+  [class*="st-key-"][class*="-options"]:has(> :nth-child(4)) > :has([data-testid="stSelectbox"]) {
+    flex-basis: 45%; max-width: none;
+  }
 }
 </style>"""
 
@@ -176,9 +183,8 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: Delt
     with head:
         st.markdown(drawing.typeset(analysis.headline(shown)))
         st.html(CSS)
+        above = st.container()  # the title of the first figure
         row = shell.bar(f"{analysis.name}.options")
-    with row:
-        beside = st.container(width="stretch")  # the title of the first figure
     options = picked(analysis, result, lambda option: _ask(option, row))
     done = lead(result, arrays, options)
     figures = dict(enumerate(analysis.figures(shown, arrays, options)))
@@ -194,9 +200,12 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: Delt
         views.enlarge(drawn.figure)
     if not done:
         first = left.pop(0)
-        beside.markdown(f"**{figures[first].title}**")
+        above.markdown(f"**{figures[first].title}**")
         draw(first)
-    _beside([(figures[p].title, functools.partial(draw, p)) for p in left if not figures[p].folded])
+    open_ = [p for p in left if not figures[p].folded]
+    for wide, places in itertools.groupby(open_, lambda p: figures[p].wide):
+        parts = [(figures[p].title, functools.partial(draw, p)) for p in places]
+        _beside(parts, columns=1 if wide else 2)
     for place in left:
         if figures[place].folded:
             with st.expander(figures[place].title, key=f"{analysis.name}.folded.{place}"):
@@ -232,10 +241,10 @@ def _one_legend(figures: list[Any]) -> None:
             figure.update_layout(showlegend=False)
 
 
-def _beside(parts: list[tuple[str, Callable[[], None]]]) -> None:
-    """Titled parts two in a row; the last of an odd number has the row for itself."""
-    for start in range(0, len(parts), 2):
-        row = parts[start : start + 2]
+def _beside(parts: list[tuple[str, Callable[[], None]]], columns: int = 2) -> None:
+    """Titled parts so many in a row; the last of an odd number has the row for itself."""
+    for start in range(0, len(parts), columns):
+        row = parts[start : start + columns]
         for column, (title, draw) in zip(st.columns(len(row), gap="medium"), row):
             with column:
                 st.markdown(f"**{title}**")

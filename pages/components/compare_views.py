@@ -13,6 +13,7 @@ from ddcore.base import texts
 from ddcore.base.errors import DDError
 from ddcore.base.foreign_text import plain
 from ddcore.measure import estimate
+from ddcore.measure.ranking import difference
 from ddcore.measure.spec import EvaluateTask, default_evaluation
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import jobs
@@ -203,9 +204,8 @@ def verdict(sides: list[Side], rows: dict[str, dict]) -> str:
     for other in ranked[1:]:
         row = rows[other.letter]["distilled"]
         note = f" ({evaluation_views.CLOSE})" if evaluation_views.within_spread(best, row) else ""
-        parts.append(
-            f"{evaluation_views.gain(best, row):.1f} points more than {other.letter}{note}"
-        )
+        more = difference(best, row).points().removeprefix("+")
+        parts.append(f"{more} more than {other.letter}{note}")
     return f"{text}{': ' if parts else ''}{', '.join(parts)}."
 
 

@@ -13,6 +13,7 @@ from analysis.printed.panel import Panel
 from ddcore.base import spread
 from ddcore.base.foreign_text import cell, plain
 from ddcore.base.spread import figure_text
+from ddcore.measure.ranking import difference
 from ddcore.pools.bank_spec import Start
 from ddcore.tasks.store import Task
 from pages.components import charts
@@ -45,10 +46,10 @@ def answer(rows: dict[str, AccuracyRow]) -> str:
     parts = []
     for name in ("random", "class_mean"):
         if name in rows:
-            points = gain(own, rows[name])
+            points = difference(own, rows[name]).points()
             note = f" ({CLOSE} of the networks)" if within_spread(own, rows[name]) else ""
             label = charts.subject(name)[0].lower()
-            parts.append(f"**{points:+.1f} points** over {label}{note}")
+            parts.append(f"**{points}** over {label}{note}")
     return f"Distilled: **{figure_text(own)}**. That is {' and '.join(parts)}."
 
 
@@ -119,7 +120,7 @@ def before_and_after(rows: dict[str, AccuracyRow], start: Start, ordered: bool) 
     own, before = rows["distilled"], rows["before"]
     text = (
         f"{made_for}. As they are they reach {figure_text(before)} on the test images, after training "
-        f"on the set {figure_text(own)}: {gain(own, before):+.1f} points."
+        f"on the set {figure_text(own)}: {difference(own, before).points()}."
     )
     if "other_inits" in rows:
         text += (
@@ -169,7 +170,7 @@ def table(rows: dict[str, AccuracyRow]) -> None:
     head += [*(["Best on test, as published"] if best else []), *(["Step size"] if sizes else [])]
     lines = []
     for name, row in rows.items():
-        points = "" if name == "distilled" else f"{gain(own, row):+.1f} points"
+        points = "" if name == "distilled" else difference(own, row).points()
         cells = [charts.subject(name)[0], figure_text(row), points]
         if best:
             cells.append(figure_text(row["best_on_test"]) if "best_on_test" in row else "")

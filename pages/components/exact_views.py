@@ -258,7 +258,7 @@ def race(task: Task) -> None:
     here = ([result["construct_seconds"]], [result["agreement"]])
     mine = charts.Series("closed form", *here, charts.COLOURS[0], markers=True, symbol="star")
     figure = charts.lines([mine, kip], x="seconds", y="test images called alike", per_cent=True)
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", dtick=1)
     st.markdown(
         f"The construction took **{1e3 * result['construct_seconds']:.1f} ms** and agrees with the model "
         f"of all data on **{100 * result['agreement']:.1f} %** of the test images; KIP took "

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.contract import Arrays, Drawn
+from analysis.shared import drawing
 from analysis.shared.effects import CENTRED, centred
 from analysis.suite.influence.result import InfluenceResult
 from analysis.suite.influence.spec import TOP
@@ -150,7 +151,7 @@ class Ours:
             required=True,
             on_pick=_into("view_image"),
             height=HEIGHT,
-            note=LEGEND.format(least=self.worth.min(), most=self.worth.max()),
+            note=drawing.typeset(LEGEND.format(least=self.worth.min(), most=self.worth.max())),
         )
 
     def that_did_it(self, i: int, theirs: Theirs, column: np.ndarray) -> None:
@@ -204,15 +205,18 @@ class Theirs:
 
     def _row(self, rows: np.ndarray, effect: np.ndarray, key: str, label: str) -> None:
         places = [int(p) for p in np.searchsorted(self.rows, rows)]
+        helped = key == "influence.helped"
         known = [(p, i) for p, i in zip(places, rows) if p < len(self.rows) and self.rows[p] == i]
         if not known:
-            st.caption(", ".join(f"{plain(self.called(i))} {effect[i]:+.2f}" for i in rows))
+            words = ", ".join(f"{plain(self.called(i))} {effect[i]:+.2f}" for i in rows)
+            more = " The images appear when the dataset is read, below." if helped else ""
+            st.caption(drawing.typeset(f"{words}.{more}"))
             return
         named = dict(known)
         words, lines = [""] * len(self.rows), [""] * len(self.rows)
         for place, i in named.items():
             words[place] = f"Test image {i}, {self.called(i)}: {effect[i]:+.3f}"
-            lines[place] = f"{self.called(i)} {effect[i]:+.2f}"
+            lines[place] = drawing.typeset(f"{self.called(i)} {effect[i]:+.2f}")
 
         def pick(chosen: tuple[int, ...]) -> None:
             _into("view_test")(tuple(int(named[place]) for place in chosen))

@@ -212,18 +212,18 @@ def _config(group: str) -> dict[str, Any]:
         "Images": of.ImageColumn("Images", width=thumbnails.WIDTH + 8, help="One of each class"),
         "★": of.TextColumn("★", width=30, help="Starred"),
         "Name": of.TextColumn("Name", width=110),
-        "Method": of.TextColumn("Method", width=130),
+        "Method": of.TextColumn("Method", width=196),
         "Data": of.TextColumn("Data", width=78),
         "Per class": of.NumberColumn("Per class", width=58, help="Images per class"),
         "group": of.TextColumn(_words(group) if group else "", width=110),
         "Test accuracy, %": of.TextColumn(
-            "Test, %", width=112, help=f"{n} trained on nothing but the set."
+            "Test, %", width=106, help=f"{n} trained on nothing but the set."
         ),
-        "Random, %": of.TextColumn(width=112, help=f"{n} trained on as many random real images."),
-        "Class mean, %": of.TextColumn(width=112, help=f"{n} trained on the means of the classes."),
+        "Random, %": of.TextColumn(width=106, help=f"{n} trained on as many random real images."),
+        "Class mean, %": of.TextColumn(width=106, help=f"{n} trained on the means of the classes."),
         "Tags": of.ListColumn("Tags", width=130),
         "Cost, s": of.NumberColumn(format="localized", step=1, width=80, help="Of distilling."),
-        "Finished": of.DatetimeColumn("Finished", format="D MMM YYYY, HH:mm", width=140),
+        "Finished": of.DatetimeColumn("Finished", format="D MMM YYYY, HH:mm", width=150),
         "Note": of.TextColumn("Note", width=200),
         "Key": of.TextColumn("Key", help="What links and the command line call it."),
     }

@@ -31,6 +31,10 @@ from pages.components.analysis_overview import OverviewRow
 ICONS = {HOLDS: ":material/check_circle:", NOT: ":material/cancel:", OPEN: ":material/help:"}
 COLOURS = {HOLDS: "green", NOT: "red", OPEN: "gray"}
 PARTS = {HOLDS: "shown", NOT: "the opposite is shown", OPEN: "not shown"}  # what was decided of one
+PAPER = (
+    "Yang et al. 2024, *What is Dataset Distillation Learning?* BPTT is backpropagation through time; DM, GM "
+    "and MTT are distribution, gradient and trajectory matching."
+)
 BESIDE = 2
 ENOUGH = 3  # networks, as in most presets
 
@@ -53,6 +57,7 @@ def show() -> None:
     rows = {name: row_of(store, name, chosen, preset, task) for name, task in found.items()}
     with head:
         st.markdown(table.summary(lines))
+        st.caption(PAPER)
     with bar:
         analysis_overview.start(store, list(rows.values()), chosen)
     more = {name: store.task(spec) for name, row in rows.items() if (spec := _more(row.spec))}

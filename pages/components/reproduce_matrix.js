@@ -15,7 +15,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       for (const mark of marks) addMark(cell, mark, data.chosen, index => setTriggerValue('picked', index))
     }
   }
-  root.replaceChildren(table, legend(data.legend))
+  root.replaceChildren(legend(data.legend), table)
   if (within) root.querySelector(`[data-index="${within}"]`)?.focus({ preventScroll: true })
 }
 
@@ -41,6 +41,7 @@ function addMark(cell, mark, chosen, send) {
   add(figures, 'span', mark.theirs)
   const bar = add(button, 'div')
   bar.className = 'bar'
+  if (mark.label) add(button, 'span', mark.label).className = 'label'
   place(bar, 'whole', {})
   if (mark.published !== null) place(bar, 'published', { left: mark.published + '%' })
   if (mark.mean === null) return

@@ -66,16 +66,48 @@ def describe(lines: Sequence[Line], chosen: int) -> dict[str, Any]:
     """What the browser is told; a mark's index is its line's place."""
     columns = sorted({(_data(line), line.row.ipc) for line in lines})
     methods = list(dict.fromkeys(line.row.method for line in lines))
-    cells: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    cells: dict[tuple[str, str, int], list[int]] = {}
     for index, line in enumerate(lines):
-        place = (line.row.method, _data(line), line.row.ipc)
-        cells.setdefault(place, []).append(_mark(line, index))
+        cells.setdefault((line.row.method, _data(line), line.row.ipc), []).append(index)
+
+    def marks(place: tuple[str, str, int]) -> list[dict[str, Any]]:
+        own = cells.get(place, [])
+        if not own:
+            return []
+        named = labels([lines[index] for index in own])
+        return [_mark(lines[index], index) | {"label": name} for index, name in zip(own, named)]
+
     rows = [
-        (method(name).title, [cells.get((name, *column), []) for column in columns])
-        for name in methods
+        (method(name).title, [marks((name, *column)) for column in columns]) for name in methods
     ]
     heads = [f"{data}, {ipc} per class" for data, ipc in columns]
     return {"columns": heads, "rows": rows, "chosen": chosen, "legend": LEGEND}
+
+
+def labels(lines: Sequence[Line]) -> list[str]:
+    """What tells the lines of a cell apart: words of rows' names, else protocol and width, else both."""
+    if len(lines) == 1:
+        return [""]
+    names = [line.row.name.split("-") for line in lines]
+    start, end = _alike(names), _alike([name[::-1] for name in names])
+    rows = ["-".join(name[start : len(name) - end]) for name in names]
+    how = [_short(line) for line in lines]
+    for told in (rows, how):
+        if len(set(told)) == len(lines):
+            return told
+    return [" ".join(words) for words in zip(rows, how)]
+
+
+def _alike(names: Sequence[Sequence[str]]) -> int:
+    """How many words all begin with, of the shortest at most all but one."""
+    most = min(len(name) for name in names) - 1
+    return next((i for i in range(most) if len({name[i] for name in names}) > 1), most)
+
+
+def _short(line: Line) -> str:
+    """ "t300 w32" for what is judged by t300 with ConvNet-3 w32."""
+    width = [word for word in line.judged_by.split() if word[0] == "w" and word[1:].isdigit()]
+    return " ".join([line.judged_by.partition(",")[0], *width])
 
 
 def _data(line: Line) -> str:

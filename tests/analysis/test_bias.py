@@ -140,7 +140,7 @@ def test_the_more_a_network_goes_by_colour_the_more_it_loses():
     np.testing.assert_allclose(pair.difference, lost[0] - lost[1])
     assert pair.verdict == 1 and "(more)" in sentence(result)
     assert f"**{pair.difference.mean():+.1f} points**" in headline(result)
-    assert "1 of 1 shown" in headline(result)
+    assert "told apart: 1 of 1" in headline(result)
     back = made({"DM": mixture(0.2, draws[0]), "random": mixture(0.6, draws[1])})
     assert gaps(back)[0].verdict == -1 and "(less)" in sentence(back)
     assert len(table(result, {})) == 2 * 4 * 4

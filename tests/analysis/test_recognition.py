@@ -78,7 +78,9 @@ def test_pictures_are_the_images_taken_for_something_else(finished):
     key = result.runs[0].key
     called, labels = arrays[f"called.{key}"], arrays[f"labels.{key}"]
     wrong = (called.reshape(-1, len(labels)) != labels).sum(0)
-    assert groups[0].labels[0].endswith(f", {wrong.max()}/{len(called.reshape(-1, len(labels)))}")
+    assert (
+        groups[0].labels[0].startswith(f"{wrong.max()}/{len(called.reshape(-1, len(labels)))} as ")
+    )
 
 
 def test_the_real_sample_is_balanced_and_fixed(store):

@@ -216,7 +216,7 @@ def test_networks_are_compared_where_both_are_equally_accurate():
     np.testing.assert_allclose(pair.accuracy, 0.6)
     np.testing.assert_allclose(pair.difference, 100 * (0.6 + draws[0] - 0.4 - draws[1]))
     assert pair.verdict == 1 and "more robust" in sentence(result)
-    assert "**+19.8 points**" in headline(result) and "1 of 1 shown" in headline(result)
+    assert "**+19.8 points**" in headline(result) and "told apart: 1 of 1" in headline(result)
     back = made({"DM": line - 0.5 + draws[:1], "random": line[[0, 1, 2, 3]] + draws[1:]})
     assert gaps(back)[0].verdict == -1 and "less robust" in sentence(back)
     assert len(table(result, {})) == 2 * 4 * (4 + 2)

@@ -157,7 +157,7 @@ def test_figures_as_stored_and_the_better_one(visit, store):
         measured(store, run, three(run.net.label(), own, 0.6, 0.7))
     app = visit(PAGE, runs=link(tasks))
     shown = text(app).replace("\N{NO-BREAK SPACE}", " ")
-    assert "**90.0 ± 2.0 % (n = 2)**: 10.0 points more than" in shown
+    assert "**90.0 ± 2.0 % (n = 2)**: 10.0 ± 2.8 points more than" in shown
     assert "80.0 ± 2.0 % (n = 2) | 60.0 ± 2.0 % (n = 2) | 70.0 ± 2.0 % (n = 2)" in shown
     heads = [html for html in htmls(app) if 'class="compare-head"' in html]
     assert len(heads) == 2 and all('class="axis"' in head for head in heads)
@@ -169,7 +169,7 @@ def test_a_difference_within_the_spread_is_said(visit, store):
     for task, own in zip(tasks, (0.81, 0.80)):
         run = task.spec()
         measured(store, run, three(run.net.label(), own, 0.6, 0.7))
-    assert "1.0 points more than" in (shown := text(visit(PAGE, runs=link(tasks))))
+    assert "1.0 ± 2.8 points more than" in (shown := text(visit(PAGE, runs=link(tasks))))
     assert "within the spread" in shown
 
 

@@ -73,8 +73,8 @@ def test_ready_shows_the_stored_figures(visit, store):
     app = visit(PAGE, run=task.key)
     shown = text(app)
     assert "81.2 ± 2.0 % (n = 2)" in shown
-    assert "+17.8 points** over random real images" in shown
-    assert "| Class means | 79.9 ± 2.0 % (n = 2) | +1.3 points |" in shown
+    assert "+17.8 ± 2.8 points** over random real images" in shown
+    assert "| Class means | 79.9 ± 2.0 % (n = 2) | +1.3 ± 2.8 points |" in shown
     assert len(app.get("plotly_chart")) == 1
     assert "How to doubt it" in shown
     assert "smaller than the spread" in app.warning[0].value
@@ -86,7 +86,7 @@ def test_not_beating_the_class_mean_is_said(visit, store):
     measured(store, run, three(run.net.label(), 0.70, 0.60, 0.75))
     app = visit(PAGE, run=task.key)
     assert "does not beat class means" in app.warning[0].value
-    assert "-5.0 points** over class means" in text(app)
+    assert "-5.0 ± 2.8 points** over class means" in text(app)
 
 
 def test_a_clear_lead_needs_no_warning(visit, store):

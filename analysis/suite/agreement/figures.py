@@ -133,7 +133,7 @@ def _along(result: AgreementResult, arrays: Arrays, name: str) -> Drawn:
     targets = [np.mean(result.found.sets[r.key].accuracy) for r in runs]
     x = {pool: arrays[f"accuracy.{pool}"] for pool in POOLS}
     figure = drawing.new_figure("test accuracy of the other networks", MEASURES[name])
-    low, top = max(0.0, min(targets) - BELOW), max(v.max() for v in x.values()) + 0.005
+    low, top = max(0.0, min(targets) - BELOW), max(*(v.max() for v in x.values()), *targets) + 0.005
     seen = []
     for run, look, target in zip(runs, looks, targets):
         for pool in (EARLY, SUBSET):
@@ -207,9 +207,11 @@ def headline(result: AgreementResult) -> str:
         return "No networks of equal accuracy could be compared."
     ahead = sum(lead.mean > 0 for lead in leads)
     verb = "agrees" if len(leads) == 1 else "agree"
+    clear = _clear(leads)
+    told = "" if clear is None else f" (shown for {clear})"
     return (
         f"At equal accuracy, **{ahead} of {len(leads)}** {verb} more with early-stopped than with "
-        "subset-trained networks."
+        f"subset-trained networks{told}."
     )
 
 
@@ -240,12 +242,17 @@ def sentence(result: AgreementResult) -> str:
     )
 
 
+def _clear(leads: list[AgreementLead]) -> int | None:
+    """How many leads are more than chance between networks; None where nothing can be said of any."""
+    p = np.array([lead.p for lead in leads], np.float64)  # None becomes NaN
+    return int(significance.discoveries(p).sum()) if np.isfinite(p).any() else None
+
+
 def _shown(leads: list[AgreementLead]) -> str:
     """For how many sets that is more than chance between networks; a set without a test counts as not."""
-    p = np.array([lead.p for lead in leads], np.float64)  # None becomes NaN
-    if not np.isfinite(p).any():
+    clear = _clear(leads)
+    if clear is None:
         return " (one network or no spread: nothing is said of chance)"
-    clear = int(significance.discoveries(p).sum())
     return f" (shown for {clear} of them by a {significance.RULE}, over the networks of all three kinds)"
 
 

@@ -62,9 +62,7 @@ def _both(result: BiasResult) -> Drawn:
 
 def _gaps(result: BiasResult) -> Drawn:
     pairs, cue = gaps(result), result.found.cue
-    figure = equal_figures.gaps(
-        pairs, result.found.sources, f"points that a wrong {cue} costs more"
-    )
+    figure = equal_figures.gaps(pairs, result.found.sources, "points lost more")
     words = "; ".join(
         f"{p.source.label} against {equal_figures.other(p)} {p.difference.mean():+.1f} at "
         f"{100 * p.accuracy.mean():.0f} % ({equal_figures.told(p, 'more', 'less')})"
@@ -130,8 +128,8 @@ def headline(result: BiasResult) -> str:
     points = span([p.difference.mean() for p in pairs], "points", signed=True, digits=1)
     shown = sum(p.verdict != 0 for p in pairs)
     return (
-        f"A wrong {result.found.cue} costs **{points}** against random images at equal accuracy; "
-        f"{shown} of {len(pairs)} shown."
+        f"What a wrong {result.found.cue} costs at equal accuracy, minus that after random images: "
+        f"**{points}** (told apart: {shown} of {len(pairs)})."
     )
 
 

@@ -117,7 +117,9 @@ def _words(result: DynamicsResult, key: str, label: str) -> str:
 def _other(result: DynamicsResult, arrays: Arrays, name: str) -> Drawn:
     figure = _curves(result, arrays, name, per_cent=name != "loss")
     if name == "loss":
-        figure.update_yaxes(type="log", tickformat="~g", dtick=1)
+        every = np.concatenate([arrays[f"loss.{key}"].ravel() for key, _, _ in series(result)])
+        decades = np.log10(every.max() / max(every.min(), np.finfo(np.float32).tiny))
+        figure.update_yaxes(type="log", tickformat="~g", dtick=1 if decades > 2 else "D2")
     rows = [(label, arrays[f"{name}.{key}"][:, -1].mean()) for key, label, _ in series(result)]
     last = int(arrays["steps"][-1])
     words = "; ".join(f"{label} {v:.3g}" for label, v in rows)

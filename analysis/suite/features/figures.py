@@ -268,7 +268,9 @@ def pictures(result: FeaturesResult, arrays: Arrays) -> list[Pictures]:
         lines = []
         for i in worst:
             other = int(np.bincount(called[wrong[:, i], i]).argmax())
-            lines.append(f"{names[labels[i]]} → {names[other]}, {wrong[:, i].sum()}/{len(called)}")
+            lines.append(
+                f"{wrong[:, i].sum()}/{len(called)} as {names[other]}, is {names[labels[i]]}"
+            )
         title = f"{run.label}: the images that lie among another class, in so many networks"
         found.append(Pictures(title, arrays[f"pixels.{run.key}"][worst], lines))
     return found

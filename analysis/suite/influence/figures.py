@@ -17,6 +17,7 @@ from analysis.suite.influence.spec import ESTIMATES, TOP
 from analysis.suite.influence.tiles import mean, of_class, of_image, of_test
 from analysis.suite.influence.view import InfluenceView
 from ddcore.base import rng
+from ddcore.base.foreign_text import wrapped
 from ddcore.base.spread import deviation
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def options(result: InfluenceResult, picked: dict[str, str]) -> Iterator[Option]
     for j, c in enumerate(facts.labels):
         seen[c] = seen.get(c, 0) + 1
         choices[str(j)] = f"{names[c]}, image {seen[c]}"
-    yield Option("image", "Distilled image", choices)
+    yield Option("image", "Image", choices)
     tests = {str(i): f"{names[result.found.test_classes[str(i)]]}, number {i}" for i in facts.tests}
     yield Option("test", "Test image", tests)
 
@@ -96,8 +97,8 @@ def _classes(view: InfluenceView, influence: np.ndarray) -> Drawn:
         colorbar={"thickness": 12},
         hovertemplate="an image of %{y} on %{x}: %{z:+.3f}<extra></extra>",
     )
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_xaxes(type="category", dtick=1)
+    figure.update_yaxes(autorange="reversed", type="category", dtick=1)
     diagonal, rest = np.trace(table_) / len(table_), table_[~np.eye(len(table_), dtype=bool)]
     caption = (
         f"{view.run.label}: mean influence of an image of a class on the test images of each class. "
@@ -169,8 +170,11 @@ def _values(result: InfluenceResult, arrays: Arrays) -> Drawn:
             f"{run_.label} {value.min():+.3f} to {value.max():+.3f}, {int((value < 0).sum())} of "
             f"{len(value)} below 0"
         )
-    labels = [r.label for r in result.runs]
-    figure.update_xaxes(tickvals=list(range(len(labels))), ticktext=labels)
+    labels = ["<br>".join(wrapped(r.label, 14)) for r in result.runs]
+    places = list(range(len(labels)))
+    figure.update_xaxes(
+        tickvals=places, ticktext=labels, tickangle=0, range=[-0.5, len(labels) - 0.5]
+    )
     caption = (
         f"A point is an image: how much the mean test loss grows when it is left out, mean of "
         f"{result.found.inits} initialisations. {'; '.join(words)}. Below 0: the set is better without it."

@@ -22,6 +22,7 @@ from analysis.suite.labels.spec import (
     SOFT,
 )
 from ddcore.base import spread
+from ddcore.base.foreign_text import wrapped
 
 KINDS = {HARD: "hard", SOFT: "soft", ONLINE: "teacher"}  # on axes
 LETTERS = {HARD: "H", SOFT: "S", ONLINE: "T"}  # on narrow ones
@@ -38,7 +39,7 @@ LOOKS = {  # of real images, told apart by dash and marker
     "medium": colours.Style(colours.REAL, "dashdot", "circle-open"),
     "hardest": colours.Style(colours.REAL, "longdash", "triangle-down"),
 }
-IMAGES, LABELS = "#0072B2", "#E69F00"  # what images and what labels contribute
+IMAGES, LABELS = colours.SERIES[4], colours.SERIES[6]  # what images and what labels contribute
 STEP = len(ORDER) + 0.6  # from one size to the next on the axis
 
 
@@ -247,15 +248,16 @@ def _by_temperature(result: LabelsResult, temperature: float) -> Drawn:
 
 def _by_edit(result: LabelsResult, edit: str) -> Drawn:
     found, own = result.found, looks(result)
-    figure = drawing.new_figure("test accuracy", "", scattermode="group")
+    figure = drawing.new_figure("test accuracy", "", scattermode="group", legend=False)
     means = np.array(found.by_edit).mean(2)
     far = [bool(v.max() < np.median(means) - FAR) for v in means.T]
-    names = [
+    told = [
         f"{EDITS[name]} ({span(100 * means[:, i], '%')}, not on the axis)"
         if far[i]
         else EDITS[name]
         for i, name in enumerate(found.edits)
     ]
+    names = ["<br>".join(wrapped(name, 22)) for name in told]
     words = []
     for key, values in zip(found.close, np.array(found.by_edit)):
         look, label = own[key], found.source(key).label
@@ -272,10 +274,13 @@ def _by_edit(result: LabelsResult, edit: str) -> Drawn:
         words.append(f"{label} {_signed(change)}")
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(tickformat=".1%")
+    near = means[:, ~np.array(far)]
+    margin = 0.08 * max(0.02, float(np.ptp(near)))
+    figure.update_xaxes(range=[float(near.min()) - margin, float(near.max()) + margin])
     chosen = f"*{EDITS[edit]}*" if edit != AS_IS else "nothing changed"
     caption = (
-        f"Fixed soft labels at temperature {found.temperature:g}, changed, mean of {_networks(result)}. "
-        f"Points by {chosen}: {'; '.join(words)}."
+        f"Fixed soft labels at temperature {found.temperature:g}, changed, mean of {_networks(result)}; "
+        f"colours as above. Points by {chosen}: {'; '.join(words)}."
     )
     return Drawn("Accuracy with changed labels", figure, caption)
 

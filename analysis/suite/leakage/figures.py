@@ -22,11 +22,12 @@ DASHES = {IMAGES: "solid", OWN: "dash", TAUGHT: "dot"}
 
 def options(result: LeakageResult, picked: dict[str, str]) -> Iterator[Option]:
     """Which attack, at how many false positives, and whose curves."""
-    yield Option("attack", "Attack", ATTACKS)
+    likelihood = {name: words.removeprefix("likelihood ") for name, words in ATTACKS.items()}
+    yield Option("attack", "Attack", likelihood)
     most = max(leak.others for leak in result.found.leaks)
     told = [r for r in result.found.rates if needed(r) <= most]
     yield Option("rate", "False positives", {f"{r:g}": f"{100 * r:g} %" for r in told})
-    yield Option("of", "Curves of", {s.key: s.label for s in result.found.sources})
+    yield Option("of", "Curves", {s.key: s.label for s in result.found.sources})
 
 
 def figures(result: LeakageResult, arrays: Arrays, picked: dict[str, str]) -> list[Drawn]:
@@ -212,15 +213,15 @@ def table(result: LeakageResult, arrays: Arrays) -> list[dict[str, Any]]:
     return rows
 
 
-def _values(result: LeakageResult) -> list[float]:
-    """Per cent found from images at the first rate, of the sets, by the usual attack."""
+def _values(result: LeakageResult) -> list[tuple[float, float, float]]:
+    """Per cent found from images at the first rate with its interval, of the sets, by the usual attack."""
     sets = {s.key for s in result.found.sources if s.method}
     every = [
         x.attacks[OFFLINE].caught[0]
         for x in result.found.leaks
         if x.kind == IMAGES and x.key in sets
     ]
-    return [100 * share[0] for share in every if share is not None]
+    return [(100 * value, 100 * low, 100 * high) for value, low, high in filter(None, every)]
 
 
 def headline(result: LeakageResult) -> str:
@@ -232,7 +233,11 @@ def headline(result: LeakageResult) -> str:
     images = _values(result)
     if not images:
         return f"Too few images to tell members; {told}."
-    return f"Images betray **{span(images, '%', digits=1)}** of members (chance 1), {told}."
+    share = span([value for value, *_ in images], "%", digits=1)
+    guessed = 100 * result.found.rates[0]
+    clear = sum(low > guessed for _, low, _ in images)
+    above = f"interval above it: {clear} of {len(images)}"
+    return f"Images betray **{share}** of members (chance {guessed:g}; {above}), {told}."
 
 
 def sentence(result: LeakageResult) -> str:

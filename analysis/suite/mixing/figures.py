@@ -132,7 +132,7 @@ def headline(result: MixingResult) -> str:
     real = span([v for s, v in change if not s.method], signed=True, digits=1)
     adding = "The first real image" if k == 1 else f"The first {k} real images"
     verb = "changes" if k == 1 else "change"
-    return f"{adding} per class {verb} accuracy by **{sets}**; of random images by {real}."
+    return f"{adding} per class {verb} accuracy by **{sets}**, that of random images by **{real}**."
 
 
 def _first(result: MixingResult) -> tuple[int, int]:

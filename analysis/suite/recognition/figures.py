@@ -144,7 +144,9 @@ def pictures(result: RecognitionResult, arrays: Arrays) -> list[Pictures]:
         lines = []
         for i in worst:
             other = int(np.bincount(every[wrong[:, i], i]).argmax())
-            lines.append(f"{names[labels[i]]} as {names[other]}, {wrong[:, i].sum()}/{len(every)}")
+            lines.append(
+                f"{wrong[:, i].sum()}/{len(every)} as {names[other]}, is {names[labels[i]]}"
+            )
         title = f"{run.label}: the images most often taken for another class"
         found.append(Pictures(title, arrays[f"pixels.{run.key}"][worst], lines))
     return found

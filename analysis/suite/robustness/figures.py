@@ -133,8 +133,8 @@ def headline(result: RobustnessResult) -> str:
     points = span([p.difference.mean() for p in pairs], "points", signed=True, digits=1)
     shown = sum(p.verdict != 0 for p in pairs)
     return (
-        f"Under attack, at equal accuracy: **{points}** against as many random images; "
-        f"{shown} of {len(pairs)} shown."
+        f"Accuracy under attack, at equal accuracy without, minus that after random images: **{points}** "
+        f"(told apart: {shown} of {len(pairs)})."
     )
 
 

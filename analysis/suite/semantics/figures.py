@@ -47,6 +47,7 @@ def _shares(result: SemanticsResult, view: str) -> Drawn:
         y=[f.share for f in facts],
         marker={"color": [look.colour for look in looks]},
         name="Most helped test images",
+        showlegend=False,
         hovertemplate="%{x}: %{y:.0%}<extra></extra>",
     )
     figure.add_bar(

@@ -123,6 +123,7 @@ def _gains(result: TransferResult) -> Drawn:
         colorbar={"title": "points", "thickness": 12},
         text=cells,
         texttemplate="%{text}",
+        textfont={"size": 13},
         hovertemplate="%{x}<br>%{y}: %{z:+.1f} points<extra></extra>",
     )
     figure.update_xaxes(tickangle=0)
@@ -131,7 +132,7 @@ def _gains(result: TransferResult) -> Drawn:
         "Test accuracy minus that of random real images of the same size, in points, mean of "
         f"{result.found.nets} networks. In brackets: on the kind of network that the set was made with."
     )
-    return Drawn("Gained over random real images", figure, caption)
+    return Drawn("Gained over random real images", figure, caption, wide=True)
 
 
 def _grid(
@@ -153,7 +154,7 @@ def _grid(
 
 
 def _cell(value: float, home: bool) -> str:
-    text = f"{round(float(value), 1) + 0.0:+.1f}"
+    text = f"{round(float(value), 1) + 0.0:+.1f}".replace("-", "−")
     return f"[{text}]" if home else text
 
 
@@ -187,14 +188,19 @@ def shown(result: TransferResult) -> dict[str, bool]:
 
 
 def headline(result: TransferResult) -> str:
-    """What the sets gain where they were made, and elsewhere."""
-    beyond, home, elsewhere = gains(result), [], []
+    """What the sets gain where they were made, on other kinds of networks and at other widths."""
+    beyond, home = gains(result), []
+    away: dict[str, list[float]] = {"on other architectures": [], "at other widths": []}
     for key in (s.key for s in result.found.sources if s.kind == SET):
         home.append(beyond[key][result.found.home[key]].mean())
-        if away := sorted({place for places in others(result, key) for place in places}):
-            elsewhere.append(beyond[key][away].mean())
+        for found, places in zip(away.values(), others(result, key)):
+            found += [beyond[key][places].mean()] if places else []
     own = span(home, "points", signed=True, digits=1)
-    words = f", elsewhere **{span(elsewhere, signed=True, digits=1)}**" if elsewhere else ""
+    words = "".join(
+        f", **{span(values, signed=True, digits=1)}** {where}"
+        for where, values in away.items()
+        if values
+    )
     return f"Beyond random real images: **{own}** in the network that made the set{words}."
 
 

@@ -127,7 +127,7 @@ def heat(learned: Learned) -> Drawn:
 
 def forgetting(tasks: Sequence[Learned]) -> Drawn:
     """How far earlier steps fell, beside networks that have all images so far."""
-    figure = drawing.new_figure("Points lost since the best", legend=False, height=340)
+    figure = drawing.new_figure("points lost", legend=False, height=340)
     shown = [each for each in in_order(tasks) if each.spec.steps > 1]
     for each in reversed(shown):
         values = 100 * maths.over_orders(maths.forgetting(maths.matrix(each)))
@@ -137,7 +137,11 @@ def forgetting(tasks: Sequence[Learned]) -> Drawn:
             y=[each.spec.source_title()],
             orientation="h",
             marker={"color": colour},
-            error_x={"array": [float(maths.half_width(values))], "thickness": 1},
+            error_x={
+                "array": [float(maths.half_width(values))],
+                "thickness": 1.5,
+                "color": colours.REAL,
+            },
             hovertemplate="%{x:.1f} points<extra></extra>",
         )
     caption = (
@@ -149,10 +153,12 @@ def forgetting(tasks: Sequence[Learned]) -> Drawn:
 
 def by_bytes(tasks: Sequence[Learned]) -> Drawn:
     """Last accuracy by what the memory takes."""
-    figure = drawing.new_figure("Bytes of memory", "Last accuracy", per_cent=True, height=340)
+    figure = drawing.new_figure(
+        "Bytes of memory", "Last accuracy", per_cent=True, height=340, legend=False
+    )
     sources: dict[str, list[Learned]] = {}
     for each in tasks:
-        if each.spec.source != "none":
+        if each.spec.source != "none" and _visible(each, tasks) is True:
             sources.setdefault(each.spec.source_title(), []).append(each)
     for title, own in sources.items():
         own = sorted(own, key=lambda each: each.memory_bytes[:, -1].mean())
@@ -163,7 +169,6 @@ def by_bytes(tasks: Sequence[Learned]) -> Drawn:
             y=[v.mean() for v in values],
             error_y={"array": [float(maths.half_width(v)) for v in values], "thickness": 1},
             name=title,
-            visible=_visible(own[0], list(sources)),
             mode="lines+markers",
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol, "size": 8},
@@ -173,7 +178,7 @@ def by_bytes(tasks: Sequence[Learned]) -> Drawn:
     figure.update_xaxes(type="log", dtick=1)
     caption = (
         "New images are stored in 32 bits per value, real ones in the 8 they have: at equal bytes there are "
-        "four times as many real ones."
+        "four times as many real ones. Colours as above."
     )
     return Drawn("At equal bytes", figure, caption)
 

@@ -207,9 +207,9 @@ def answer(found: Searched) -> str:
     if best is None:
         return f"No proxy's ranking of {len(found.nets)} networks can be compared with that of full training."
     text = f"**{rows[0].label()}** ranks {len(found.nets)} networks most like full training does"
-    text += f" (ρ = {best.rho:.2f}, {best.low:.2f} to {best.high:.2f})"
+    text += f" (ρ = {best.rho:.2f}, 95 % interval {best.low:.2f} to {best.high:.2f})"
     if sets and rows[0] is not sets[0] and (own := agreement(sets[0].score, found.truth)):
-        text += f"; of the distilled sets {sets[0].label()} does (ρ = {own.rho:.2f})"
+        text += f"; among distilled sets {sets[0].label()} comes nearest (ρ = {own.rho:.2f})"
     return f"{text}."
 
 
