@@ -9,9 +9,11 @@ from ddcore.base import paths
 from ddcore.base.errors import DDError
 from ddcore.base.fields import declared
 from ddcore.base.foreign_text import plain
+from ddcore.base.specs import TaskSpec
 from ddcore.data.lookup import resolve
 from ddcore.data.registry import datasets
 from ddcore.data.spec import DataSpec, dataset_task, download_task
+from ddcore.tasks import jobs
 from pages.components import data_views, links, permissions, runs, shell, task_panel
 
 OWN = "own"
@@ -35,8 +37,12 @@ def main() -> None:
         spec = registered(name, bar) if name in datasets() else known[name].spec
     if spec is None:
         return
+    wanted = dataset_task(spec)
+    as_it_is = spec.name in datasets() and not (spec.resolution or spec.grey)
+    if spec.source == "bundled" and as_it_is and not permissions.refusal():
+        _read_at_once(wanted)
     task = task_panel.ensure(
-        dataset_task(spec),
+        wanted,
         key="data.decode",
         label="Read the images",
         why="Reading decodes every picture once, and every run uses the result.",
@@ -44,13 +50,18 @@ def main() -> None:
     )
     if task:
         with bar:
-            as_it_is = spec.name in datasets() and not (spec.resolution or spec.grey)
             chosen = spec.name if as_it_is else task.key
             shell.link("pages/2_Distil.py", "Distil this", icon=":material/science:", data=chosen)
         data_views.show(task, spec)
         if name in datasets():
             st.caption(datasets()[name].about)
     st.caption("Nothing is changed or uploaded; files are read.")
+
+
+def _read_at_once(wanted: TaskSpec) -> None:
+    """What comes with the tool takes a second: nobody has to ask for it."""
+    if jobs.state(shell.store().task(wanted))["state"] == "missing":
+        permissions.submit(shell.store(), [wanted])
 
 
 def chooser(known: dict[str, data_views.Choice]) -> str:

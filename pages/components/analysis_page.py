@@ -197,7 +197,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: Delt
     left = [place for place in figures if place not in done]
     _one_legend([drawn.figure for drawn in figures.values()])
     for drawn in figures.values():
-        views.enlarge(drawn.figure)
+        views.legible(drawn.figure)
     if not done:
         first = left.pop(0)
         above.markdown(f"**{figures[first].title}**")

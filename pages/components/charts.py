@@ -135,7 +135,7 @@ def dots(
 
 def show(figure: Figure, *, key: str, alt: str) -> None:
     """Draw a figure; `alt` says in a sentence what it shows."""
-    views.enlarge(figure)
+    views.legible(figure)
     st.plotly_chart(figure, key=key, theme="streamlit", config=CONFIG, alt=unescaped(alt))
 
 

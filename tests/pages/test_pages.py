@@ -94,7 +94,7 @@ def test_a_variable_that_is_not_allowed_is_said_on_every_page(visit, monkeypatch
     [(28, "No space left"), (30, "Read-only file system"), (13, "Permission denied")],
 )
 def test_a_store_that_cannot_be_written_is_said(visit, store, monkeypatch, number, words):
-    app = visit("1_Data.py")
+    app = visit("1_Data.py", px="6")
 
     def refused(path, content):
         raise OSError(number, os.strerror(number), str(path))
@@ -146,8 +146,17 @@ def test_start_without_an_evaluation_says_so(visit, store):
 # --- Data -----------------------------------------------------------------------------------------
 
 
+def test_what_comes_with_the_tool_is_read_at_once(visit, store, monkeypatch):
+    """But not for those who may only look."""
+    with monkeypatch.context() as patch:
+        patch.setenv("DD_VISITORS", "1")
+        assert "not computed yet" in text(visit("1_Data.py")) and not list(store.tasks("dataset"))
+    assert "queued" in text(visit("1_Data.py"))
+    assert len(list(store.tasks("dataset"))) == 1
+
+
 def test_data_offers_to_read(visit):
-    app = visit("1_Data.py")
+    app = visit("1_Data.py", px="6")
     assert "Read the images" in text(app)
     app.button(key="data.decode.start").click().run()
     assert "queued" in text(app)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ddcore.recipes import recipe, recipes, table
 from ddcore.recipes.base import Published
-from pages.components import reproduce_views
+from pages.components import reproduce_matrix, reproduce_views
 from tests.pages.fakes import text
 
 PAGE = "7_Reproduce.py"
@@ -83,3 +83,22 @@ def app_store():
     from pages.components import shell
 
     return shell.store()
+
+
+def test_lines_of_a_cell_are_told_apart(store):
+    """By words of their rows' names, else by protocol and width, else by both; one alone needs no word."""
+    lines = {(ln.row.name, ln.judged_by): ln for ln in table.lines(store)}
+
+    def told(method: str, ipc: int, begins: str = "cifar10") -> list[str]:
+        own = [
+            ln
+            for ln in lines.values()
+            if ln.row.method == method and ln.row.ipc == ipc and ln.row.name.startswith(begins)
+        ]
+        return reproduce_matrix.labels(own)
+
+    assert told("dd2018", 10, "mnist-unknown-100-short") == [""]
+    assert told("dd2018", 10, "cifar10") == ["fixed", "unknown"]
+    assert told("mtt", 10, "cifar10-mtt-10-hour") == ["t300 w32", "t300 w128", "mtt w32"]
+    of_dm = told("dm", 10, "cifar10-dm-10-")
+    assert len(set(of_dm)) == len(of_dm) > 4 and "wide t300 w128" in of_dm
