@@ -38,3 +38,13 @@ def chatter(request, folder, progress):
     """Print as libraries do, and tell a great deal."""
     print("not an answer")
     return "x" * request["length"]
+
+
+def stumble(request, folder, progress):
+    """Fail over something unforeseen."""
+    return {}["shape"]
+
+
+def allocate(request, folder, progress):
+    """Say as torch does that there is no memory."""
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")

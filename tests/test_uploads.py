@@ -147,6 +147,8 @@ LIMITS = isolated.Limits(memory=200 << 20, cpu_seconds=1, written=10 << 20)
         ("spin", r"a\.pt takes more than 1 seconds to read"),
         ("crash", r"a\.pt takes more than|a\.pt could not be read"),
         ("write", r"a\.pt"),
+        ("stumble", r"a\.pt made its reader fail"),
+        ("allocate", r"a\.pt takes more than 200 MB of memory to read"),
     ],
 )
 def test_a_reader_that_takes_too_much_is_ended(tmp_path, function, words):

@@ -10,6 +10,7 @@ into the time limit or crashes a library ends in one sentence, and the process t
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -35,6 +36,8 @@ MAX_ANSWER = 8 << 20  # bytes of one line: names and figures, never arrays
 WALL_PER_CPU, WALL_TO_START = 20, 60
 LOOK_EVERY = 0.5  # seconds between looks at the clock
 _SIGNALLED_TIME = (-24, -9)  # SIGXCPU, and SIGKILL once the hard limit is reached
+FILLED, FAILED = 3, 4  # exit codes
+_NO_MEMORY = (FILLED, -6, -11)  # SIGABRT and SIGSEGV: how libraries in C end that get none
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,11 @@ def _ended(code: int, limits: Limits, what: str) -> str:
             f"{what} takes more than {limits.cpu_seconds} seconds to read: it is damaged, or made to "
             "keep a reader busy."
         )
-    return _too_large(limits, what) if code else f"{what} could not be read to its end."
+    if code in _NO_MEMORY:
+        return _too_large(limits, what)
+    if code:
+        return f"{what} made its reader fail: it is damaged, or of a form that is not known."
+    return f"{what} could not be read to its end."
 
 
 def _too_large(limits: Limits, what: str) -> str:
@@ -207,8 +214,16 @@ def main() -> None:
     except DataError as error:
         say(error={"kind": "DataError", "parts": [str(error)]})
     except MemoryError:
-        os._exit(3)  # told in the words of `_ended`, which need no memory here
+        os._exit(FILLED)  # told in the words of `_ended`, which need no memory here
+    except Exception as error:
+        os._exit(FILLED if _of_too_much(error) else FAILED)
     os._exit(0)  # libraries may need more memory to close than they are allowed
+
+
+def _of_too_much(error: Exception) -> bool:
+    """Whether a library ran into a limit: of what it may write, or of memory (in words of its own)."""
+    written = isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC)
+    return written or any(word in str(error).lower() for word in ("alloc", "memory"))
 
 
 def _limit(limits: Limits) -> None:
