@@ -1,5 +1,7 @@
 """Expert trajectories: what is stored, how exactly, and that a stop loses no finished expert."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -189,3 +191,25 @@ def test_runs_share_experts_and_refuse_what_does_not_fit():
     ):
         with pytest.raises(SpecError, match=words):
             make_spec("mtt", resolve("digits"), (1, 8, 8), settings=[(field, value)])
+
+
+def test_what_a_needed_task_takes_is_not_counted_as_the_runs_own(compute, monkeypatch):
+    """A run that trains its experts itself is no slower for it in its result; people wait for both."""
+    slow, wait = trajectory._train, 1.5
+
+    def slowed(context, job):
+        time.sleep(wait)
+        end = time.process_time() + wait
+        while time.process_time() < end:
+            pass
+        slow(context, job)
+
+    monkeypatch.setattr(trajectory, "_train", slowed)
+    settings = {"iterations": "2", "experts": "1", "epochs": "3", "max_start": "1"}
+    settings |= {"validations": "1", "val_nets": "1", "net.width": "4"}
+    run = make_spec("mtt", resolve("digits"), (1, 8, 8), settings=list(settings.items()))
+    run = run.replace(protocol=run.protocol.replace(epochs=5))
+    task = compute(run)
+    result, total = task.result(), task.status()["seconds"]
+    assert total > result["seconds"] + 2 * wait
+    assert 0 < result["cpu_seconds"] < total - wait

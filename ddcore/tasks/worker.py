@@ -80,6 +80,9 @@ class Context(Generic[S]):
         self._rate: tuple[int, float] | None = None
         self._started_cpu = time.process_time()
         self._seconds_before = self._cpu_before = 0.0
+        self._waited = (
+            0.0  # for needed tasks: part of what people wait for, not of what this one took
+        )
         self._checkpoints = Checkpoints(task.folder)
         self._written: dict[str, Fingerprint] = {}  # result files, as they were when written
         self.ways = execution.Ways()  # how its steps are executed
@@ -89,12 +92,12 @@ class Context(Generic[S]):
 
     @property
     def seconds(self) -> float:
-        """Seconds computed so far, those before a resume included."""
+        """Seconds computed so far, those before a resume included, those of needed tasks not."""
         return self._seconds_before + time.monotonic() - self._started
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor seconds of all threads, those before a resume included."""
+        """Processor seconds of all threads, as `seconds`."""
         return self._cpu_before + time.process_time() - self._started_cpu
 
     def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
@@ -175,7 +178,7 @@ class Context(Generic[S]):
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "device": self.device,
-                "seconds": round(self.seconds, 3),
+                "seconds": round(self.seconds + self._waited, 3),
             }
             self._last_status = time.monotonic()
             self.task.write_status(**self._status)
@@ -206,8 +209,21 @@ class Context(Generic[S]):
         task = self.store.task(spec)
         if not task.is_done():
             self.store.create(spec)
-            run_task(self.store, task, spec, self.device, parent=self, place=self.place)
+            with self._not_counted():
+                run_task(self.store, task, spec, self.device, parent=self, place=self.place)
         return task
+
+    @contextlib.contextmanager
+    def _not_counted(self) -> Iterator[None]:
+        """What a needed task takes is that task's: the next run finds it done, and is no quicker for it."""
+        begun, begun_cpu = time.monotonic(), time.process_time()
+        try:
+            yield
+        finally:
+            took = time.monotonic() - begun
+            self._waited += took
+            self._started += took
+            self._started_cpu += time.process_time() - begun_cpu
 
     def need_key(self, key: str) -> Task:
         """Like `need`, for a task known by its key."""
