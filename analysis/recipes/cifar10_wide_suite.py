@@ -15,7 +15,7 @@ from ddcore.recipes.cifar10_cpu import FAMILIES, WIDE
 # Beside the preset Quick: as much as two cores carry in an hour.
 SETTINGS = {
     "dynamics": {"network": "convnet-128", "nets": "3"},
-    "recognition": {"networks": "convnet-128", "epochs": "2"},
+    "recognition": {"networks": "convnet-128", "epochs": "1"},
     "curvature": {"network": "convnet-128", "spectra": "1", "steps": "20"},
 }
 
