@@ -320,10 +320,11 @@ def _best_lrs(trial: _Trial, use: Use, images: Tensor, labels: Tensor) -> tuple[
     if judges is not None and images.ndim == 5:
         images = _cycled(images, count)
         labels = _cycled(labels, count) if labels.ndim == 3 else labels
+    seeds = use.few(trial.seeds) if images.ndim == 4 else trial.seeds
     scored = []
     for name, candidate in candidates:
         tried = dataclasses.replace(use, made=dataclasses.replace(use.made, lrs=candidate))
-        nets = tried.train(images, labels, trial.seeds, judges, trial.check)
+        nets = tried.train(images, labels, seeds, judges, trial.check)
         scored.append((statistics.fmean(tried.scores(nets, data.val)), name, tried))
     _, name, best = max(scored, key=lambda s: s[0])
     return best, name
