@@ -10,7 +10,7 @@ from analysis.settings import estimate, make_spec
 from ddcore.data.spec import form
 from ddcore.distil.contract import DistillSpec
 from ddcore.recipes.base import Recipe, Step
-from ddcore.recipes.cifar10_cpu import FAMILIES, WIDE
+from ddcore.recipes.cifar10_cpu import FAMILIES, MADE_WIDE
 
 # Beside the preset Quick: as much as two cores carry in an hour.
 SETTINGS = {
@@ -41,7 +41,7 @@ RECIPE = Recipe(
     about="Recognition, its course along training and curvature in ConvNets of width 128, of the four sets "
     "of the recipe cifar10-cpu and of two that were made in networks of that width.",
     machine="cpu",
-    rows=(*FAMILIES, *WIDE),
+    rows=(*FAMILIES, *MADE_WIDE),
     repeats=True,
     follow=suite,
 )
