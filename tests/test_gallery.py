@@ -166,7 +166,7 @@ def test_a_run_is_shipped_with_some_of_its_snapshots(store, tmp_path, data, init
 
 
 def test_large_snapshots_are_fewer(store, tmp_path):
-    task, _ = _with_snapshots(store, _data("mnist"), "mean", 320)
+    task, _ = _with_snapshots(store, _data("mnist"), "mean", 160)
     gallery.ship(task, tmp_path)
     folder = tmp_path / task.kind / task.key / "snapshots"
     assert 2 <= len(list(folder.iterdir())) < 12

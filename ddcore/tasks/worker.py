@@ -33,6 +33,7 @@ from ddcore.tasks.files import (
     write_json,
 )
 from ddcore.tasks.records import event_line
+from ddcore.tasks.stopwatch import Stopwatch
 from ddcore.tasks.store import Store, Task
 from ddcore.tasks.task import CHECKPOINTS, EVENTS, snapshot_name
 from ddcore.tasks.workplace import HERE, Moved, Workplace
@@ -74,15 +75,10 @@ class Context(Generic[S]):
         self.lease = leases.Lease(task.folder, store.root, place.facts.get("job", ""))
         self._lock = threading.Lock()
         self._began = time.time()
-        self._started = time.monotonic()
         self._status: dict[str, Any] = {}
         self._last_status = self._last_checkpoint = -math.inf
         self._rate: tuple[int, float] | None = None
-        self._started_cpu = time.process_time()
-        self._seconds_before = self._cpu_before = 0.0
-        self._waited = (
-            0.0  # for needed tasks: part of what people wait for, not of what this one took
-        )
+        self._watch = Stopwatch()
         self._checkpoints = Checkpoints(task.folder)
         self._written: dict[str, Fingerprint] = {}  # result files, as they were when written
         self.ways = execution.Ways()  # how its steps are executed
@@ -93,12 +89,12 @@ class Context(Generic[S]):
     @property
     def seconds(self) -> float:
         """Seconds computed so far, those before a resume included, those of needed tasks not."""
-        return self._seconds_before + time.monotonic() - self._started
+        return self._watch.seconds
 
     @property
     def cpu_seconds(self) -> float:
         """Processor seconds of all threads, as `seconds`."""
-        return self._cpu_before + time.process_time() - self._started_cpu
+        return self._watch.cpu_seconds
 
     def progress(self, step: int, total: int, message: str = "", **metrics: float) -> None:
         """Report a step. With metrics, also append an event. Raises `Cancelled` when asked to stop."""
@@ -140,17 +136,13 @@ class Context(Generic[S]):
         """
         if not pausing.is_asked(self.task):
             return
-        before, cpu = time.monotonic(), time.process_time()
-        self._write(state="running", step=step, total=total, eta_s=None, message=PAUSED)
-        begun()
-        try:
+        with self._watch.stopped():
+            self._write(state="running", step=step, total=total, eta_s=None, message=PAUSED)
+            begun()
+            self._rate = None
             while pausing.is_asked(self.task) and not pausing.may_step(self.task):
                 self.check_cancel()
                 time.sleep(pausing.POLL_S)
-        finally:
-            self._started += time.monotonic() - before
-            self._started_cpu += time.process_time() - cpu
-            self._rate = None
         if not pausing.is_asked(self.task):
             self._write(message=self._notice)
 
@@ -178,7 +170,7 @@ class Context(Generic[S]):
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "device": self.device,
-                "seconds": round(self.seconds + self._waited, 3),
+                "seconds": round(self.seconds + self._watch.waited, 3),
             }
             self._last_status = time.monotonic()
             self.task.write_status(**self._status)
@@ -209,21 +201,9 @@ class Context(Generic[S]):
         task = self.store.task(spec)
         if not task.is_done():
             self.store.create(spec)
-            with self._not_counted():
+            with self._watch.stopped(waited=True):
                 run_task(self.store, task, spec, self.device, parent=self, place=self.place)
         return task
-
-    @contextlib.contextmanager
-    def _not_counted(self) -> Iterator[None]:
-        """What a needed task takes is that task's: the next run finds it done, and is no quicker for it."""
-        begun, begun_cpu = time.monotonic(), time.process_time()
-        try:
-            yield
-        finally:
-            took = time.monotonic() - begun
-            self._waited += took
-            self._started += took
-            self._started_cpu += time.process_time() - begun_cpu
 
     def need_key(self, key: str) -> Task:
         """Like `need`, for a task known by its key."""
@@ -301,7 +281,7 @@ class Context(Generic[S]):
             self.ways.chosen.update(found[1].get("ways", {}))  # a checkpoint may be older than they
             self.ways.seconds += found[1].get("compile_seconds", 0.0)
             self.ways.cpu_seconds += found[1].get("compile_cpu_seconds", 0.0)
-            self._seconds_before, self._cpu_before = found[1]["seconds"], found[1]["cpu_seconds"]
+            self._watch.go_on(found[1]["seconds"], found[1]["cpu_seconds"])
             self._written = {n: f for n, f in files.items() if self._as_written(n, f)}
             problems += [f"{n} was damaged and left out" for n in files.keys() - self._written]
         self.forget_after(step)

@@ -30,9 +30,11 @@ def test_adapted_networks_before_and_after(visit, store):
     measured(store, run, rows)
     app = visit(PAGE, run=task.key)
     assert "made for networks trained on Digits" in app.info[0].value
-    assert "70.0 ± 2.0 % (n = 2)" in app.info[0].value and "+20.0 points" in app.info[0].value
+    assert "70.0 ± 2.0 % (n = 2)" in app.info[0].value and "+20.0 ± 2.8 points" in app.info[0].value
     assert "fresh random weights reach 40.0" in app.info[0].value
-    assert "| Before: not trained on any set | 70.0 ± 2.0 % (n = 2) | +20.0 points |" in text(app)
+    assert "| Before: not trained on any set | 70.0 ± 2.0 % (n = 2) | +20.0 ± 2.8 points |" in text(
+        app
+    )
 
 
 def test_another_protocol_does_not_start_there(visit, store):

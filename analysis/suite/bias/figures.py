@@ -128,7 +128,7 @@ def headline(result: BiasResult) -> str:
     points = span([p.difference.mean() for p in pairs], "points", signed=True, digits=1)
     shown = sum(p.verdict != 0 for p in pairs)
     return (
-        f"What a wrong {result.found.cue} costs at equal accuracy, minus that after random images: "
+        f"Cost of a wrong {result.found.cue}, minus random images' at equal accuracy: "
         f"**{points}** (told apart: {shown} of {len(pairs)})."
     )
 

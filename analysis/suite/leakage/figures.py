@@ -229,15 +229,15 @@ def headline(result: LeakageResult) -> str:
     sets = {s.key for s in result.found.sources if s.method}
     false = span([100 * m.hits / m.trials for m in result.found.memorised if m.key in sets], "%")
     chance = 100 / (len(result.class_names) - 1)
-    told = f"labels **{false}** of false labels (chance {chance:.0f})"
+    told = f"false labels recovered: **{false}** (chance {chance:.0f})"
     images = _values(result)
     if not images:
         return f"Too few images to tell members; {told}."
     share = span([value for value, *_ in images], "%", digits=1)
     guessed = 100 * result.found.rates[0]
     clear = sum(low > guessed for _, low, _ in images)
-    above = f"interval above it: {clear} of {len(images)}"
-    return f"Images betray **{share}** of members (chance {guessed:g}; {above}), {told}."
+    above = f"{clear}/{len(images)} above"
+    return f"Members from images: **{share}** (chance {guessed:g}, {above}); {told}."
 
 
 def sentence(result: LeakageResult) -> str:

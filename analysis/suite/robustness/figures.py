@@ -133,7 +133,7 @@ def headline(result: RobustnessResult) -> str:
     points = span([p.difference.mean() for p in pairs], "points", signed=True, digits=1)
     shown = sum(p.verdict != 0 for p in pairs)
     return (
-        f"Accuracy under attack, at equal accuracy without, minus that after random images: **{points}** "
+        f"Under attack, at equal accuracy: **{points}** against random images "
         f"(told apart: {shown} of {len(pairs)})."
     )
 

@@ -195,13 +195,13 @@ def headline(result: TransferResult) -> str:
         home.append(beyond[key][result.found.home[key]].mean())
         for found, places in zip(away.values(), others(result, key)):
             found += [beyond[key][places].mean()] if places else []
-    own = span(home, "points", signed=True, digits=1)
+    own = span(home, signed=True, digits=1)
     words = "".join(
         f", **{span(values, signed=True, digits=1)}** {where}"
         for where, values in away.items()
         if values
     )
-    return f"Beyond random real images: **{own}** in the network that made the set{words}."
+    return f"Points over random: **{own}** where made{words}."
 
 
 def sentence(result: TransferResult) -> str:
