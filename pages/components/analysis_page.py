@@ -61,16 +61,10 @@ Lead = Callable[[Result, Arrays, dict[str, str]], Collection[int]]
 CAPTION_WORDS = 20  # of a caption that is shown whole
 SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z(])")
 OFFERED = 4  # other choices of sets
-# Choices that change a figure stand below its title, wide enough for their words: of four and more, two a row
-# where a window is narrow.
+# Choices that change a figure share a row with its title, as wide as there is room.
 CSS = """<style>
 [class*="st-key-"][class*="-options"] > :has([data-testid="stSelectbox"]) {
   flex: 1 1 8.5rem; min-width: 8.5rem; max-width: 26rem;
-}
-@media (max-width: 1200px) {
-  [class*="st-key-"][class*="-options"]:has(> :nth-child(4)) > :has([data-testid="stSelectbox"]) {
-    flex-basis: 45%; max-width: none;
-  }
 }
 </style>"""
 
@@ -183,8 +177,9 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: Delt
     with head:
         st.markdown(drawing.typeset(analysis.headline(shown)))
         st.html(CSS)
-        above = st.container()  # the title of the first figure
         row = shell.bar(f"{analysis.name}.options")
+    with row:
+        beside = st.container(width="stretch")  # the title of the first figure
     options = picked(analysis, result, lambda option: _ask(option, row))
     done = lead(result, arrays, options)
     figures = dict(enumerate(analysis.figures(shown, arrays, options)))
@@ -200,7 +195,7 @@ def _result(analysis: Analysis, task: Task, chart: Chart, lead: Lead, head: Delt
         views.legible(drawn.figure)
     if not done:
         first = left.pop(0)
-        above.markdown(f"**{figures[first].title}**")
+        beside.markdown(f"**{figures[first].title}**")
         draw(first)
     open_ = [p for p in left if not figures[p].folded]
     for wide, places in itertools.groupby(open_, lambda p: figures[p].wide):

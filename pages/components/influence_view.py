@@ -205,12 +205,10 @@ class Theirs:
 
     def _row(self, rows: np.ndarray, effect: np.ndarray, key: str, label: str) -> None:
         places = [int(p) for p in np.searchsorted(self.rows, rows)]
-        helped = key == "influence.helped"
         known = [(p, i) for p, i in zip(places, rows) if p < len(self.rows) and self.rows[p] == i]
         if not known:
             words = ", ".join(f"{plain(self.called(i))} {effect[i]:+.2f}" for i in rows)
-            more = " The images appear when the dataset is read, below." if helped else ""
-            st.caption(drawing.typeset(f"{words}.{more}"))
+            st.caption(drawing.typeset(words))
             return
         named = dict(known)
         words, lines = [""] * len(self.rows), [""] * len(self.rows)

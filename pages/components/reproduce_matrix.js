@@ -38,10 +38,10 @@ function addMark(cell, mark, chosen, send) {
   figures.className = 'figures'
   figures.setAttribute('aria-hidden', 'true')
   add(figures, 'b', mark.ours)
+  add(figures, 'span', mark.label).className = 'label'
   add(figures, 'span', mark.theirs)
   const bar = add(button, 'div')
   bar.className = 'bar'
-  if (mark.label) add(button, 'span', mark.label).className = 'label'
   place(bar, 'whole', {})
   if (mark.published !== null) place(bar, 'published', { left: mark.published + '%' })
   if (mark.mean === null) return

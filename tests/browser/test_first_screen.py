@@ -24,7 +24,7 @@ BEGINS, SEEN = (
     300,
 )  # screen pixels: where the main thing begins at the latest, and what is seen of it
 WIDE, TALLEST = (1400, 900), 2200  # of a page
-LISTS = {"Runs", "Paper"}  # of runs and of findings: as long as there are many
+LISTS = {"Runs", "Paper", "Reproduce"}  # of runs, findings, recipes: as long as there are many
 PICTURES = """[data-testid=stPlotlyChart], [data-testid^=stBidiComponent], [data-testid=stDataFrame],
 [data-testid=stImage], [data-testid=stFileUploader]"""
 LOADING = "[data-testid=stMain] [data-testid=stSkeleton]"  # what a figure's own script will fill
