@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from analysis import analyses
 from analysis.runs import planned
@@ -16,15 +17,23 @@ from ddcore.recipes.cifar10 import FAMILIES
 
 
 def suite(
-    preset: str, runs: list[DistillSpec], rehearsal: bool, only: Collection[str] = ()
+    preset: str,
+    runs: list[DistillSpec],
+    rehearsal: bool,
+    only: Collection[str] = (),
+    settings: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> list[Step]:
-    """Every analysis of the runs, or those named in `only`, under a preset; as a rehearsal the smallest."""
+    """Every analysis of the runs, or those named in `only`, under a preset; as a rehearsal the smallest.
+
+    `settings` are fields that differ from the preset, by the analysis's name.
+    """
     shape, _ = form(runs[0].data)
     chosen = planned(runs, shape)
     steps = []
     for each in (of for name, of in analyses().items() if not only or name in only):
         try:
-            spec = make_spec(each, chosen, "quick" if rehearsal else preset)
+            own = settings.get(each.name, {}).items()
+            spec = make_spec(each, chosen, "quick" if rehearsal else preset, own)
         except SpecError:  # no answer for sets of this size, or for these data
             continue
         if rehearsal:

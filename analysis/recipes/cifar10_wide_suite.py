@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from analysis import analysis
-from analysis.runs import planned
-from analysis.settings import estimate, make_spec
-from ddcore.data.spec import form
-from ddcore.distil.contract import DistillSpec
-from ddcore.recipes.base import Recipe, Step
+from analysis.recipes.cifar10_suite import suite
+from ddcore.recipes.base import Recipe
 from ddcore.recipes.cifar10_cpu import FAMILIES, MADE_WIDE
 
 # Beside the preset Quick: as much as two cores carry in an hour.
@@ -18,21 +14,6 @@ SETTINGS = {
     "recognition": {"networks": "convnet-128", "epochs": "1"},
     "curvature": {"network": "convnet-128", "spectra": "1", "steps": "20"},
 }
-
-
-def suite(runs: list[DistillSpec], rehearsal: bool) -> list[Step]:
-    """The three, in networks of the published width; as a rehearsal the smallest."""
-    shape, _ = form(runs[0].data)
-    chosen = planned(runs, shape)
-    steps = []
-    for name, settings in SETTINGS.items():
-        each = analysis(name)
-        spec = make_spec(each, chosen, settings=settings.items())
-        if rehearsal:
-            spec = spec.replace(**each.smallest)
-        steps.append(Step(spec, "", functools.partial(estimate, each, spec, chosen)))
-    return steps
-
 
 RECIPE = Recipe(
     name="cifar10-wide-suite",
@@ -43,5 +24,5 @@ RECIPE = Recipe(
     machine="cpu",
     rows=(*FAMILIES, *MADE_WIDE),
     repeats=True,
-    follow=suite,
+    follow=functools.partial(suite, "quick", only=SETTINGS, settings=SETTINGS),
 )

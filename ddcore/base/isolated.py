@@ -37,6 +37,7 @@ WALL_PER_CPU, WALL_TO_START = 20, 60
 LOOK_EVERY = 0.5  # seconds between looks at the clock
 _SIGNALLED_TIME = (-24, -9)  # SIGXCPU, and SIGKILL once the hard limit is reached
 FILLED, FAILED = 3, 4  # exit codes
+NO_MEMORY = ("alloc", "memory", "failed to map", "zero-fill")  # how libraries and the loader say it
 _NO_MEMORY = (FILLED, -6, -11)  # SIGABRT and SIGSEGV: how libraries in C end that get none
 
 
@@ -223,7 +224,7 @@ def main() -> None:
 def _of_too_much(error: Exception) -> bool:
     """Whether a library ran into a limit: of what it may write, or of memory (in words of its own)."""
     written = isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC)
-    return written or any(word in str(error).lower() for word in ("alloc", "memory"))
+    return written or any(word in str(error).lower() for word in NO_MEMORY)
 
 
 def _limit(limits: Limits) -> None:

@@ -254,7 +254,8 @@ READ = """- Each dot is one network: fresh random weights, trained on nothing bu
   rather than trained, leaves nothing to chance."""
 
 DOUBT = """- ± says how much the networks differ, not how much another distillation would: distil again with
-  another seed to see that.
+  another seed to see that. That of a difference takes the networks on both sides as independent: where they
+  start from the same weights it is too large.
 - The test images are the same for every dot: a difference of a few images may be luck.
 - Another protocol gives other figures for the same images, often by many points. Published accuracies
   are only comparable under the same protocol.
