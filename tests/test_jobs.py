@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -348,7 +349,8 @@ def submit_from_everywhere(store, specs, processes, threads):
     for other in others:
         out, errors = other.communicate(timeout=LIMIT_S)
         assert out == "fine\n", errors
-    assert all(finish(store.task(spec))["state"] == "done" for spec in specs)
+    ends = Counter(finish(store.task(spec))["state"] for spec in specs)
+    assert ends == {"done": len(specs)}
     assert computed(store) == {spec.key: 1 for spec in specs}
 
 
@@ -440,6 +442,21 @@ def test_folders_deleted_under_ones_feet_are_no_error(store):
     assert errors == []
     with pytest.raises(DDError, match="has been deleted"):
         jobs.resume(store, store.task(spec))
+
+
+@pytest.mark.skipif(
+    not locks.MARKS, reason="nothing tells that a process which has not begun lives"
+)
+def test_a_worker_that_takes_long_to_start_is_not_lost(store):
+    """A busy machine may take minutes until a worker has said its process id: as long as it lives."""
+    task = store.create(SleepyTask())
+    task.write_status(state="queued", heartbeat=time.time() - 3600, host=socket.gethostname())
+    with local.begun([task]) as marks:
+        slow = subprocess.Popen(["sleep", "60"], pass_fds=marks)
+    assert jobs.state(task)["state"] == "queued"
+    slow.kill()
+    slow.wait()
+    assert jobs.state(task)["state"] == "lost"
 
 
 # --- odd clocks and places ------------------------------------------------------------------------

@@ -23,7 +23,9 @@ from ddcore.tasks.task import STATUS
 NO_RESULTS = ("failed", "cancelled", "lost", "missing")
 HEARTBEAT_LIMIT_S = 180.0  # of another machine: longer than file systems keep attributes
 LEAVE_LIMIT_S, SUBMIT_LIMIT_S = 10.0, 60.0
-START_LIMIT_S = 20.0  # a worker that has not said its process id by then never started
+START_LIMIT_S = (
+    20.0  # of a worker that has not said its process id, where nothing tells that it lives
+)
 TERM_AFTER_S, KILL_AFTER_S = 10.0, 20.0
 
 
@@ -129,7 +131,7 @@ def state(task: Task) -> dict[str, Any]:
         return elsewhere.state(task, status, task.folder.parent.parent)
     age = abs(time.time() - status.get("heartbeat", 0))  # the clock may have been set back
     here = status.get("host") == socket.gethostname()
-    starting = "pid" not in status and age < START_LIMIT_S and not _died_early(task)
+    starting = "pid" not in status and _may_be_starting(task, age)
     # Here, a held lock is proof of life: a task that waits behind another of its worker beats no heart.
     gone = not (starting or _is_held(task)) if here else _is_silent(task)
     if gone and (problem := task.damage()):
@@ -153,9 +155,11 @@ def _is_silent(task: Task) -> bool:
     return abs(age) > HEARTBEAT_LIMIT_S  # the clock may have been set back
 
 
-def _died_early(task: Task) -> bool:
-    """Whether a worker began and is gone; False where that cannot be known."""
-    return (task.folder / BEGUN).exists() and not locks.is_held(task.folder / BEGUN)
+def _may_be_starting(task: Task, age: float) -> bool:
+    """Whether a worker that has not said so yet is on its way, however long a busy machine takes."""
+    if (task.folder / BEGUN).exists():
+        return locks.is_held(task.folder / BEGUN)
+    return age < START_LIMIT_S
 
 
 def queue_places(store: Store) -> dict[str, int]:
