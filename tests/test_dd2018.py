@@ -16,18 +16,22 @@ from ddcore.distil.contract import method
 from ddcore.distil.methods.dd2018.params import source_like
 from ddcore.distil.problem import Problem
 from ddcore.distil.settings import make_spec
+from ddcore.measure import estimate
 from ddcore.measure.attack import attack_figures
 from ddcore.measure.spec import default_evaluation
 from ddcore.nets import NetSpec, pretrained
+from ddcore.nets.architectures import image_macs
 from ddcore.nets.module import to_module
 from ddcore.nets.network import Network
 from ddcore.pools import bank
+from ddcore.pools.estimate import known_form
 from ddcore.pools.networks import load
 from ddcore.sets import exports
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.use import Use
 from ddcore.training.labels import relabelled
 from ddcore.training.protocols import Protocol
+from ddcore.training.trained import TrainedNets
 from tests.test_runner import SHAPE, tiny
 
 NETS = 3
@@ -156,6 +160,28 @@ def test_adapting_is_judged_on_held_out_networks_before_and_after(compute, store
         made.train()
     fresh = compute(default_evaluation(spec.key, spec, nets=2, protocol=Protocol(epochs=2)))
     assert {r["subject"] for r in fresh.result()["rows"]} == {"distilled", "random", "class_mean"}
+
+
+def test_an_estimate_counts_the_networks_that_choose_step_sizes(compute, store, monkeypatch):
+    """Baselines try eight step sizes; the images their networks are tested on are most of the work."""
+    seen = []
+    test = TrainedNets.logits_in_batches
+
+    def counted(nets, part):
+        seen.append(nets.network.num_nets * len(part))
+        return test(nets, part)
+
+    spec = tiny("dd2018", setting="unknown")
+    compute(spec)
+    task = default_evaluation(spec.key, spec, nets=NETS)
+    monkeypatch.setattr(estimate, "speed", lambda *_: (1.0, ""))  # a second for each multiply-add
+    shape, classes = known_form(spec.data, store)
+    said = estimate.evaluation(task, spec, store, shape, classes).seconds
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainedNets, "logits_in_batches", counted)
+        compute(task)
+    made = sum(seen) * image_macs(spec.net, shape, classes)
+    assert made < said < 1.3 * made  # training is not counted in what is made
 
 
 def test_held_out_networks_neither_make_the_set_nor_choose_step_sizes(compute, monkeypatch):

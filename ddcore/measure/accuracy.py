@@ -23,7 +23,7 @@ from ddcore.measure import baselines
 from ddcore.measure.attack import attack_figures
 from ddcore.measure.best import BestOnTest, best_facts
 from ddcore.measure.labelled import labelled
-from ddcore.measure.spec import BEFORE, WHOLE, WHOLE_NETS, AccuracyPart, AccuracyTask
+from ddcore.measure.spec import BASELINE_LRS, BEFORE, WHOLE, WHOLE_NETS, AccuracyPart, AccuracyTask
 from ddcore.nets.network import Network
 from ddcore.sets.distilled import DistilledSet
 from ddcore.sets.use import Use, from_fresh_weights
@@ -37,9 +37,6 @@ from ddcore.training.protocols import Protocol, whole_protocol
 from ddcore.training.train import train
 from ddcore.training.trained import Trained, TrainedNets, agreement, mean_losses
 from ddcore.training.whole import train_on_everything
-
-# Step sizes a baseline may choose from (on validation data) where the protocol learns its own.
-BASELINE_LRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ddcore.base.errors import SpecError
-from ddcore.measure.spec import WHOLE, WHOLE_NETS, EvaluateTask, MeasuredRun
+from ddcore.measure.spec import BASELINE_LRS, WHOLE, WHOLE_NETS, EvaluateTask, MeasuredRun
 from ddcore.nets.architectures import NetSpec, image_macs
 from ddcore.nets.plan import Shape, cost
 from ddcore.pools.estimate import bank_seconds, known_form, sizes
@@ -45,6 +45,11 @@ def evaluation(
         nets = min(WHOLE_NETS, task.nets)
         each = (_judged(recipe, net, shape, classes, train, test) for net in task.archs)
         work += nets * sum(each)
+    if task.protocol.ordered:
+        kept = round(train * run.data.val_fraction / (1 - run.data.val_fraction))
+        tries = (subjects - 1) * task.nets * (1 + len(BASELINE_LRS))  # chosen on validation data
+        tried = (_judged(task.protocol, net, shape, classes, images, kept) for net in task.archs)
+        work += tries * sum(tried)
     image = max(image_macs(net, shape, classes) for net in task.archs)
     rate, basis = speed(store, "accuracy", work / (subjects * len(task.archs)), image)
     plans = [net.plan(shape, classes) for net in task.archs]

@@ -36,6 +36,8 @@ LABELLED = "random_labelled"  # the random images again, with labels made as tho
 WHOLE = "whole"  # the whole training set: a ceiling rather than a set of the same size
 WHOLE_NETS = 3  # trained for it, whatever else is asked
 BEST_EVERY = 10  # epochs between looks at the test images where the best is asked for
+# Step sizes a baseline may choose from (on validation data) where the protocol learns its own.
+BASELINE_LRS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BEFORE = "before"  # no set at all: the networks that a set is made for, as they start
 
 
