@@ -16,6 +16,8 @@ from ddcore.measure.evaluate import baseline_task
 from ddcore.measure.spec import AccuracyTask, default_evaluation
 from ddcore.recipes import gallery, table
 from ddcore.sets.distilled import DistilledSet
+from ddcore.sweeps import cells as of_cells
+from ddcore.sweeps import file, shipped
 from ddcore.tasks.files import write_arrays
 from ddcore.tasks.store import Store
 from ddcore.tasks.task import snapshot_name
@@ -52,6 +54,15 @@ def test_every_promised_run_is_there_with_its_evaluation(spec):
     assert task.snapshot_steps()[0] == 0
     rows = SHIPPED.task(default_evaluation(spec.key, spec)).result()["rows"]
     assert {"distilled", "random", "class_mean"} <= {r["subject"] for r in rows}
+
+
+def test_the_shipped_sweep_is_of_the_shipped_runs():
+    """What the page Sweeps opens on: every cell of it is there."""
+    made = file.read(SHIPPED, shipped.NAME)
+    assert made.axes == shipped.overview(), "run `make gallery`"
+    cells = of_cells.expand(made.name, made.axes, of_cells.stored(SHIPPED, made.axes.dataset))
+    assert len(cells) >= 40
+    assert {of_cells.state(SHIPPED, cell).state for cell in cells} == {"done"}
 
 
 @pytest.mark.parametrize("setting", ["", "unknown", "fixed"])

@@ -46,6 +46,7 @@ def add(commands: console.Commands) -> None:
 def gallery(options: argparse.Namespace) -> None:
     """`gallery`: compute the shipped runs and put them where they are shipped from; or their table."""
     from ddcore.recipes.gallery import build, build_recipes, markdown
+    from ddcore.sweeps import shipped
 
     if options.table:
         from ddcore.recipes.graphs import graph_table
@@ -61,6 +62,7 @@ def gallery(options: argparse.Namespace) -> None:
         keys = build_recipes()
     else:
         keys = build(follow.watch, only=options.only, missing=options.missing)
+        shipped.keep()
     console.output(options, keys, lambda: print(f"{len(keys)} folders"))
 
 

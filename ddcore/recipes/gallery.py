@@ -29,6 +29,7 @@ from ddcore.tasks.task import snapshot_name
 from ddcore.training.speed import Calibration, here
 
 SHAPE = (1, 8, 8)
+SIZES = (1, 10)  # images per class
 KINDS = ("distill", "evaluate", "accuracy", "baseline", Calibration.KIND)
 LARGEST = 4 << 20  # bytes of a set that is shipped
 SNAPSHOTS = 12  # of a shipped run
@@ -40,7 +41,7 @@ def runs() -> list[DistillSpec]:
     """The shipped runs: presets Quick, seed 0, as each method declares them."""
     return [
         make_spec(name, resolve("digits"), SHAPE, ipc=ipc, settings=list(settings.items()))
-        for ipc in (1, 10)
+        for ipc in SIZES
         for name, known in methods().items()
         for settings, sizes in known.shipped
         if ipc in sizes

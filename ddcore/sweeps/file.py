@@ -1,6 +1,7 @@
 """The file of a sweep, `sweeps/NAME.json` in the store: its axes and nothing that was computed.
 
-Cells, keys and states follow from it. It is in no key, and removing it removes no result.
+Cells, keys and states follow from it. It is in no key, and removing it removes no result. What is shipped has
+one, too, which gives way to one of the user's own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def path(store: Store, name: str) -> Path:
 def read(store: Store, name: str) -> Sweep:
     """The sweep of that name; `NotReady` if there is none, `Damaged` for a file of another kind."""
     file = path(store, name)
+    if store.gallery and not file.exists() and _shipped(store, name).exists():
+        file = _shipped(store, name)
     try:
         found = read_json(file)
     except FileNotFoundError:
@@ -55,16 +58,25 @@ def read(store: Store, name: str) -> Sweep:
 
 
 def names(store: Store) -> list[str]:
-    """All there are, the last one first."""
-    files = (store.root / FOLDER).glob("*.json")
-    own = [file for file in files if NAME.fullmatch(file.stem)]
-    return [file.stem for file in sorted(own, key=lambda file: (-file.stat().st_mtime, file.stem))]
+    """All there are, the last one first, then those that are shipped."""
+    own = sorted(_files(store.root), key=lambda file: (-file.stat().st_mtime, file.stem))
+    shipped = sorted(_files(store.gallery)) if store.gallery else []
+    return list(dict.fromkeys(file.stem for file in [*own, *shipped]))
+
+
+def _files(root: Path) -> list[Path]:
+    return [file for file in (root / FOLDER).glob("*.json") if NAME.fullmatch(file.stem)]
+
+
+def _shipped(store: Store, name: str) -> Path:
+    assert store.gallery is not None
+    return store.gallery / FOLDER / f"{name}.json"
 
 
 def keep(store: Store, name: str, axes: Axes, replace: bool = False) -> Sweep:
     """Write it down, or find it again; one of that name with other axes only gives way to `replace`."""
     file = path(store, name)
-    if file.exists() and not replace:
+    if name in names(store) and not replace:
         there = read(store, name)
         if there.axes != axes:
             raise DDError(

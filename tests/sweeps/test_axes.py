@@ -14,6 +14,7 @@ from ddcore.data import resolve
 from ddcore.distil.settings import make_spec
 from ddcore.sweeps import axes, cells, file
 from ddcore.sweeps.axes import Axes
+from ddcore.tasks.store import Store
 
 
 def expand(asked: Axes, name: str = "sweep") -> list[cells.SweepCell]:
@@ -160,6 +161,21 @@ def test_a_name_is_taken_by_its_axes(store):
     assert file.keep(store, "one", other, replace=True).axes == other
     file.keep(store, "two", asked)
     assert {*file.names(store)} == {"one", "two"}
+
+
+def test_a_shipped_sweep_comes_last_and_gives_way_to_an_own_one(store, tmp_path):
+    shipped, own = axes.make(method=["dm"]), axes.make(method=["dc"])
+    store.gallery = tmp_path / "gallery"
+    assert file.names(store) == []
+    there = file.keep(Store(store.gallery, gallery=None), "all", shipped)
+    file.keep(store, "mine", own)
+    assert file.names(store) == ["mine", "all"]
+    assert file.read(store, "all") == file.keep(store, "all", shipped) == there
+    assert not file.path(store, "all").exists()
+    with pytest.raises(DDError, match="There is a sweep all with other axes"):
+        file.keep(store, "all", own)
+    assert file.keep(store, "all", own, replace=True) == file.read(store, "all")
+    assert file.read(store, "all").axes == own and file.names(store)[0] == "all"
 
 
 @pytest.mark.parametrize("name", ["", "../up", "Großes", "a b", ".hidden", "x" * 61])

@@ -78,6 +78,7 @@ METHOD = Method(
     cost=cost,
     presets=presets,
     variants={"variant": tuple(VARIANTS)},
+    shipped=(({}, (1, 10)),),
     smallest={**SMALLEST, "outer_warmup": "2", "inner_warmup": "2"},
     not_labels=HARD_ONLY,
     caveat="Made for classes that look alike; on easily told digits it need not beat gradient matching.",

@@ -56,6 +56,7 @@ METHOD = Method(
     build=build,
     cost=cost,
     presets=presets,
+    shipped=(({}, (1, 10)),),
     smallest=SMALLEST,
     not_labels=HARD_ONLY,
     caveat="Its images are meant for training with augmentation: a protocol without it sells them short. "
