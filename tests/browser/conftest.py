@@ -125,7 +125,7 @@ def open_page(browser: object, app: App, visits: Visits) -> Iterator[Callable]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, base_url=app.url, accept_downloads=True
     )
-    context.set_default_timeout(60_000)  # the first page of a busy machine
+    context.set_default_timeout(180_000)  # pages of a busy machine
     context.on("request", lambda request: visits.requests.add(request.url))
 
     def complain(message: object) -> None:
