@@ -60,7 +60,7 @@ requirements: $(STAMP)
 # uv inside the environment installs in a fraction of pip's time. The lists name everything, also what only PyTorch
 # or its users ask for, so that the first step needs no PyTorch yet. The last step is the command `ddx`; everything is
 # compiled, which where Python may not write beside its modules each process would do anew (PyTorch alone: 4 s).
-INSTALL := $(BIN)/uv pip install --python $(BIN)/python
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode
 BY_DRIVER := $(INSTALL) --no-build --torch-backend=$(TORCH) $$(grep ^torch requirements.in)
 $(STAMP): requirements.txt requirements-torch.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -71,7 +71,7 @@ $(STAMP): requirements.txt requirements-torch.txt
 	then $(BY_DRIVER); \
 	else [ $(TORCH) = plain ] || echo "PyTorch's own index cannot be reached: taking its usual wheels, with CUDA."; \
 	  $(INSTALL) --no-build --require-hashes -r requirements.txt -r requirements-torch.txt; fi
-	$(INSTALL) --no-deps --no-build-isolation --quiet --compile-bytecode --editable .
+	$(INSTALL) --no-deps --no-build-isolation --quiet --editable .
 	$(BIN)/python -m compileall -q ddcore analysis pages tests
 	touch $(STAMP)
 
