@@ -57,7 +57,8 @@ def test_a_sweep_goes_on_by_its_name_and_is_listed(store, capsys, made):
     told(capsys, "one", *ASKED)
     again = told(capsys, "one")
     assert again["states"] == {"done": 4}
-    (listed,) = told(capsys)
+    listed, shipped = told(capsys)
+    assert shipped["name"] == "digits" and shipped["progress"] == "40 of 40 cells done."
     assert listed["progress"] == "4 of 4 cells done."
     assert listed["command"].startswith("ddx sweep one --method dm dc --dataset digits")
     assert ddx.main(["sweep", "one"]) == 0
@@ -94,7 +95,7 @@ def test_a_dry_run_starts_and_keeps_nothing(store, capsys, made):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("none", "There is no sweep none: there are none yet."),
+        ("none", "There is no sweep none: there are digits."),
         ("none --table", "There is no sweep none"),
         ("UP --method dm", "name = 'UP' is not allowed: expected small letters"),
         ("a --ipc 10", "Axes need methods: say --method"),
