@@ -46,7 +46,8 @@ def heat(axes: Axes, rows: Sequence[SweepRow], columns: str) -> Drawn:
         hovertemplate="%{y}, %{x}<br>%{customdata}<extra></extra>",
         hoverongaps=False,
     )
-    figure.update_xaxes(type="category")
+    # Above, as the head of a table: below it would be out of sight where there are many rows.
+    figure.update_xaxes(type="category", side="top", automargin=True)
     figure.update_yaxes(autorange="reversed", type="category")
     told = _beyond(len({label(axes, row.place, without=[columns]) for row in rows}))
     caption = f"Test accuracy in per cent, mean over seeds ± standard deviation.{told}"
