@@ -13,6 +13,7 @@ from ddcore.base.spread import figure_text
 from ddcore.sweeps.axes import Axes
 
 LEAST, ROW, AROUND = 320, 34, 100  # height: of a figure, of a row, of what stands around the rows
+MANY, CLOSE = 12, 28  # from so many rows on a row is lower, so that the table below is not far away
 MOST = 60  # rows of a figure: more of them are the table's
 
 
@@ -30,9 +31,9 @@ def heat(axes: Axes, rows: Sequence[SweepRow], columns: str) -> Drawn:
     found = {(label(axes, r.place, without=[columns]), r.at[columns]): r for r in rows if r.test}
     cells = [[found.get((name, value)) for value in across] for name in below]
     means = [[_mean(row) for row in line] for line in cells]
-    figure = drawing.new_figure(
-        plain(columns), height=max(LEAST, AROUND + ROW * len(below)), legend=False
-    )
+    each = ROW if len(below) < MANY else CLOSE
+    height = max(LEAST, AROUND + each * len(below))
+    figure = drawing.new_figure(plain(columns), height=height, legend=False)
     figure.add_heatmap(
         z=means,
         x=[plain(value) for value in across],
