@@ -9,6 +9,8 @@ from tests.browser.test_grid import SIZES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+PAINTED = """() => [...document.querySelectorAll('.grid')]
+  .every(each => !each.checkVisibility() || each.dataset.painted)"""
 WIDTHS = (1280, 1024, 700)
 
 
@@ -59,6 +61,7 @@ def test_no_image_is_cut(open_page, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 768})
         page.wait_for_timeout(500)
+        page.wait_for_function(PAINTED)
         for sheet in page.locator(".grid:visible").all():
             sizes = sheet.evaluate(SIZES)
             assert all(left >= 0 and right <= width for _, left, right in sizes), (address, width)
