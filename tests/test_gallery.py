@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ddcore.base import paths
-from ddcore.base.errors import SpecError
+from ddcore.base.errors import Damaged, SpecError
 from ddcore.data import DataSpec, resolve
 from ddcore.data.registry import get
 from ddcore.distil.methods.mtt import experts
@@ -182,6 +182,31 @@ def test_large_snapshots_are_fewer(store, tmp_path):
     folder = tmp_path / task.kind / task.key / "snapshots"
     assert 2 <= len(list(folder.iterdir())) < 12
     assert sum(p.stat().st_size for p in folder.iterdir()) < gallery.SNAPSHOT_BYTES + 10_000
+
+
+def test_of_a_set_too_large_to_ship_the_figures_are_shown(tmp_path, monkeypatch):
+    here = {line.name: line for line in table.lines(SHIPPED) if line.run and line.evaluation}
+    name, line = next(iter(here.items()))
+    mine = Store(tmp_path / "mine", gallery=None)
+    for task in (line.run, line.evaluation):
+        gallery.ship(task, mine.root)
+    monkeypatch.setattr(gallery, "LARGEST", 0)
+    monkeypatch.setattr(gallery, "Store", lambda root=None, gallery=None: Store(mine.root, gallery))
+    target = tmp_path / "shipped"
+    assert gallery.build_recipes(target) == []
+    assert [file.name for file in target.iterdir()] == ["large.json"]
+    before = (target / "large.json").stat().st_mtime_ns
+    gallery.build_recipes(target)
+    assert (target / "large.json").stat().st_mtime_ns == before
+    for store in (Store(target, gallery=None), Store(tmp_path / "another", gallery=target)):
+        told = {each.name: each for each in table.lines(store)}
+        assert told[name].run is None and table.figures(told[name]) == table.figures(line)
+        assert told[name].took == line.took and told[name].title == line.title
+        assert [each for each in told.values() if each.ours] == [told[name]]
+        assert f"| `{line.row.name}`: " in table.markdown([told[name]])
+    (target / "large.json").write_text("[]")
+    with pytest.raises(Damaged, match=r"large\.json is not a file of figures"):
+        table.lines(Store(target, gallery=None))
 
 
 def _data(name):

@@ -264,12 +264,12 @@ LONG = pytest.mark.skipif(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("name", [pytest.param("cifar10-suite", marks=LONG), "mnist"])
+@pytest.mark.parametrize("name", [pytest.param("cifar10-suite", marks=LONG), "coloured-digits"])
 def test_killed_again_and_again_a_recipe_comes_to_its_end(store, name):
     """Every process is killed some seconds after the start of each sitting but the last."""
     environment = os.environ | {"DD_CHECKPOINT_S": "0.2"}
     command = [sys.executable, "-m", "ddcore", "reproduce", name, "--rehearse", "--json"]
-    for seconds in (9, 14, 21):
+    for seconds in (7, 10, 14):
         sitting = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

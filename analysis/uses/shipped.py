@@ -45,7 +45,7 @@ METHODS: dict[str, dict[str, str]] = {
 }
 REPLAYED = ("random", "kmeans")  # beside all methods
 MNIST = DataSpec(name="mnist", source="torchvision", preprocess="scale")
-REGIMES_MNIST = ("mnist", (1, 10), 5)  # data, images per class, seeds
+REGIMES_MNIST = ("mnist", (1, 10, 50), 5)  # data, images per class, seeds
 RANKING = ("dm", "dc", "gtn", "bptt", "mtt", "dd2018", "frepo", "kip")
 RANKING_IPC = 10
 

@@ -20,7 +20,7 @@ from ddcore.distil.contract import DistillSpec, method, methods
 from ddcore.distil.settings import make_spec
 from ddcore.measure.ranking import with_own_labels
 from ddcore.measure.spec import BASELINES, WHOLE, default_evaluation
-from ddcore.recipes import table
+from ddcore.recipes import large, table
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import jobs, snapshots
 from ddcore.tasks.files import write_arrays
@@ -114,10 +114,16 @@ def _about(folders: list[Path], names: Collection[str]) -> list[Path]:
 
 
 def build_recipes(target: Path = paths.GALLERY) -> list[str]:
-    """Copy what recipes have made in the user's store to `target`, computing nothing; returns the keys."""
-    found = [task for task in of_recipes(Store(gallery=target)) if not task.shipped]
+    """Copy what recipes have made in the user's store to `target`, computing nothing; returns the keys.
+
+    Of sets too large to ship the figures are written down.
+    """
+    store = Store(gallery=target)
+    found = [task for task in of_recipes(store) if not task.shipped]
     for task in found:
         ship(task, target)
+    left_out = [line for line in _judged(store) if not _fits(line)]
+    large.keep(target, {line.name: table.figures(line) for line in left_out})
     return [task.key for task in found]
 
 
@@ -153,13 +159,22 @@ def _row(spec: DistillSpec, run: Task, judged: Task) -> str:
 def of_recipes(store: Store) -> list[Task]:
     """The finished runs, evaluations and accuracies behind the table of reproduction, but for huge sets."""
     found: dict[str, Task] = {}
-    for line in table.lines(store):
-        if not line.run or not line.evaluation:
-            continue
-        if line.run.checked("set.safetensors").stat().st_size < LARGEST:
-            rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
-            found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
+    for line in filter(_fits, _judged(store)):
+        assert line.run and line.evaluation
+        rows = [store.find(row["key"]) for row in line.evaluation.result()["rows"]]
+        found |= {task.key: task for task in (line.run, line.evaluation, *rows)}
     return list(found.values())
+
+
+def _judged(store: Store) -> list[table.Line]:
+    """The lines whose set has been made and judged."""
+    return [line for line in table.lines(store) if line.run and line.evaluation]
+
+
+def _fits(line: table.Line) -> bool:
+    """Whether the set of a line is small enough to ship."""
+    assert line.run
+    return line.run.checked("set.safetensors").stat().st_size < LARGEST
 
 
 def ship(task: Task, target: Path) -> None:

@@ -1,7 +1,7 @@
 """The table of reproduction: published figures beside ours, from what has been computed. No torch.
 
 A run is found by its settings but for the files of the dataset: results that were computed elsewhere are
-shown on machines without these files.
+shown on machines without these files. Of a set too large to ship only the figures are there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ddcore.base.spread import figure_text
 from ddcore.base.texts import duration
 from ddcore.data.registry import get
 from ddcore.distil.contract import DistillSpec, method
-from ddcore.recipes import recipes
+from ddcore.recipes import large, recipes
 from ddcore.recipes.base import Judged, Published, Recipe, RecipeRow
 from ddcore.tasks.store import Store, Task
 
@@ -49,6 +49,11 @@ class Line:
     seconds: float = 0.0  # of a graphics card, or of a processor's cores together
 
     @property
+    def name(self) -> large.Name:
+        """What tells it from all others."""
+        return self.recipe.name, self.row.name, self.judged_by
+
+    @property
     def judged_by(self) -> str:
         """The protocol and the network."""
         return f"{self.protocol}, {self.net}" if self.net else self.protocol
@@ -61,7 +66,7 @@ class Line:
     @property
     def took(self) -> str:
         """How long distilling took, and on what."""
-        if not self.run:
+        if not self.device:
             return "–"
         return f"{'CPU' if self.device == 'cpu' else self.device}, {duration(self.seconds)}"
 
@@ -87,8 +92,14 @@ class Line:
 def lines(store: Store) -> list[Line]:
     """Every line of every recipe."""
     runs, judgements = finished(store, "distill"), finished(store, "evaluate")
-    shown = [r for r in recipes().values() if not r.repeats]
-    return [line for r in shown for line in _of(r, runs, judgements)]
+    shown, told = [r for r in recipes().values() if not r.repeats], large.read(store)
+    found = [line for r in shown for line in _of(r, runs, judgements)]
+    return [line if line.run else replace(line, **told.get(line.name, {})) for line in found]
+
+
+def figures(line: Line) -> dict[str, Any]:
+    """What can be told of a line without its set."""
+    return {name: getattr(line, name) for name in large.FIGURES}
 
 
 def finished(store: Store, kind: str) -> dict[str, Task]:

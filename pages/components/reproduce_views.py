@@ -44,7 +44,7 @@ def matrix(lines: list[Line]) -> None:
     if not lines:
         st.caption("Nothing has been measured here yet: switch off *Measured only*.")
         return
-    names = [_name(line) for line in lines]
+    names = [line.name for line in lines]
     wanted = st.session_state.get(CHOSEN)
     chosen = names.index(wanted) if wanted in names else 0
 
@@ -54,10 +54,6 @@ def matrix(lines: list[Line]) -> None:
     with shell.main():
         reproduce_matrix.show(lines, chosen, "reproduce.matrix", choose)
     _line(lines[chosen])
-
-
-def _name(line: Line) -> tuple[str, str, str]:
-    return line.recipe.name, line.row.name, line.judged_by
 
 
 def _line(line: Line) -> None:
@@ -74,6 +70,8 @@ def _line(line: Line) -> None:
             with st.container(horizontal=True, gap="small"):
                 for path, label in WAYS.items():
                     shell.link(path, label, run=line.run.key)
+        elif line.ours:
+            st.caption("The set itself is too large to ship; the command makes it here.")
         st.code(line.command, language="bash", wrap_lines=True)
 
 
@@ -100,7 +98,7 @@ def recipe(of: Recipe, lines: list[Line]) -> None:
 def start(of: Recipe, lines: list[Line]) -> None:
     """Choose a row that is not there yet, see what it takes, and queue it."""
     store = shell.store()
-    left = {line.row.name: line.title for line in lines if not line.ours}
+    left = {line.row.name: line.title for line in lines if not (line.ours and line.run)}
     if not left:
         return
     name = st.selectbox(
