@@ -15,7 +15,7 @@ from analysis import analyses, thumbnail
 from analysis.runs import choose
 from analysis.settings import make_spec
 from analysis.single.race import RaceTask
-from analysis.task import without_sets
+from analysis.task import packed, without_sets
 from analysis.uses import shipped
 from ddcore.base import paths
 from ddcore.base.errors import SpecError
@@ -106,12 +106,15 @@ def build_recipes(target: Path = paths.GALLERY) -> list[str]:
 
 
 def _ship(task: Task, target: Path) -> None:
-    """Copy a folder without copies of shipped sets, and draw its small picture: no real images are in it."""
+    """Copy a folder without copies of shipped sets, large tables in 8 bits, and draw its small picture.
+
+    No real images are in it.
+    """
     gallery.ship(task, target)
     store = Store(target, gallery=None)
     copied = store.find(task.key)
     if (copied.folder / ARRAYS).exists():
-        write_arrays(copied.folder / ARRAYS, without_sets(store, task.arrays()))
+        write_arrays(copied.folder / ARRAYS, packed(without_sets(store, task.arrays())))
         copied.finish()
     if task.kind not in (RaceTask.KIND, *shipped.KINDS):
         thumbnail.of_task(store, copied)

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 ROWS = "rows."  # of real images: "rows.test.NAME" are the rows of NAME in the test part
 PIXELS = "pixels."  # of a set: "pixels.KEY" are the images of the run KEY
 OF_SET = "set."  # "set.pixels.KEY", empty, stands for them where a shipped result left them out
+CODES, STEP = (
+    "codes.",
+    "step.",
+)  # a large table shipped in 8 bits: codes, and what one is worth in a row
+LARGE = 1 << 20  # bytes of one that is
 VERSIONED = {  # package and its module
     "numpy": "numpy",
     "scipy": "scipy",
@@ -102,7 +107,7 @@ def load_arrays(store: Store, task: Task) -> Arrays:
     """
     from ddcore.data.dataset import images
 
-    arrays = dict(task.arrays())
+    arrays = _unpacked(task.arrays())
     for name in [name for name in arrays if name.startswith(OF_SET)]:
         own = name.removeprefix(OF_SET)
         arrays[own] = _pixels(store, own.removeprefix(PIXELS))
@@ -129,6 +134,26 @@ def without_sets(store: Store, arrays: Mapping[str, np.ndarray]) -> Arrays:
             kept[f"{OF_SET}{name}"] = np.empty(0, np.uint8)
             del kept[name]
     return kept
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """The arrays, large tables of float16 in 8 bits: off by at most 1/254 of the largest of their row."""
+    kept = dict(arrays)
+    for name, table in arrays.items():
+        if table.dtype == np.float16 and table.ndim == 2 and table.nbytes > LARGE:
+            most = np.abs(table).max(1).astype(np.float32)
+            step = np.where(most > 0, most / 127, 1).astype(np.float32)
+            kept[CODES + name] = np.rint(kept.pop(name) / step[:, None]).astype(np.int8)
+            kept[STEP + name] = step
+    return kept
+
+
+def _unpacked(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    found = dict(arrays)
+    for name in [name.removeprefix(CODES) for name in arrays if name.startswith(CODES)]:
+        codes, step = found.pop(CODES + name), found.pop(STEP + name)
+        found[name] = (codes * step[:, None]).astype(np.float16)
+    return found
 
 
 def _pixels(store: Store, key: str) -> np.ndarray:

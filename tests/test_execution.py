@@ -233,7 +233,8 @@ def test_how_many_images_a_compiled_step_sees_at_a_time(monkeypatch):
     floats = 4 * SHAPE[1] * SHAPE[2]  # that the largest layer makes of an image
     monkeypatch.setattr(steps, "PART_FLOATS", 3 * floats)
     assert steps.part_sizes(Network(NARROW, SHAPE, 10), 3, CPU) == [3]
-    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8, CPU) == [3, 3, 2]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8, CPU) == [2, 2, 2, 2]
+    assert steps.part_sizes(Network(NARROW, SHAPE, 10), 7, CPU) == [3, 2, 2]
     assert steps.part_sizes(Network(NARROW, SHAPE, 10, 2), 2, CPU) == [1, 1]
     assert steps.part_sizes(Network(NARROW.replace(norm="batch"), SHAPE, 10), 8, CPU) == [8]
     assert steps.part_sizes(Network(NARROW, SHAPE, 10), 8, torch.device("cuda")) == [8]

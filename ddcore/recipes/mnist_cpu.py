@@ -53,7 +53,7 @@ RECIPE = Recipe(
     "iterations, and four methods with a narrow network.",
     machine="cpu",
     rows=(
-        *map(_fixed, (0, 1, 2)),
+        *map(_fixed, range(5)),
         row(
             "mnist-unknown-100-short",
             10,
@@ -91,6 +91,7 @@ RECIPE = Recipe(
             "4 experts of 4 epochs, 1,000 iterations (too few to leave class means behind)",
             experts="4",
         ),
+        _narrow("mtt", 10, "4 experts of 4 epochs, 300 iterations", experts="4", iterations="300"),
         _narrow("bptt", 1, "1,000 iterations through 15 steps"),
         _narrow("bptt", 10, "300 iterations through 15 steps", iterations="300"),
     ),

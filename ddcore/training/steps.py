@@ -24,12 +24,14 @@ PART_FLOATS = 1 << 21
 def part_sizes(network: Network, count: int, device: torch.device) -> list[int]:
     """In how many parts a compiled step sees `count` images: of equal sizes, or nearly so.
 
-    In one on a graphics card, and where norms depend on the other images.
+    Up to twice as many parts for one size, for which it is compiled once. In one on a graphics card, and where
+    norms depend on the other images.
     """
     if device.type != "cpu" or network.stat_names:
         return [count]
     each = network.num_nets * largest(network.plan, network.shape)
-    parts = min(count, -(-count * each // PART_FLOATS))
+    least = min(count, -(-count * each // PART_FLOATS))
+    parts = next((n for n in range(least, 2 * least) if count % n == 0), least)
     return [count // parts + (i < count % parts) for i in range(parts)]
 
 

@@ -16,7 +16,7 @@ from analysis.contract import COMPUTED, of_spec
 from analysis.runs import choose
 from analysis.settings import picked
 from analysis.single.race import RaceTask
-from analysis.task import load_arrays, without_sets
+from analysis.task import load_arrays, packed, without_sets
 from analysis.uses import shipped
 from analysis.uses.continual import figures, maths, peers
 from analysis.uses.shown import shown as uses_shown
@@ -24,6 +24,7 @@ from ddcore.base import paths
 from ddcore.base.errors import NotReady, SpecError
 from ddcore.recipes.base import Recipe, RecipeRow
 from ddcore.sets.distilled import DistilledSet
+from ddcore.tasks.files import write_arrays
 from ddcore.tasks.store import Store
 
 SHIPPED = Store(paths.GALLERY, gallery=None)
@@ -116,6 +117,25 @@ def test_images_of_shipped_sets_are_not_shipped_again():
     changed = own.copy()
     changed[0, 0, 0, 0] += 1
     assert set(without_sets(SHIPPED, {name: changed})) == {name}
+
+
+def test_large_tables_are_shipped_in_8_bits(store):
+    rng = np.random.default_rng(0)
+    table = (rng.normal(size=(100, 6000)) * rng.uniform(0, 5, (100, 1))).astype(np.float16)
+    table[3] = 0
+    arrays = {"influence.a": table, "small": table[:9, :9], "labels": np.arange(100)}
+    kept = packed(arrays)
+    assert kept.keys() == {"codes.influence.a", "step.influence.a", "small", "labels"}
+    assert sum(each.nbytes for each in kept.values()) < 0.51 * table.nbytes
+    gallery.gallery.ship(next(SHIPPED.tasks("influence")), store.root)
+    task = next(store.tasks("influence"))
+    write_arrays(task.folder / "arrays.safetensors", kept)
+    task.finish()
+    found = load_arrays(store, task)
+    assert found.keys() == arrays.keys() and found["influence.a"].dtype == np.float16
+    away = np.abs(found["influence.a"].astype(float) - table.astype(float)).max(1)
+    assert (away <= np.abs(table.astype(float)).max(1) / 200).all() and away.max() > 0
+    assert np.array_equal(packed(found)["codes.influence.a"], kept["codes.influence.a"])
 
 
 def test_the_findings_in_the_docs_are_those_of_the_shipped_sets():
