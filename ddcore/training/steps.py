@@ -24,8 +24,8 @@ PART_FLOATS = 1 << 21
 def part_sizes(network: Network, count: int, device: torch.device) -> list[int]:
     """In how many parts a compiled step sees `count` images: of equal sizes, or nearly so.
 
-    Up to twice as many parts for one size, for which it is compiled once. In one on a graphics card, and where
-    norms depend on the other images.
+    Up to twice as many parts for one size, for which it is compiled once. In one on a graphics card, and
+    where norms depend on the other images.
     """
     if device.type != "cpu" or network.stat_names:
         return [count]
