@@ -14,12 +14,20 @@ from ddcore.data import datasets, resolve
 from ddcore.distil.contract import INITS, LABELS, methods, parametrizations, unfit
 from ddcore.distil.settings import make_spec
 from ddcore.measure.spec import default_evaluation
+from ddcore.pools import bank
 from ddcore.sets.distilled import DistilledSet
 from ddcore.tasks import jobs
 from ddcore.tasks.worker import Context
 
 SHAPE = (1, 8, 8)
 EPOCHS = 10
+
+
+@pytest.fixture(autouse=True)
+def short_teachers(monkeypatch):
+    """Teachers that learn for two epochs: what is tried here does not need good ones."""
+    moment = bank.whole_protocol(1).replace(epochs=2)
+    monkeypatch.setattr(bank, "whole_protocol", lambda images: moment)
 
 
 def tiny(name, *, iterations=12, ipc=1, seed=0, **settings):
