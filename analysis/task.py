@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 ROWS = "rows."  # of real images: "rows.test.NAME" are the rows of NAME in the test part
 PIXELS = "pixels."  # of a set: "pixels.KEY" are the images of the run KEY
 OF_SET = "set."  # "set.pixels.KEY", empty, stands for them where a shipped result left them out
-CODES, STEP = (
-    "codes.",
-    "step.",
-)  # a large table shipped in 8 bits: codes, and what one is worth in a row
-LARGE = 1 << 20  # bytes of one that is
+CODES = "codes."  # of a large table that is shipped in 8 bits
+STEP = "step."  # what one of its codes is worth, row by row
+LARGE = 1 << 20  # bytes of a table that is
 VERSIONED = {  # package and its module
     "numpy": "numpy",
     "scipy": "scipy",
@@ -137,7 +135,7 @@ def without_sets(store: Store, arrays: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def packed(arrays: Mapping[str, np.ndarray]) -> Arrays:
-    """The arrays, large tables of float16 in 8 bits: off by at most 1/254 of the largest of their row."""
+    """The arrays, large tables of float16 in 8 bits: off by half a step, 1/254 of a row's largest."""
     kept = dict(arrays)
     for name, table in arrays.items():
         if table.dtype == np.float16 and table.ndim == 2 and table.nbytes > LARGE:

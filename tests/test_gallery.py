@@ -1,6 +1,7 @@
 """The shipped gallery is sound, belongs to this code, and its figures can be found again."""
 
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,6 +205,11 @@ def test_of_a_set_too_large_to_ship_the_figures_are_shown(tmp_path, monkeypatch)
         assert told[name].took == line.took and told[name].title == line.title
         assert [each for each in told.values() if each.ours] == [told[name]]
         assert f"| `{line.row.name}`: " in table.markdown([told[name]])
+    other = replace(line.recipe, rows=tuple(replace(r, seed=77) for r in line.recipe.rows))
+    with monkeypatch.context() as patched:
+        # Figures go with the settings of a row, not with its name.
+        patched.setattr(table, "recipes", lambda: {other.name: other})
+        assert not any(each.ours for each in table.lines(Store(target, gallery=None)))
     (target / "large.json").write_text("[]")
     with pytest.raises(Damaged, match=r"large\.json is not a file of figures"):
         table.lines(Store(target, gallery=None))

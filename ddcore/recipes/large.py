@@ -13,11 +13,10 @@ from ddcore.tasks.store import Store
 
 FILE, VERSION = "large.json", 1
 FIGURES = ("ours", "random", "class_mean", "quoted", "data", "device", "seconds")  # of a line
-Name = tuple[str, ...]  # of a line: its recipe, its row, what judged the set
 
 
-def read(store: Store) -> dict[Name, dict[str, Any]]:
-    """What is shipped of every such line; `Damaged` for a file of another kind."""
+def read(store: Store) -> dict[str, dict[str, Any]]:
+    """What is shipped of every such line, by its key; `Damaged` for a file of another kind."""
     file = (store.gallery or store.root) / FILE
     try:
         found = read_json(file)
@@ -26,15 +25,15 @@ def read(store: Store) -> dict[Name, dict[str, Any]]:
     try:
         if found["version"] != VERSION:
             raise ValueError(f"version {found['version']}, expected {VERSION}")
-        return {tuple(row["name"]): {f: row[f] for f in FIGURES} for row in found["rows"]}
+        return {row["key"]: {f: row[f] for f in FIGURES} for row in found["rows"]}
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"{file} is not a file of figures ({error}).") from error
 
 
-def keep(target: Path, found: Mapping[Name, Mapping[str, Any]]) -> None:
+def keep(target: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
     """Write these lines down beside those that are there."""
     known = read(Store(target, gallery=None))
-    if not found or found == {name: known.get(name) for name in found}:
+    if not found or found == {key: known.get(key) for key in found}:
         return
-    rows = [{"name": name, **figures} for name, figures in sorted({**known, **found}.items())]
+    rows = [{"key": key, **figures} for key, figures in sorted({**known, **found}.items())]
     write_json(target / FILE, {"version": VERSION, "rows": rows})

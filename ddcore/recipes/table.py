@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ddcore.base.specs import canonical_json
+from ddcore.base.specs import canonical_json, content_key
 from ddcore.base.spread import figure_text
 from ddcore.base.texts import duration
 from ddcore.data.registry import get
 from ddcore.distil.contract import DistillSpec, method
+from ddcore.measure.spec import EvaluateTask
 from ddcore.recipes import large, recipes
 from ddcore.recipes.base import Judged, Published, Recipe, RecipeRow
 from ddcore.tasks.store import Store, Task
@@ -37,6 +38,7 @@ class Line:
     row: RecipeRow
     protocol: str
     published: Published | None
+    key: str  # of the settings of set and judgement, whatever files the dataset is read from
     run: Task | None = None
     evaluation: Task | None = None
     ours: dict[str, Any] | None = None
@@ -49,7 +51,7 @@ class Line:
     seconds: float = 0.0  # of a graphics card, or of a processor's cores together
 
     @property
-    def name(self) -> large.Name:
+    def name(self) -> tuple[str, str, str]:
         """What tells it from all others."""
         return self.recipe.name, self.row.name, self.judged_by
 
@@ -94,7 +96,7 @@ def lines(store: Store) -> list[Line]:
     runs, judgements = finished(store, "distill"), finished(store, "evaluate")
     shown, told = [r for r in recipes().values() if not r.repeats], large.read(store)
     found = [line for r in shown for line in _of(r, runs, judgements)]
-    return [line if line.run else replace(line, **told.get(line.name, {})) for line in found]
+    return [line if line.run else replace(line, **told.get(line.key, {})) for line in found]
 
 
 def figures(line: Line) -> dict[str, Any]:
@@ -116,8 +118,14 @@ def _of(recipe: Recipe, runs: dict[str, Task], judgements: dict[str, Task]) -> I
             task = row.evaluation(wanted, wanted.key, judged)
             net = "" if task.protocol.closed_form else task.archs[0].label()
             labels = f", {task.labels.title()}" if task.labels else ""
-            line = Line(recipe, row, task.protocol.name + labels, judged.published, net=net)
+            how = task.protocol.name + labels
+            line = Line(recipe, row, how, judged.published, _key(wanted, task), net=net)
             yield _filled(line, run, judged, judgements) if run else line
+
+
+def _key(run: DistillSpec, judged: EvaluateTask) -> str:
+    fields = {"run": run.to_dict(), "judged": judged.to_dict() | {"run_key": ""}}
+    return content_key("reproduced", large.VERSION, _without_files(fields))
 
 
 def _filled(line: Line, run: Task, judged: Judged, judgements: dict[str, Task]) -> Line:

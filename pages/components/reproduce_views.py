@@ -71,7 +71,7 @@ def _line(line: Line) -> None:
                 for path, label in WAYS.items():
                     shell.link(path, label, run=line.run.key)
         elif line.ours:
-            st.caption("The set itself is too large to ship; the command makes it here.")
+            st.caption("Of this set only the figures are shipped; the command makes it here.")
         st.code(line.command, language="bash", wrap_lines=True)
 
 
